@@ -1,0 +1,58 @@
+"""fastgd: small dense neural networks, trained by gradient descent on a CPU, fast.
+
+>>> import fastgd
+>>> net = fastgd.Network([4, 8, 3], output="softmax", loss="cross_entropy", seed=1)
+>>> net.n_parameters
+67
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from fastgd.backends import set_backend, show_backends
+from fastgd.errors import DataError, DivergenceError, MissingExtraError
+from fastgd.files import load
+from fastgd.history import History
+from fastgd.network import Network
+from fastgd.optimizers import SGD
+from fastgd.schedules import Constant, Exponential, InverseScaling, Step
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "Constant",
+    "DataError",
+    "DivergenceError",
+    "Exponential",
+    "History",
+    "InverseScaling",
+    "MissingExtraError",
+    "Network",
+    "Step",
+    "load",
+    "set_backend",
+    "show_backends",
+    "warmup",
+]
+
+
+def warmup(dtype: str | None = None) -> None:
+    """Compile the kernels ahead of their first use, or load them from the cache.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}, optional
+        The number type to compile for; both by default.
+    """
+    for name in ("float32", "float64") if dtype is None else (dtype,):
+        Network([1, 1], dtype=name, init="zeros").predict([[0.0]])
+
+
+def __getattr__(name: str) -> Any:
+    # Readers of files are loaded when they are used.
+    if name == "data":
+        return importlib.import_module(f"fastgd.{name}")
+    raise AttributeError(f"module 'fastgd' has no attribute {name!r}")

@@ -1,0 +1,113 @@
+"""The backends: three functions each, with identical arguments and results.
+
+A backend is a module here with
+
+``forward(architecture, parameters, X, outputs)``
+    Write the network's outputs for the rows of X into ``outputs`` (n, n_out).
+``loss_and_gradient(architecture, parameters, X, Y, gradient)``
+    Return the sum of the rows' costs, and add the sum of their gradients to ``gradient``
+    (n_parameters,) unless it is None. Sums, so that the caller may go through X in pieces.
+``train(architecture, parameters, slots, X, order, Y, batch_size, update, settings)``
+    Visit the rows ``order`` of X in mini-batches of ``batch_size`` and step once for each; change
+    ``parameters`` and the optimizer's ``slots`` (n_slots, n_parameters) in place. Return the
+    number of steps made and the sum of the rows' costs. Fewer steps than mini-batches means that
+    the cost of the next one is not finite; no step is made for it.
+
+X is C-contiguous (n, n_in) float32, float64 or uint8, multiplied by ``input_scale`` as it is read.
+Y holds one entry a row, or in ``train`` one entry a visited row, in that order: either classes,
+int64 (n,), or targets (n, n_out) in the network's dtype. ``parameters``, ``outputs``,
+``gradient`` and ``slots`` are C-contiguous and of the network's dtype. Everything was checked
+before; a backend checks nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from types import ModuleType
+
+from fastgd.registry import unknown_name
+
+__all__ = ["BACKENDS", "backend", "describe", "set_backend", "show_backends"]
+
+#: The backends "auto" tries, in this order, each with the package it needs.
+BACKENDS = {"numba": "numba", "numpy": "numpy"}
+CHOICES = ("auto", *BACKENDS)
+
+_chosen: str | None = None
+
+
+def _module(name: str) -> ModuleType:
+    file = "reference" if name == "numpy" else name
+    return importlib.import_module(f"fastgd.backends.{file}")
+
+
+def why_not(name: str) -> str | None:
+    """Return why a backend cannot work here, or None where it can."""
+    package = BACKENDS[name]
+    if importlib.util.find_spec(package) is None:
+        return f"{package} is not installed (pip install {package})"
+    try:
+        _module(name)
+    except Exception as error:  # a broken install must not take the other backends along
+        return f"{package} does not load: {type(error).__name__}: {error}".splitlines()[0]
+    return None
+
+
+def set_backend(name: str) -> None:
+    """Choose the backend for all networks from now on.
+
+    Parameters
+    ----------
+    name : {"auto", "numba", "numpy"}
+        ``"auto"`` takes the first that works. The environment variable ``FASTGD_BACKEND`` does
+        the same for a whole process.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or that backend cannot work here; the message says why.
+    """
+    global _chosen
+    _chosen = _resolve(name, "backend")
+
+
+def _resolve(name: str, argument: str) -> str:
+    if name not in CHOICES:
+        raise unknown_name(argument, name, CHOICES)
+    if name != "auto":
+        reason = why_not(name)
+        if reason:
+            raise ValueError(f"{argument} {name!r} cannot be used: {reason}")
+        return name
+    return next(candidate for candidate in BACKENDS if why_not(candidate) is None)
+
+
+def current() -> str:
+    """Return the name of the backend in use, choosing it on first use."""
+    global _chosen
+    if _chosen is None:
+        _chosen = _resolve(os.environ.get("FASTGD_BACKEND") or "auto", "FASTGD_BACKEND")
+    return _chosen
+
+
+def backend(name: str | None = None) -> ModuleType:
+    """Return a backend's module; without a name, the one in use."""
+    return _module(current() if name is None else _resolve(name, "backend"))
+
+
+def describe() -> dict[str, str]:
+    """Return each backend's state: "in use", "works", or why it does not work."""
+    in_use = current()
+    states = {}
+    for name in BACKENDS:
+        reason = why_not(name)
+        states[name] = reason or ("in use" if name == in_use else "works")
+    return states
+
+
+def show_backends() -> None:
+    """Print which backends work here, which is in use, and why the others do not work."""
+    for name, state in describe().items():
+        print(f"{name:8s} {state}")

@@ -1,0 +1,247 @@
+"""The gate for data: what X and y may be, checked before any work, and how backends read them.
+
+X is never copied as a whole where that would cost much memory: what a backend cannot read as it
+is (other dtypes, orders, alignments) is converted a piece at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastgd.architecture import Architecture
+
+__all__ = ["Inputs", "Targets", "check_inputs", "check_pair", "check_targets"]
+
+Array = np.ndarray
+
+#: Kinds of number backends read as they are.
+DIRECT = ("float32", "float64", "uint8")
+#: How much of X is converted or checked at once, in numbers.
+PIECE = 1 << 20
+#: X is converted as a whole where that costs at most this and a quarter of its own size.
+COPY_BYTES = 48 << 20
+
+
+class Inputs:
+    """The rows of a checked X, as backends read them.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_inputs)
+        Checked by `check_inputs`.
+    dtype : str
+        The network's dtype, for what has to be converted.
+    """
+
+    def __init__(self, X: Array, dtype: str):
+        self.dtype = dtype
+        self.direct = X.dtype.name in DIRECT and X.dtype.isnative and X.flags.carray
+        if not self.direct and X.size * np.dtype(dtype).itemsize <= COPY_BYTES + X.nbytes // 4:
+            X, self.direct = np.ascontiguousarray(X, dtype=dtype), True
+        self.X = X
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    @property
+    def most_rows(self) -> int:
+        """How many rows may be asked for at once."""
+        return len(self.X) if self.direct else max(1, PIECE // self.X.shape[1])
+
+    def visit(self, order: Array) -> tuple[Array, Array]:
+        """Return an array and the rows of it that are the rows ``order`` of X."""
+        if self.direct:
+            return self.X, order.astype(np.int64, copy=False)
+        return self._convert(self.X[order]), np.arange(len(order))
+
+    def rows(self, start: int, stop: int) -> Array:
+        """Return the rows from start to stop."""
+        rows = self.X[start:stop]
+        return rows if self.direct else self._convert(rows)
+
+    def _convert(self, rows: Array) -> Array:
+        return np.ascontiguousarray(rows, dtype=self.dtype)
+
+
+class Targets:
+    """The checked targets, as backends read them: classes or one row of numbers each."""
+
+    def __init__(self, y: Array, dtype: str):
+        self.y = y
+        self.dtype = np.dtype(np.int64) if y.ndim == 1 else np.dtype(dtype)
+
+    @property
+    def are_classes(self) -> bool:
+        """Whether each target is the number of a class."""
+        return self.y.ndim == 1
+
+    def visit(self, order: Array) -> Array:
+        """Return the targets of the rows ``order``."""
+        return np.ascontiguousarray(self.y[order], dtype=self.dtype)
+
+    def rows(self, start: int, stop: int) -> Array:
+        """Return the targets of the rows from start to stop."""
+        return np.ascontiguousarray(self.y[start:stop], dtype=self.dtype)
+
+
+def check_pair(X: Any, y: Any, architecture: Architecture, names: tuple[str, str] = ("X", "y")):
+    """Return `Inputs` and `Targets` of the same length, or raise."""
+    inputs = check_inputs(X, architecture, names[0])
+    targets = check_targets(y, architecture, names[1])
+    if len(inputs) != len(targets.y):
+        raise ValueError(
+            f"{names[0]} and {names[1]} must have one row for each example; "
+            f"got {len(inputs)} rows and {len(targets.y)} targets"
+        )
+    return inputs, targets
+
+
+def check_inputs(X: Any, architecture: Architecture, name: str = "X") -> Inputs:
+    """Return the inputs, or raise an error that names the row and column at fault.
+
+    Raises
+    ------
+    TypeError
+        If X is not numeric.
+    ValueError
+        If X is empty, has the wrong shape or holds NaN or infinity.
+    """
+    array = _numeric(X, name)
+    if array.ndim != 2:
+        hint = f"; reshape one example with {name}[None, :]" if array.ndim == 1 else ""
+        raise ValueError(
+            f"{name} must be 2-D, (examples, {architecture.n_inputs}); got shape {array.shape}{hint}"
+        )
+    if len(array) == 0:
+        raise ValueError(f"{name} must hold at least one example; got shape {array.shape}")
+    if array.shape[1] != architecture.n_inputs:
+        raise ValueError(
+            f"{name} must have {architecture.n_inputs} columns, one for each input; "
+            f"got shape {array.shape}"
+        )
+    _check_finite(array, name, architecture.dtype)
+    return Inputs(array, architecture.dtype)
+
+
+def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Targets:
+    """Return the targets, or raise an error that names the row at fault.
+
+    A 1-D y holds classes where the network has several outputs, numbers where it has one.
+    """
+    array = _numeric(y, name)
+    n_outputs = architecture.n_outputs
+    if len(np.atleast_1d(array)) == 0:
+        raise ValueError(f"{name} must hold at least one target; got shape {array.shape}")
+    if array.ndim == 1 and n_outputs == 1:
+        array = array.reshape(-1, 1)
+    if array.ndim == 1:
+        return Targets(_check_classes(array, n_outputs, name), architecture.dtype)
+    if array.ndim != 2 or array.shape[1] != n_outputs:
+        classes = f"classes of shape (n,) or " if n_outputs > 1 else "shape (n,) or "
+        raise ValueError(
+            f"{name} must be {classes}targets of shape (n, {n_outputs}); got shape {array.shape}"
+        )
+    _check_finite(array, name, architecture.dtype)
+    if architecture.loss_rule.probabilities:
+        _check_probabilities(array, architecture, name)
+    return Targets(array, architecture.dtype)
+
+
+def _numeric(given: Any, name: str) -> Array:
+    """Return an array of real numbers, converting text and objects if they are numbers."""
+    if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
+        raise ValueError(f"{name} must have no masked values; fill them first")
+    if hasattr(given, "tocsr"):
+        raise TypeError(f"{name} must be a dense array; got a sparse matrix (try {name}.toarray())")
+    try:
+        array = np.asarray(given)
+    except ValueError as error:  # ragged lists
+        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    if array.dtype.kind in "OUS":
+        array = _from_objects(array, name)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers; got dtype {array.dtype}")
+    return array
+
+
+def _from_objects(array: Array, name: str) -> Array:
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        for index, item in np.ndenumerate(array):
+            try:
+                float(item)
+            except (TypeError, ValueError):
+                raise TypeError(
+                    f"{name} must hold numbers; got {item!r} at {_place(name, index)}"
+                ) from None
+        raise
+
+
+def _place(name: str, index: tuple[int, ...]) -> str:
+    return f"{name}[{', '.join(map(str, index))}] ({' '.join(_words(index))})"
+
+
+def _words(index: tuple[int, ...]) -> list[str]:
+    words = [f"row {index[0]}"]
+    if len(index) > 1:
+        words.append(f"column {index[1]}")
+    return words
+
+
+def _check_finite(array: Array, name: str, dtype: str) -> None:
+    """Raise where a number is NaN, infinite or too large for ``dtype``; a piece at a time."""
+    if array.dtype.kind != "f":
+        return
+    narrow = array.dtype.itemsize > np.dtype(dtype).itemsize
+    step = max(1, PIECE // max(1, array.shape[1] if array.ndim == 2 else 1))
+    for start in range(0, len(array), step):
+        piece = array[start : start + step]
+        if narrow:
+            with np.errstate(over="ignore"):
+                piece = piece.astype(dtype)
+        finite = np.isfinite(piece)
+        if not finite.all():
+            first = np.unravel_index(np.argmin(finite), finite.shape)
+            index = (start + int(first[0]), *map(int, first[1:]))
+            value = array[index]
+            why = f"too large for {dtype}" if np.isfinite(value) else "not finite"
+            raise ValueError(f"{name} must be finite; {_place(name, index)} is {value}, {why}")
+
+
+def _check_classes(y: Array, n_classes: int, name: str) -> Array:
+    accepted = f"{name} must hold classes, integers from 0 to {n_classes - 1}"
+    if y.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            whole = np.isfinite(y) & (y == np.floor(y))
+        if not whole.all():
+            row = int(np.argmin(whole))
+            raise ValueError(f"{accepted}; {_place(name, (row,))} is {y[row]}")
+    elif y.dtype.kind == "b":
+        y = y.view(np.uint8)
+    low, high = y.min(), y.max()
+    if low < 0 or high >= n_classes:
+        row = int(np.argmin(y) if low < 0 else np.argmax(y))
+        raise ValueError(f"{accepted}; {_place(name, (row,))} is {y[row]}")
+    return y
+
+
+def _check_probabilities(y: Array, architecture: Architecture, name: str) -> None:
+    wrong = (y < 0) | (y > 1)
+    if wrong.any():
+        index = tuple(map(int, np.unravel_index(np.argmax(wrong), wrong.shape)))
+        raise ValueError(
+            f"{name} must lie between 0 and 1 for loss {architecture.loss!r}; "
+            f"{_place(name, index)} is {y[index]}"
+        )
+    if architecture.rules[-1].row_wise:
+        sums = y.sum(axis=1, dtype=np.float64)
+        off = np.abs(sums - 1) > 1e-3
+        if off.any():
+            row = int(np.argmax(off))
+            raise ValueError(
+                f"each row of {name} must sum to 1 for output {architecture.output!r}; "
+                f"row {row} sums to {sums[row]:g}"
+            )

@@ -1,0 +1,125 @@
+"""The rules' scalar forms as compiled loops, chosen by an integer outside the loop.
+
+Each rule's forms are compiled into the loop they serve, and the loops are chained: "if the code
+is mine, loop; else ask the next". So a rule added to a registry is compiled without a line here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+import fastgd.kernels.functions  # noqa: F401  (compiled forms of fastgd.scalar)
+from fastgd.activations import ACTIVATIONS
+from fastgd.losses import LOSSES
+from fastgd.optimizers import UPDATES
+
+__all__ = ["OPTIONS", "activate", "apply_update", "multiply_by_slope", "output_delta"]
+
+#: fastmath without nnan and ninf: divergence must be seen. Without reassoc: same sums everywhere.
+OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+
+def _chain(loops, otherwise):
+    """Return one function that runs the loop of the given code."""
+    chained = otherwise
+    for code, loop in reversed(list(loops)):
+        chained = _choice(code, loop, chained)
+    return chained
+
+
+def _choice(code, loop, otherwise):
+    @njit(inline="always", **OPTIONS)
+    def choice(chosen, args):
+        if chosen == code:
+            result = loop(*args)
+        else:
+            result = otherwise(chosen, args)
+        return result
+
+    return choice
+
+
+def _elementwise(registry, make_loop):
+    return [
+        (registry.code(name), make_loop(rule))
+        for name, rule in registry.items()
+        if not getattr(rule, "row_wise", False)
+    ]
+
+
+def _value_loop(rule):
+    value = njit(**OPTIONS)(rule.scalar_value)
+
+    @njit(**OPTIONS)
+    def loop(z, a):
+        for i in range(z.size):
+            a[i] = value(z[i])
+
+    return loop
+
+
+def _slope_loop(rule):
+    derivative = njit(**OPTIONS)(rule.scalar_derivative)
+
+    @njit(**OPTIONS)
+    def loop(z, a, delta):
+        for i in range(z.size):
+            delta[i] *= derivative(z[i], a[i])
+
+    return loop
+
+
+def _cost_loop(rule):
+    cost = njit(**OPTIONS)(rule.scalar_cost)
+    delta_of = njit(**OPTIONS)(rule.scalar_delta)
+    average = rule.output_average
+
+    @njit(**OPTIONS)
+    def loop(z, a, y, delta, n, ld, factor):
+        """Turn slopes into deltas times ``factor``; return the sum of the rows' costs.
+
+        Rows are ``ld`` apart; the costs are those of the first ``n`` columns.
+        """
+        share = delta.dtype.type(factor / n if average else factor)
+        for i in range(a.size):
+            delta[i] = delta_of(a[i], y[i], delta[i]) * share
+        total = 0.0
+        for row in range(0, a.size, ld):
+            for i in range(row, row + n):
+                total += cost(z[i], a[i], y[i])
+        return total / n if average else total
+
+    return loop
+
+
+def _update_loop(rule):
+    apply = njit(**OPTIONS)(rule.scalar_apply)
+
+    @njit(**OPTIONS)
+    def without_slots(w, g, slot, settings):
+        for i in range(w.size):
+            w[i] = apply(w[i], g[i], settings)
+
+    @njit(**OPTIONS)
+    def with_slot(w, g, slot, settings):
+        for i in range(w.size):
+            w[i], slot[i] = apply(w[i], g[i], slot[i], settings)
+
+    return with_slot if rule.n_slots else without_slots
+
+
+@njit(**OPTIONS)
+def _nothing(chosen, args):
+    pass
+
+
+@njit(**OPTIONS)
+def _no_cost(chosen, args):
+    return np.nan
+
+
+activate = _chain(_elementwise(ACTIVATIONS, _value_loop), _nothing)
+multiply_by_slope = _chain(_elementwise(ACTIVATIONS, _slope_loop), _nothing)
+output_delta = _chain(_elementwise(LOSSES, _cost_loop), _no_cost)
+apply_update = _chain(_elementwise(UPDATES, _update_loop), _nothing)

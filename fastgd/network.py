@@ -1,0 +1,333 @@
+"""The face: a dense network that trains, predicts, and shows every number it has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from fastgd import metrics
+from fastgd.architecture import Architecture
+from fastgd.backends import backend as _backend
+from fastgd.checks import check_flag, check_integer
+from fastgd.history import History
+from fastgd.initializers import INITIALIZERS
+from fastgd.inputs import Inputs, Targets, check_inputs, check_pair
+from fastgd.optimizers import Optimizer, find_optimizer
+from fastgd.training import Trainer
+
+__all__ = ["Network"]
+
+Array = np.ndarray
+
+#: One call to a backend computes at most about this many multiplications: under 100 ms.
+CALL_WORK = 1 << 28
+
+
+class Network:
+    """A fully connected network, trained by gradient descent.
+
+    z = a_prev @ W + b and a = activation(z), layer after layer; rows are examples.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Inputs, hidden layers (any number, also none), outputs; each at least 1.
+    activation : {"sigmoid", "tanh", "relu", "identity"}, default "sigmoid"
+        The activation of the hidden layers.
+    output : {"sigmoid", "softmax", "identity", "tanh", "relu"}, default "sigmoid"
+        The activation of the output.
+    loss : {"quadratic", "sse", "mse", "cross_entropy"}, default "quadratic"
+        The cost. ``cross_entropy`` goes with sigmoid and softmax outputs, the others with all but
+        softmax.
+    init : str, default "normal"
+        How weights start; see `fastgd.initializers`.
+    dtype : {"float32", "float64"}, default "float32"
+        The number type of parameters and arithmetic.
+    input_scale : float, default 1
+        What inputs are multiplied by as they are read; part of the model. Pixels from 0 to 255
+        can stay uint8 with 1/255.
+    seed : int, numpy.random.Generator or None
+        Where randomness comes from: the initial parameters, then one shuffle an epoch. The same
+        seed gives the same run on every backend, to rounding; None is different every time.
+    backend : {"native", "numba", "numpy"} or None
+        The backend of this network; None is the one chosen by `fastgd.set_backend`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is not accepted; the message names it, what was given and what is accepted.
+
+    Examples
+    --------
+    >>> import fastgd
+    >>> net = fastgd.Network([784, 16, 16, 10], seed=1)
+    >>> net.n_parameters
+    13002
+    >>> net.weights[0].shape, net.biases[0].shape
+    ((784, 16), (16,))
+    """
+
+    def __init__(
+        self,
+        sizes: Iterable[int],
+        *,
+        activation: str = "sigmoid",
+        output: str = "sigmoid",
+        loss: str = "quadratic",
+        init: str = "normal",
+        dtype: Any = "float32",
+        input_scale: float = 1.0,
+        seed: int | np.random.Generator | None = None,
+        backend: str | None = None,
+    ):
+        self.architecture = Architecture(
+            sizes if isinstance(sizes, (str, tuple)) else _listed(sizes),  # type: ignore[arg-type]
+            activation,
+            output,
+            loss,
+            dtype,
+            input_scale,
+        )
+        initializer = INITIALIZERS.find(init)
+        if not isinstance(seed, np.random.Generator) and seed is not None:
+            check_integer("seed", seed, 0)
+        if backend is not None:
+            _backend(backend)
+        self.backend = backend
+        self.rng = np.random.default_rng(seed)
+        self.notes: dict[str, str] = {}
+        self._parameters = np.zeros(self.n_parameters, dtype=self.dtype)
+        for W, b in zip(self.weights, self.biases, strict=True):
+            W[:], b[:] = initializer.draw(self.rng, *W.shape)
+
+    def __repr__(self) -> str:
+        a = self.architecture
+        return (
+            f"Network({list(a.sizes)}, activation={a.activation!r}, output={a.output!r}, "
+            f"loss={a.loss!r}, dtype={a.dtype!r})"
+        )
+
+    @property
+    def sizes(self) -> list[int]:
+        """Inputs, hidden layers, outputs."""
+        return list(self.architecture.sizes)
+
+    @property
+    def dtype(self) -> str:
+        """The number type, ``"float32"`` or ``"float64"``."""
+        return self.architecture.dtype
+
+    @property
+    def n_parameters(self) -> int:
+        """How many weights and biases there are."""
+        return self.architecture.layout.n_parameters
+
+    @property
+    def parameters(self) -> Array:
+        """All weights and biases, flat (n_parameters,): W[0] row by row, b[0], W[1], b[1], ...
+
+        The array itself: changing its entries changes the network. Setting it copies.
+        """
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, values: Any) -> None:
+        given = np.asarray(values)
+        if given.shape != (self.n_parameters,):
+            raise ValueError(
+                f"parameters must have shape ({self.n_parameters},); got shape {given.shape}"
+            )
+        if given.dtype.kind not in "biuf":
+            raise TypeError(f"parameters must be real numbers; got dtype {given.dtype}")
+        with np.errstate(over="ignore"):
+            converted = given.astype(self.dtype)
+        finite = np.isfinite(converted)
+        if not finite.all():
+            index = int(np.argmin(finite))
+            raise ValueError(f"parameters must be finite; parameters[{index}] is {given[index]}")
+        self._parameters[:] = converted
+
+    @property
+    def weights(self) -> tuple[Array, ...]:
+        """Each layer's weights (n_in, n_out): views, changing them changes the network."""
+        return tuple(self.architecture.layout.weights(self._parameters))
+
+    @property
+    def biases(self) -> tuple[Array, ...]:
+        """Each layer's biases (n_out,): views, changing them changes the network."""
+        return tuple(self.architecture.layout.biases(self._parameters))
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        epochs: int = 10,
+        batch_size: int = 32,
+        optimizer: str | Optimizer = "sgd",
+        validation_data: tuple[Any, Any] | None = None,
+        callbacks: Any = (),
+        shuffle: bool = True,
+    ) -> History:
+        """Train on examples, from the parameters the network has.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_inputs)
+            The examples, any numeric dtype, order and alignment; a pandas frame will do.
+        y : array
+            Classes (n,), targets (n, n_outputs), or numbers (n,) for one output.
+        epochs : int, default 10
+            How often every example is visited.
+        batch_size : int, default 32
+            Examples in a mini-batch; the last of an epoch may be smaller. More than n means n.
+        optimizer : Optimizer or str, default ``SGD(learning_rate=0.1)``
+            How the gradient changes the parameters.
+        validation_data : tuple (X, y), optional
+            Measured after every epoch, never trained on.
+        callbacks : object or sequence of objects
+            Each with ``on_epoch_end(network, epoch, logs)``, epoch counted from 0, which may
+            return True to stop, and/or ``on_progress(network, epoch, logs)``, called several
+            times a second.
+        shuffle : bool, default True
+            Whether each epoch visits the examples in a new order.
+
+        Returns
+        -------
+        History
+            Cost, learning rate and seconds per epoch, and validation cost and score.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not accepted; nothing has changed then.
+        DivergenceError
+            If the cost becomes NaN or infinite; the last finite parameters are kept.
+        """
+        inputs, targets = check_pair(X, y, self.architecture)
+        check_integer("epochs", epochs, 0)
+        check_integer("batch_size", batch_size, 1)
+        check_flag("shuffle", shuffle)
+        validation = None
+        if validation_data is not None:
+            validation = self._check_validation(validation_data)
+        trainer = Trainer(
+            network=self,
+            inputs=inputs,
+            targets=targets,
+            optimizer=find_optimizer(optimizer),
+            batch_size=min(batch_size, len(inputs)),
+            validation=validation,
+            callbacks=_check_callbacks(callbacks),
+            shuffle=shuffle,
+        )
+        self._check_parameters()
+        return trainer.run(epochs)
+
+    def predict(self, X: Any) -> Array:
+        """Return the outputs (n, n_outputs) for examples X (n, n_inputs)."""
+        return self._predict(check_inputs(X, self.architecture))
+
+    def score(self, X: Any, y: Any) -> float:
+        """Return the accuracy for classes, R^2 for numbers.
+
+        Targets are classes where they are given as such, are one-hot, or the loss is
+        cross-entropy.
+        """
+        return self._score(*check_pair(X, y, self.architecture))
+
+    def loss(self, X: Any, y: Any) -> float:
+        """Return the cost of the examples: their average (for ``sse``, their sum)."""
+        return self._loss(*check_pair(X, y, self.architecture))
+
+    def gradient(self, X: Any, y: Any) -> Array:
+        """Return the gradient of `loss`, flat: one number for each of `parameters`."""
+        inputs, targets = check_pair(X, y, self.architecture)
+        gradient = np.zeros_like(self._parameters)
+        self._sum(inputs, targets, gradient)
+        if self.architecture.loss_rule.batch_average:
+            gradient /= len(inputs)
+        return gradient
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to a safetensors file, whole or not at all."""
+        from fastgd.files import save
+
+        save(self, path)
+
+    def _check_validation(self, validation_data: Any) -> tuple[Inputs, Targets]:
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+            raise TypeError(
+                f"validation_data must be a pair (X, y); got {type(validation_data).__name__}"
+            )
+        names = ("validation_data[0]", "validation_data[1]")
+        return check_pair(*validation_data, self.architecture, names)
+
+    def _check_parameters(self) -> None:
+        if not np.isfinite(self._parameters).all():
+            index = int(np.argmin(np.isfinite(self._parameters)))
+            raise ValueError(
+                f"the network's parameters must be finite; parameters[{index}] is "
+                f"{self._parameters[index]}"
+            )
+
+    def _in_calls(self, n: int, most: int, call: Callable[[int, int], Any]) -> None:
+        """Call ``call(start, stop)`` for pieces of n rows that keep each call short."""
+        rows = max(1, min(most, CALL_WORK // self.n_parameters))
+        for start in range(0, n, rows):
+            call(start, min(start + rows, n))
+
+    def _predict(self, inputs: Inputs) -> Array:
+        outputs = np.empty((len(inputs), self.architecture.n_outputs), dtype=self.dtype)
+        forward = _backend(self.backend).forward
+
+        def call(start: int, stop: int) -> None:
+            X = inputs.rows(start, stop)
+            forward(self.architecture, self._parameters, X, outputs[start:stop])
+
+        self._in_calls(len(inputs), inputs.most_rows, call)
+        return outputs
+
+    def _sum(self, inputs: Inputs, targets: Targets, gradient: Array | None) -> float:
+        """Return the sum of the rows' costs, and add their gradients."""
+        loss_and_gradient = _backend(self.backend).loss_and_gradient
+        totals = []
+
+        def call(start: int, stop: int) -> None:
+            X, Y = inputs.rows(start, stop), targets.rows(start, stop)
+            totals.append(loss_and_gradient(self.architecture, self._parameters, X, Y, gradient))
+
+        self._in_calls(len(inputs), inputs.most_rows, call)
+        return float(sum(totals))
+
+    def _loss(self, inputs: Inputs, targets: Targets) -> float:
+        total = self._sum(inputs, targets, None)
+        return total / len(inputs) if self.architecture.loss_rule.batch_average else total
+
+    def _score(self, inputs: Inputs, targets: Targets) -> float:
+        outputs = self._predict(inputs)
+        if metrics.is_classification(self.architecture, targets):
+            return metrics.accuracy(outputs, targets, self.architecture.output)
+        return metrics.r2(outputs, targets.y)
+
+
+
+
+def _listed(sizes: Any) -> Any:
+    return tuple(sizes) if isinstance(sizes, Iterable) else sizes
+
+
+def _check_callbacks(callbacks: Any) -> list[Any]:
+    given = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    for callback in given:
+        if not any(
+            callable(getattr(callback, name, None)) for name in ("on_epoch_end", "on_progress")
+        ):
+            raise TypeError(
+                "callbacks must have a method on_epoch_end(network, epoch, logs) or "
+                f"on_progress(network, epoch, logs); got {callback!r}"
+            )
+    return given

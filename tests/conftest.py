@@ -1,0 +1,48 @@
+"""Fixtures for every test."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fastgd.errors import DataError
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """The folder of the real MNIST files: FASTGD_MNIST, or shared/data/mnist nearby."""
+    named = os.environ.get("FASTGD_MNIST")
+    parents = Path(__file__).resolve().parents[1:3]  # the checkout, and where it lies
+    places = [Path(named)] if named else [parent / "shared/data/mnist" for parent in parents]
+    for place in places:
+        if place.is_dir():
+            return place
+    pytest.skip("no MNIST here: set FASTGD_MNIST to a folder of its IDX files")
+
+
+@pytest.fixture
+def save(tmp_path):
+    """A function that writes text or bytes to a file and returns its path."""
+
+    def save(content: str | bytes, name: str = "data.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return save
+
+
+@pytest.fixture
+def refusal():
+    """A function that makes a call, expects a DataError and returns its one line."""
+
+    def refusal(call, *args, **kwargs) -> str:
+        with pytest.raises(DataError) as caught:
+            call(*args, **kwargs)
+        message = str(caught.value)
+        assert "\n" not in message and len(message) < 500
+        return message
+
+    return refusal

@@ -1,0 +1,335 @@
+"""The benchmark's rivals do the same work, on the data and from the start they should."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fastgd.benchmarks import nielsen, timing, workloads
+from fastgd.benchmarks.rivals import RIVALS, SLOPES, Rival, Trainer, sigmoid, softmax
+from fastgd.benchmarks.workloads import WORKLOADS, find_workload, initial_parameters, orders
+from fastgd.errors import MissingExtraError
+
+N_ROWS = 500
+N_STEPS = 5
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Every workload cut to a few rows, on synthetic images, with its start and order."""
+    cases = {}
+    for name, workload in WORKLOADS.items():
+        small = replace(workload, n_rows=max(N_ROWS, N_STEPS * workload.batch_size))
+        if small.source == "table":
+            X, y, _ = workloads.load_data(small)
+        else:
+            X, classes = workloads.synthetic_images(small.n_rows, seed=3)
+            y = classes if small.loss == "cross_entropy" else workloads.one_hot(classes, 10)
+        order = orders(small, epochs=1, seed=2)[0][: N_STEPS * small.batch_size]
+        cases[name] = small, X, y, initial_parameters(small, seed=1), order
+    return cases
+
+
+def prepare(name, workload, X, y, start):
+    rival = RIVALS[name]
+    if rival.module:
+        pytest.importorskip(rival.module, reason=rival.available())
+    return rival.prepare(workload, X, y, start)
+
+
+def largest_difference(these, those):
+    return max(
+        float(np.abs(a - b).max())
+        for pair, other in zip(these, those, strict=True)
+        for a, b in zip(pair, other, strict=True)
+    )
+
+
+def outputs(workload, parameters, X):
+    """Return a network's outputs, in float64."""
+    a = X.astype(np.float64)
+    for layer, (W, b) in enumerate(parameters):
+        z = a @ W + b
+        if layer == len(parameters) - 1:
+            return {"sigmoid": sigmoid, "softmax": softmax}.get(workload.output, lambda z: z)(z)
+        a = sigmoid(z) if workload.activation == "sigmoid" else np.maximum(z, 0)
+
+
+def cost(workload, parameters, X, y):
+    """Return the workload's own cost over all rows."""
+    out = outputs(workload, parameters, X)
+    if workload.loss == "cross_entropy":
+        return -np.log(out[np.arange(len(y)), y]).mean()
+    return ((out - y) ** 2).sum(axis=1).mean() / 2
+
+
+def log_loss(workload, parameters, X, y):
+    """Return scikit-learn's loss for sigmoid outputs."""
+    out = outputs(workload, parameters, X).clip(1e-12, 1 - 1e-12)
+    return -(y * np.log(out) + (1 - y) * np.log(1 - out)).sum(axis=1).mean()
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_numpy_takes_the_steps_the_cost_says(name, data):
+    """One step against central differences of the cost, in a random direction."""
+    workload, X, y, start, order = data[name]
+    rows = order[: workload.batch_size]
+    after = prepare("numpy", workload, X, y, start).run(rows)
+    rate = workload.learning_rate
+    gradient = [
+        ((W - V).astype(np.float64) / rate, (b - c).astype(np.float64) / rate)
+        for (W, b), (V, c) in zip(start, after, strict=True)
+    ]
+    along = sum((g**2).sum() for pair in gradient for g in pair)
+    eps = 1e-4
+    ends = [
+        [(W + s * eps * gW, b + s * eps * gb) for (W, b), (gW, gb) in zip(start, gradient)]  # noqa: B905
+        for s in (1, -1)
+    ]
+    up, down = (cost(workload, end, X[rows], y[rows]) for end in ends)
+    assert (up - down) / (2 * eps) == pytest.approx(along, rel=1e-3)
+
+
+SAME_WORK = [
+    (rival.name, workload.name)
+    for rival in RIVALS.values()
+    for workload in WORKLOADS.values()
+    if rival.name != "numpy" and (rival.same_loss or workload.output != "sigmoid")
+]
+
+
+@pytest.mark.parametrize(("rival", "name"), SAME_WORK)
+def test_rivals_reach_the_same_parameters(rival, name, data):
+    workload, X, y, start, order = data[name]
+    expected = prepare("numpy", workload, X, y, start).run(order)
+    trainer = prepare(rival, workload, X, y, start)
+    trainer.warm_up(order)
+    reached = trainer.run(order)
+    assert [(W.shape, b.shape) for W, b in reached] == [(W.shape, b.shape) for W, b in start]
+    assert largest_difference(reached, expected) < 1e-4
+    assert largest_difference(reached, start) > 5e-3  # they did move
+
+
+@pytest.mark.parametrize("name", ["nielsen", "threeblue"])
+def test_sklearn_lowers_its_own_loss_where_it_has_no_other(name, data):
+    workload, X, y, start, _ = data[name]
+    workload = replace(workload, learning_rate=0.3)
+    trainer = prepare("sklearn", workload, X, y, start)
+    reached = trainer.run(np.tile(np.arange(len(X)), 3))
+    assert trainer.model.out_activation_ == "logistic"
+    assert log_loss(workload, reached, X, y) < 0.8 * log_loss(workload, start, X, y)
+
+
+@pytest.mark.parametrize("rival", RIVALS)
+def test_every_run_starts_afresh_and_leaves_the_start_alone(rival, data):
+    workload, X, y, start, order = data["table"]
+    kept = [(W.copy(), b.copy()) for W, b in start]
+    trainer = prepare(rival, workload, X, y, start)
+    first = trainer.run(order)
+    copies = [(W.copy(), b.copy()) for W, b in first]
+    again = trainer.run(order)
+    assert largest_difference(first, again) == 0
+    assert largest_difference(first, copies) == 0  # a result is not overwritten by the next run
+    assert largest_difference(start, kept) == 0
+
+
+def test_what_does_not_fill_a_batch_is_left_out(data):
+    workload, X, y, start, order = data["table"]
+    trainer = prepare("numpy", workload, X, y, start)
+    whole = trainer.run(order[: 2 * workload.batch_size])
+    more = trainer.run(order[: 2 * workload.batch_size + 7])
+    assert largest_difference(whole, more) == 0
+
+
+def test_nielsens_backprop_is_the_sum_over_examples(data):
+    """A mini-batch of copies of one example is that example."""
+    workload, X, y, start, _ = data["nielsen"]
+    example = (X[0][:, None], y[0][:, None])
+
+    def step(mini_batch):
+        net = nielsen.Network(
+            [b[:, None] for _, b in start], [W.T for W, _ in start], "sigmoid", "sigmoid"
+        )
+        net.update_mini_batch(mini_batch, eta=workload.learning_rate)
+        return list(zip(net.weights, net.biases, strict=True))
+
+    assert largest_difference(step([example]), step([example] * 4)) < 1e-6
+
+
+def test_a_missing_rival_is_named_in_one_line(data):
+    rival = Rival("gone", Trainer, module="no_such_module_here", package="no-such-package")
+    reason = rival.available()
+    assert reason is not None and "no-such-package" in reason and "\n" not in reason
+    with pytest.raises(MissingExtraError, match=r"'gone'.*pip install no-such-package"):
+        rival.prepare(*data["table"][:4])
+
+
+def test_unknown_names_suggest_the_nearest():
+    with pytest.raises(ValueError, match=r"workload must be one of .* did you mean 'nielsen'"):
+        find_workload("nielson")
+    with pytest.raises(ValueError, match="did you mean 'torch'"):
+        RIVALS.find("troch")
+    assert find_workload("wide") is WORKLOADS["wide"]
+
+
+def test_workloads_are_the_table_of_the_design():
+    assert list(WORKLOADS) == ["nielsen", "threeblue", "hundred", "wide", "table"]
+    threeblue = initial_parameters(WORKLOADS["threeblue"], seed=0)
+    assert sum(W.size + b.size for W, b in threeblue) == 13_002
+    assert {W.dtype for W, _ in threeblue} == {np.dtype(np.float32)}
+    assert threeblue[0][0].std() == pytest.approx(1 / 28, rel=0.02)
+
+
+def test_synthetic_images_have_mnists_density_and_classes_to_learn():
+    X, classes = workloads.synthetic_images(2000, seed=0)
+    assert X.shape == (2000, 784) and X.dtype == np.float32 and X.flags.c_contiguous
+    assert X.min() == 0 and X.max() <= 1
+    assert (X != 0).mean() == pytest.approx(0.19, abs=0.01)
+    assert set(classes) == set(range(10))
+    means = np.stack([X[:1000][classes[:1000] == c].mean(axis=0) for c in range(10)])
+    nearest = ((X[1000:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
+    assert (nearest == classes[1000:]).mean() > 0.9
+    again, _ = workloads.synthetic_images(2000, seed=0)
+    assert np.array_equal(X, again)
+
+
+def test_orders_visit_every_row_once_an_epoch():
+    workload = replace(WORKLOADS["table"], n_rows=50)
+    epochs = orders(workload, epochs=3, seed=4)
+    assert epochs.shape == (3, 50) and epochs.dtype == np.int64
+    assert np.array_equal(np.sort(epochs, axis=1), np.tile(np.arange(50), (3, 1)))
+    assert not np.array_equal(epochs[0], epochs[1])
+    assert np.array_equal(epochs, orders(workload, epochs=3, seed=4))
+
+
+def test_the_table_has_a_column_of_targets():
+    X, y, origin = workloads.load_data(WORKLOADS["table"])
+    assert X.shape == (20_000, 8) and y.shape == (20_000, 1) and origin == "table"
+    assert X.dtype == y.dtype == np.float32 and X.min() >= 0 and X.max() <= 1
+
+
+def test_without_mnist_the_images_are_synthetic_and_say_so(monkeypatch, tmp_path):
+    monkeypatch.delenv("FASTGD_MNIST", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(workloads, "__file__", str(tmp_path / "a" / "b" / "c.py"))
+    assert workloads.find_mnist() is None
+    X, y, origin = workloads.load_data(replace(WORKLOADS["nielsen"], n_rows=20))
+    assert origin == "synthetic" and X.shape == (20, 784)
+    assert y.shape == (20, 10) and y.dtype == np.float32 and (y.sum(axis=1) == 1).all()
+    _, classes, _ = workloads.load_data(replace(WORKLOADS["hundred"], n_rows=20))
+    assert classes.shape == (20,) and np.array_equal(y.argmax(axis=1), classes)
+
+
+def write_mnist(folder, n):
+    folder.mkdir()
+    images = np.random.default_rng(5).integers(0, 256, (n, 28, 28), dtype=np.uint8)
+    labels = np.arange(n, dtype=np.uint8) % 10
+    with gzip.open(folder / "train-images-idx3-ubyte.gz", "wb") as file:
+        file.write(struct.pack(">4I", 2051, n, 28, 28) + images.tobytes())
+    with gzip.open(folder / "train-labels-idx1-ubyte.gz", "wb") as file:
+        file.write(struct.pack(">2I", 2049, n) + labels.tobytes())
+    return images, labels
+
+
+def test_mnist_is_found_by_argument_variable_and_beside_the_working_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("FASTGD_MNIST", raising=False)
+    monkeypatch.setattr(workloads, "__file__", str(tmp_path / "a" / "b" / "c.py"))
+    here, work = tmp_path / "shared" / "data" / "mnist", tmp_path / "work"
+    here.mkdir(parents=True)
+    work.mkdir()
+    monkeypatch.chdir(work)
+    assert workloads.find_mnist() == here
+    monkeypatch.setenv("FASTGD_MNIST", str(work))
+    assert workloads.find_mnist() == work
+    assert workloads.find_mnist(tmp_path) == tmp_path
+    monkeypatch.setenv("FASTGD_MNIST", str(tmp_path / "gone"))
+    with pytest.raises(FileNotFoundError, match=r"FASTGD_MNIST .*gone"):
+        workloads.load_data(WORKLOADS["nielsen"])
+
+
+def test_mnist_is_scaled_to_one_and_cut_to_the_first_rows(tmp_path):
+    folder = tmp_path / "mnist"
+    images, labels = write_mnist(folder, 40)
+    hundred = WORKLOADS["hundred"]
+    X, y, origin = workloads.load_data(replace(hundred, n_rows=30), mnist=folder)
+    assert origin == "mnist" and X.dtype == np.float32 and X.flags.c_contiguous
+    assert np.allclose(X, images[:30].reshape(30, 784) / 255, atol=1e-7)
+    assert y.dtype == np.int64 and np.array_equal(y, labels[:30])
+    with pytest.raises(ValueError, match=r"'hundred' trains on 50,000 images; .* holds 40"):
+        workloads.load_data(hundred, mnist=folder)
+
+
+class Stub:
+    """A contestant that writes down when it is called."""
+
+    batch_size = 4
+    threads = 1
+
+    def __init__(self, name, log):
+        self.name, self.log = name, log
+
+    def warm_up(self, order=None):
+        self.log.append(f"warm {self.name}")
+
+    def run(self, order):
+        self.log.append(self.name)
+
+
+def test_contestants_are_warmed_up_and_take_turns():
+    log: list[str] = []
+    seconds = timing.time_steps({n: Stub(n, log) for n in "ab"}, np.arange(8), repeats=3)
+    assert log == ["warm a", "warm b", *"ab" * 3]
+    assert {name: len(times) for name, times in seconds.items()} == {"a": 3, "b": 3}
+    assert min(seconds["a"]) > 0
+    assert timing.summarise({"a": [4.0, 2.0, 3.0]}) == {"a": (2.0, 3.0)}
+
+
+def test_time_is_per_step(monkeypatch):
+    ticks = iter([0.0, 6.0])
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(ticks))
+    assert timing.time_steps({"a": Stub("a", [])}, np.arange(14), repeats=1) == {"a": [2.0]}
+
+
+def test_timing_says_what_is_wrong():
+    with pytest.raises(ValueError, match=r"fill one mini-batch of 'a', 4 rows; got 3"):
+        timing.time_steps({"a": Stub("a", [])}, np.arange(3), repeats=1)
+    with pytest.raises(ValueError, match="repeats must be 1 or more; got 0"):
+        timing.time_steps({"a": Stub("a", [])}, np.arange(4), repeats=0)
+
+
+def test_threads_are_held_and_given_back():
+    threadpoolctl = pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed")
+
+    def most():
+        return max((pool["num_threads"] for pool in threadpoolctl.threadpool_info()), default=1)
+
+    before = most()
+    with timing.limit_threads(1) as held:
+        assert held
+        assert most() == 1
+    assert most() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin")
+def test_pin_keeps_the_process_on_its_last_cores():
+    before = os.sched_getaffinity(0)
+    try:
+        last = max(before)
+        assert timing.pin(1) == f"pinned to core {last}"
+        assert os.sched_getaffinity(0) == {last}
+        with pytest.raises(ValueError, match="n_cores must be from 1 to 1"):
+            timing.pin(2)
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def test_slopes_are_derivatives():
+    z = np.linspace(-3, 3, 13) + 0.1
+    a = sigmoid(z)
+    assert np.allclose(SLOPES["sigmoid"](a), (sigmoid(z + 1e-5) - sigmoid(z - 1e-5)) / 2e-5)
+    assert np.allclose(a, 1 / (1 + np.exp(-z)))
