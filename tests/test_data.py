@@ -1,4 +1,4 @@
-"""Digits, IDX files and archives, good and bad; splits and predictions. Tables have their own file."""
+"""Digits, IDX files and archives, good and bad; splits and predictions."""
 
 from __future__ import annotations
 

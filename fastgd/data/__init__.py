@@ -1,0 +1,123 @@
+"""Data to train on: the embedded digits, MNIST files, tables and NumPy archives.
+
+One reader for each kind of file, one rule for what is a class (`targets.py`), and one
+`Dataset` that all of them return. Inputs stay in the type they are stored in: the
+network multiplies them by `input_scale` as it reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike, fspath
+from pathlib import Path
+
+from fastgd.data.dataset import KINDS, Dataset, split
+from fastgd.data.digits import load_digits
+from fastgd.data.idx import load_idx
+from fastgd.data.npz import load_npz
+from fastgd.data.predictions import write_predictions
+from fastgd.data.reading import not_found
+from fastgd.data.tables import SUFFIXES, load_csv
+from fastgd.data.targets import check_task, encode_digits
+from fastgd.errors import DataError
+
+__all__ = [
+    "KINDS",
+    "Dataset",
+    "load",
+    "load_csv",
+    "load_digits",
+    "load_idx",
+    "load_npz",
+    "split",
+    "write_predictions",
+]
+
+_ACCEPTED = "'digits', a folder of MNIST IDX files, a table (.csv, .tsv, plain or .gz), or an .npz"
+
+
+def load(
+    source: str | PathLike[str],
+    *,
+    target: str | None = None,
+    need_target: bool = True,
+    task: str | None = None,
+    class_names: Sequence[str] | None = None,
+    feature_names: Sequence[str] | None = None,
+) -> Dataset:
+    """Read a dataset, whatever it is.
+
+    Parameters
+    ----------
+    source : str or path
+        "digits", a folder of MNIST IDX files, a table (.csv, .tsv, plain or .gz) or .npz.
+    target : str, optional
+        The target column, for tables.
+    need_target : bool
+        False for prediction: targets need not be there, and y is None.
+    task : None, "classification" or "regression"
+        Forces what the target otherwise decides; see `load_csv`.
+    class_names : sequence of str, optional
+        The labels of a trained model: labels become their positions in it.
+    feature_names : sequence of str, optional
+        The columns to read as inputs, in this order, for tables; ignored elsewhere.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        In one line, if there is no such source or it cannot be read.
+    ValueError
+        If an argument does not fit the source.
+
+    Examples
+    --------
+    >>> import fastgd.data
+    >>> fastgd.data.load("digits")
+    <Dataset digits: 1,797 x 64 uint8, 10 classes>
+    """
+    check_task(task)
+    if source != "digits":
+        path = Path(source)
+        if not path.exists():
+            raise DataError(f"{not_found(path, also=['digits'])}; accepted are {_ACCEPTED}")
+        if not path.is_dir():
+            return _load_file(path, target, need_target, task, class_names, feature_names)
+    if target is not None:
+        raise ValueError(f"target is for tables; {fspath(source)} has labels of its own")
+    if task == "regression":
+        raise ValueError(f"task cannot be 'regression': {fspath(source)} holds images of classes")
+    if source != "digits":
+        return load_idx(path, need_target=need_target, class_names=class_names)
+    return _digits(need_target, class_names)
+
+
+def _digits(need_target: bool, class_names: Sequence[str] | None) -> Dataset:
+    digits = load_digits()
+    if not need_target or digits.y is None:
+        return replace(digits, y=None)
+    y, names = encode_digits(digits.y, class_names, "digits")
+    return replace(digits, y=y, class_names=names)
+
+
+def _load_file(path: Path, target, need_target, task, class_names, feature_names) -> Dataset:
+    name = path.name.lower()
+    if name.endswith(SUFFIXES):
+        return load_csv(
+            path,
+            target,
+            need_target=need_target,
+            task=task,
+            class_names=class_names,
+            feature_names=feature_names,
+        )
+    if name.endswith(".npz"):
+        if target is not None:
+            raise ValueError(f"target is for tables; the target of {path} is its array y")
+        return load_npz(path, need_target=need_target, task=task, class_names=class_names)
+    hint = "; give the folder it is in" if "ubyte" in name else ""
+    raise DataError(f"{path}: not a kind of file that is read here{hint}; accepted are {_ACCEPTED}")
