@@ -37,7 +37,7 @@ def check_number(
     expected = numbers.Integral if integer else numbers.Real
     if isinstance(given, bool) or not isinstance(given, expected):
         raise TypeError(f"{argument} must be {accepted}; got {given!r}")
-    value = float(given)  # type: ignore[arg-type]
+    value = float(given)
     if (
         not math.isfinite(value)
         or (minimum is not None and value < minimum)

@@ -86,7 +86,9 @@ class Targets:
         return np.ascontiguousarray(self.y[start:stop], dtype=self.dtype)
 
 
-def check_pair(X: Any, y: Any, architecture: Architecture, names: tuple[str, str] = ("X", "y")):
+def check_pair(
+    X: Any, y: Any, architecture: Architecture, names: tuple[str, str] = ("X", "y")
+) -> tuple[Inputs, Targets]:
     """Return `Inputs` and `Targets` of the same length, or raise."""
     inputs = check_inputs(X, architecture, names[0])
     targets = check_targets(y, architecture, names[1])
@@ -112,7 +114,8 @@ def check_inputs(X: Any, architecture: Architecture, name: str = "X") -> Inputs:
     if array.ndim != 2:
         hint = f"; reshape one example with {name}[None, :]" if array.ndim == 1 else ""
         raise ValueError(
-            f"{name} must be 2-D, (examples, {architecture.n_inputs}); got shape {array.shape}{hint}"
+            f"{name} must be 2-D, (examples, {architecture.n_inputs}); "
+            f"got shape {array.shape}{hint}"
         )
     if len(array) == 0:
         raise ValueError(f"{name} must hold at least one example; got shape {array.shape}")
@@ -139,7 +142,7 @@ def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Target
     if array.ndim == 1:
         return Targets(_check_classes(array, n_outputs, name), architecture.dtype)
     if array.ndim != 2 or array.shape[1] != n_outputs:
-        classes = f"classes of shape (n,) or " if n_outputs > 1 else "shape (n,) or "
+        classes = "classes of shape (n,) or " if n_outputs > 1 else "shape (n,) or "
         raise ValueError(
             f"{name} must be {classes}targets of shape (n, {n_outputs}); got shape {array.shape}"
         )

@@ -84,7 +84,7 @@ class Network:
         backend: str | None = None,
     ):
         self.architecture = Architecture(
-            sizes if isinstance(sizes, (str, tuple)) else _listed(sizes),  # type: ignore[arg-type]
+            sizes if isinstance(sizes, (str, tuple)) else _listed(sizes),
             activation,
             output,
             loss,
@@ -264,7 +264,8 @@ class Network:
                 f"validation_data must be a pair (X, y); got {type(validation_data).__name__}"
             )
         names = ("validation_data[0]", "validation_data[1]")
-        return check_pair(*validation_data, self.architecture, names)
+        X, y = validation_data
+        return check_pair(X, y, self.architecture, names)
 
     def _check_parameters(self) -> None:
         if not np.isfinite(self._parameters).all():
@@ -312,8 +313,6 @@ class Network:
         if metrics.is_classification(self.architecture, targets):
             return metrics.accuracy(outputs, targets, self.architecture.output)
         return metrics.r2(outputs, targets.y)
-
-
 
 
 def _listed(sizes: Any) -> Any:

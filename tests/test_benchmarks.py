@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import struct
+import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -315,17 +317,33 @@ def test_threads_are_held_and_given_back():
     assert most() == before
 
 
+def test_threads_that_cannot_be_held_are_reported(monkeypatch):
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    with (
+        pytest.warns(UserWarning, match="may use more than 3 threads"),
+        timing.limit_threads(3) as held,
+    ):
+        assert not held
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin")
-def test_pin_keeps_the_process_on_its_last_cores():
+def test_pin_keeps_the_process_and_its_running_threads_on_the_last_cores():
     before = os.sched_getaffinity(0)
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
     try:
         last = max(before)
         assert timing.pin(1) == f"pinned to core {last}"
         assert os.sched_getaffinity(0) == {last}
+        assert os.sched_getaffinity(thread.native_id) == {last}
         with pytest.raises(ValueError, match="n_cores must be from 1 to 1"):
             timing.pin(2)
     finally:
-        os.sched_setaffinity(0, before)
+        done.set()
+        thread.join()
+        for task in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(task), before)
 
 
 def test_slopes_are_derivatives():

@@ -145,6 +145,8 @@ def plan_for(architecture: Architecture, n_rows: int, n_slots: int, gradient: bo
     ``gradient`` asks for room for a whole gradient; batches of several blocks have it anyway.
     """
     itemsize = np.dtype(architecture.dtype).itemsize
-    row_bytes = itemsize * (padded(architecture.n_inputs) + 3 * sum(map(padded, architecture.sizes)))
+    row_bytes = itemsize * (
+        padded(architecture.n_inputs) + 3 * sum(map(padded, architecture.sizes))
+    )
     most = min(MAX_ROWS, max(PAD, BLOCK_BYTES // row_bytes))
     return Plan(architecture, min(n_rows, most), n_slots, gradient or n_rows > most)

@@ -58,7 +58,9 @@ def train(
     for step, start in enumerate(range(0, len(order), batch_size)):
         batch = slice(start, start + batch_size)
         gradient[:] = 0
-        batch_cost = loss_and_gradient(architecture, parameters, X[order[batch]], Y[batch], gradient)
+        batch_cost = loss_and_gradient(
+            architecture, parameters, X[order[batch]], Y[batch], gradient
+        )
         if not np.isfinite(batch_cost):
             return step, total
         total += batch_cost
@@ -109,9 +111,7 @@ def backpropagate(
     weights = layout.weights(parameters)
     d_weights, d_biases = layout.weights(gradient), layout.biases(gradient)
     output = architecture.rules[-1]
-    slope = (
-        np.ones_like(zs[-1]) if output.row_wise else output.derivative(zs[-1], activations[-1])
-    )
+    slope = np.ones_like(zs[-1]) if output.row_wise else output.derivative(zs[-1], activations[-1])
     delta = loss.delta(activations[-1], targets, slope)
     if loss.output_average:
         delta = delta / architecture.n_outputs

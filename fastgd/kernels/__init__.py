@@ -1,1 +1,1 @@
-"""The Numba kernels, from the vector up: simd, functions, rules, products, steps, entries."""
+"""The Numba kernels, from the vector up: simd, functions, rules, steps, entries."""

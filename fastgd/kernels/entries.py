@@ -17,7 +17,7 @@ import numba
 from numba import njit
 
 from fastgd.backends import plan as P
-from fastgd.kernels.rules import OPTIONS
+from fastgd.kernels.compiling import OPTIONS, compiled
 from fastgd.kernels.steps import (
     backward,
     copy_outputs,
@@ -54,7 +54,7 @@ def _compile(function: Callable) -> Callable:
     try:
         return njit(cache=True, **OPTIONS)(function)
     except RuntimeError:  # no folder to cache in
-        return njit(**OPTIONS)(function)
+        return compiled(function)
 
 
 def _make_run(fingerprint: str) -> Callable:

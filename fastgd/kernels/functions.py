@@ -33,7 +33,9 @@ def _power_of_two(typing, bits):
     """Return the float32 2^n, for n + 127 in the lowest bits of an int32."""
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(builder.shl(args[0], ir.Constant(ir.IntType(32), 23)), ir.FloatType())
+        return builder.bitcast(
+            builder.shl(args[0], ir.Constant(ir.IntType(32), 23)), ir.FloatType()
+        )
 
     return types.float32(types.int32), codegen
 

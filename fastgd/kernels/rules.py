@@ -7,17 +7,14 @@ is mine, loop; else ask the next". So a rule added to a registry is compiled wit
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 import fastgd.kernels.functions  # noqa: F401  (compiled forms of fastgd.scalar)
 from fastgd.activations import ACTIVATIONS
+from fastgd.kernels.compiling import compiled, inlined
 from fastgd.losses import LOSSES
 from fastgd.optimizers import UPDATES
 
-__all__ = ["OPTIONS", "activate", "apply_update", "multiply_by_slope", "output_delta"]
-
-#: fastmath without nnan and ninf: divergence must be seen. Without reassoc: same sums everywhere.
-OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+__all__ = ["activate", "apply_update", "multiply_by_slope", "output_delta"]
 
 
 def _chain(loops, otherwise):
@@ -29,13 +26,9 @@ def _chain(loops, otherwise):
 
 
 def _choice(code, loop, otherwise):
-    @njit(inline="always", **OPTIONS)
+    @inlined
     def choice(chosen, args):
-        if chosen == code:
-            result = loop(*args)
-        else:
-            result = otherwise(chosen, args)
-        return result
+        return loop(*args) if chosen == code else otherwise(chosen, args)
 
     return choice
 
@@ -49,9 +42,9 @@ def _elementwise(registry, make_loop):
 
 
 def _value_loop(rule):
-    value = njit(**OPTIONS)(rule.scalar_value)
+    value = compiled(rule.scalar_value)
 
-    @njit(**OPTIONS)
+    @compiled
     def loop(z, a):
         for i in range(z.size):
             a[i] = value(z[i])
@@ -60,9 +53,9 @@ def _value_loop(rule):
 
 
 def _slope_loop(rule):
-    derivative = njit(**OPTIONS)(rule.scalar_derivative)
+    derivative = compiled(rule.scalar_derivative)
 
-    @njit(**OPTIONS)
+    @compiled
     def loop(z, a, delta):
         for i in range(z.size):
             delta[i] *= derivative(z[i], a[i])
@@ -71,11 +64,11 @@ def _slope_loop(rule):
 
 
 def _cost_loop(rule):
-    cost = njit(**OPTIONS)(rule.scalar_cost)
-    delta_of = njit(**OPTIONS)(rule.scalar_delta)
+    cost = compiled(rule.scalar_cost)
+    delta_of = compiled(rule.scalar_delta)
     average = rule.output_average
 
-    @njit(**OPTIONS)
+    @compiled
     def loop(z, a, y, delta, n, ld, factor):
         """Turn slopes into deltas times ``factor``; return the sum of the rows' costs.
 
@@ -94,14 +87,14 @@ def _cost_loop(rule):
 
 
 def _update_loop(rule):
-    apply = njit(**OPTIONS)(rule.scalar_apply)
+    apply = compiled(rule.scalar_apply)
 
-    @njit(**OPTIONS)
+    @compiled
     def without_slots(w, g, slot, settings):
         for i in range(w.size):
             w[i] = apply(w[i], g[i], settings)
 
-    @njit(**OPTIONS)
+    @compiled
     def with_slot(w, g, slot, settings):
         for i in range(w.size):
             w[i], slot[i] = apply(w[i], g[i], slot[i], settings)
@@ -109,12 +102,12 @@ def _update_loop(rule):
     return with_slot if rule.n_slots else without_slots
 
 
-@njit(**OPTIONS)
+@compiled
 def _nothing(chosen, args):
     pass
 
 
-@njit(**OPTIONS)
+@compiled
 def _no_cost(chosen, args):
     return np.nan
 

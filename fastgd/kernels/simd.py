@@ -50,7 +50,9 @@ class _Tile:
 
     def __init__(self, builder, element, data, operands):
         self.builder = builder
-        self.vector = ir.VectorType(element, VECTOR_BYTES // (4 if element == ir.FloatType() else 8))
+        self.vector = ir.VectorType(
+            element, VECTOR_BYTES // (4 if element == ir.FloatType() else 8)
+        )
         self.align = 4 if element == ir.FloatType() else 8
         self.fma = _fma(builder, self.vector)
         self.data, self.operands = data, operands

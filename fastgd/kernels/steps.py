@@ -9,17 +9,24 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from fastgd.backends import plan as P
+from fastgd.kernels.compiling import compiled, inlined
 from fastgd.kernels.rules import (
-    OPTIONS,
     activate,
     apply_update,
     multiply_by_slope,
     output_delta,
 )
-from fastgd.kernels.simd import MAX_ROWS, MAX_VECTORS, VECTOR_BYTES, never_inline, part, prefetch, tile
+from fastgd.kernels.simd import (
+    MAX_ROWS,
+    MAX_VECTORS,
+    VECTOR_BYTES,
+    never_inline,
+    part,
+    prefetch,
+    tile,
+)
 from fastgd.scalar import exp
 
 __all__ = [
@@ -29,9 +36,11 @@ __all__ = [
 
 #: The depth of a product computed at once: 128 rows of 4 vectors are 32 KiB, a small L1 cache.
 DEPTH = 128
+#: Typed: Numba would compile `product` once more for each literal argument.
+ZERO, ONE = np.int64(0), np.int64(1)
 
 
-@njit(**OPTIONS)
+@compiled
 def product(work, m, n, depth, s, s_row, s_depth, w, ldw, start, ld_start, c, ldc, beta, alpha):
     """C (m, n) = beta start + alpha S (m, depth) W (depth, n); n is a multiple of the padding.
 
@@ -63,7 +72,7 @@ def product(work, m, n, depth, s, s_row, s_depth, w, ldw, start, ld_start, c, ld
         start, ld_start, beta = c, ldc, work.dtype.type(1)
 
 
-@njit(**OPTIONS)
+@compiled
 def copy_rows(source, first, stride, target, start, ld, rows, n):
     """Copy rows of n numbers from source[first + row * stride] to target[start + row * ld]."""
     for row in range(rows):
@@ -72,7 +81,7 @@ def copy_rows(source, first, stride, target, start, ld, rows, n):
             b[i] = a[i]
 
 
-@njit(**OPTIONS)
+@inlined
 def pack(plan, flat, work, base):
     """Copy a flat vector into padded rows at ``base``, weights then biases of each layer."""
     for layer in range(1, len(plan)):
@@ -81,7 +90,7 @@ def pack(plan, flat, work, base):
         copy_rows(flat, plan[layer, P.FLAT], n, work, start, ld, rows, n)
 
 
-@njit(**OPTIONS)
+@inlined
 def unpack(plan, work, base, flat):
     """Copy padded rows back into a flat vector."""
     for layer in range(1, len(plan)):
@@ -90,7 +99,7 @@ def unpack(plan, work, base, flat):
         copy_rows(work, start, ld, flat, plan[layer, P.FLAT], n, rows, n)
 
 
-@njit(**OPTIONS)
+@compiled
 def transpose(plan, layer, work):
     """Copy a layer's weights, transposed, to where the backward pass reads them."""
     n_in, n_out = plan[layer, P.N_IN], plan[layer, P.N_OUT]
@@ -103,7 +112,7 @@ def transpose(plan, layer, work):
                 work[t + j * ld_in + i] = work[w + i * ld + j]
 
 
-@njit(**OPTIONS)
+@inlined
 def load(plan, work, flat, slots):
     """Copy parameters and the optimizer's state into the working memory."""
     pack(plan, flat, work, plan[0, P.PARAMETERS])
@@ -113,7 +122,7 @@ def load(plan, work, flat, slots):
         transpose(plan, layer, work)
 
 
-@njit(**OPTIONS)
+@inlined
 def store(plan, work, flat, slots):
     """Copy parameters and the optimizer's state back from the working memory."""
     unpack(plan, work, plan[0, P.PARAMETERS], flat)
@@ -121,7 +130,7 @@ def store(plan, work, flat, slots):
         unpack(plan, work, plan[0, P.SLOTS] + slot * plan[0, P.N_PADDED], slots[slot])
 
 
-@njit(**OPTIONS)
+@inlined
 def copy_outputs(plan, work, first, m, outputs):
     """Write the block's outputs to rows first : first + m of the flat ``outputs``."""
     last = len(plan) - 1
@@ -129,20 +138,26 @@ def copy_outputs(plan, work, first, m, outputs):
     copy_rows(work, plan[last, P.A], ld, outputs, first * n, n, m, n)
 
 
-@njit(**OPTIONS)
+@compiled
 def _convert(numbers, x, scale):
     for i in range(x.size):
         x[i] = x.dtype.type(numbers[i]) * scale
 
 
-@njit(**OPTIONS)
+@inlined
 def gather(plan, work, X, kind, scale, order, first, m):
     """Read the rows order[first : first + m] of X, times ``scale``, into the block's inputs.
 
     X is the bytes of a C-contiguous array of the kind of number `kind` says.
     """
     n, ld, start = plan[1, P.N_IN], plan[1, P.LD_IN], plan[0, P.X]
+    row_bytes = n * (4 if kind == 0 else 8 if kind == 1 else 1)
     for row in range(m):
+        if first + row + m < len(order):
+            # Rows come in no order the processor could guess: ask for the next batch's now.
+            ahead = order[first + row + m] * row_bytes
+            for byte in range(ahead, ahead + row_bytes, 64):
+                prefetch(X, byte)
         x = part(work, start + row * ld, n)
         source = order[first + row] if len(order) else first + row
         if kind == 0:
@@ -153,7 +168,7 @@ def gather(plan, work, X, kind, scale, order, first, m):
             _convert(part(X, source * n, n), x, scale)
 
 
-@njit(**OPTIONS)
+@inlined
 def gather_targets(plan, work, classes, targets, first, m):
     """Write the block's targets: rows of ``targets``, or a 1 in the column of each class."""
     last = len(plan) - 1
@@ -168,7 +183,7 @@ def gather_targets(plan, work, classes, targets, first, m):
         copy_rows(targets, first * n, n, work, start, ld, m, n)
 
 
-@njit(inline="always", **OPTIONS)
+@inlined
 def softmax(plan, work, m):
     """Turn each row of z into log a, and write a."""
     layer = len(plan) - 1
@@ -192,7 +207,7 @@ def softmax(plan, work, m):
             z[j] -= log_total
 
 
-@njit(inline="always", **OPTIONS)
+@inlined
 def forward(plan, work, m):
     """Compute every layer's z and a for the m rows of the block."""
     softmax_output = plan[0, P.SOFTMAX] == 1
@@ -201,7 +216,7 @@ def forward(plan, work, m):
         w, z, a = plan[layer, P.WEIGHTS], plan[layer, P.Z], plan[layer, P.A]
         bias = w + n_in * ld
         product(
-            work, m, ld, n_in, plan[layer, P.INPUT], ld_in, 1, w, ld, bias, 0, z, ld,
+            work, m, ld, n_in, plan[layer, P.INPUT], ld_in, ONE, w, ld, bias, ZERO, z, ld,
             work.dtype.type(1), work.dtype.type(1),
         )  # fmt: skip
         if softmax_output and layer == len(plan) - 1:
@@ -210,7 +225,7 @@ def forward(plan, work, m):
             activate(plan[layer, P.ACTIVATION], (part(work, z, m * ld), part(work, a, m * ld)))
 
 
-@njit(inline="always", **OPTIONS)
+@inlined
 def cost_and_delta(plan, work, m, factor):
     """Write the output's delta, times ``factor``; return the sum of the rows' costs."""
     layer = len(plan) - 1
@@ -228,15 +243,15 @@ def cost_and_delta(plan, work, m, factor):
     return total
 
 
-@njit(inline="always", **OPTIONS)
+@inlined
 def backward(plan, work, m):
     """Carry the output's delta back through the layers (Nielsen, eq. BP2)."""
     for layer in range(len(plan) - 1, 1, -1):
         n_out, ld_in, ld = plan[layer, P.N_OUT], plan[layer, P.LD_IN], plan[layer, P.LD]
         z, a, delta = plan[layer - 1, P.Z], plan[layer - 1, P.A], plan[layer - 1, P.DELTA]
         product(
-            work, m, ld_in, n_out, plan[layer, P.DELTA], ld, 1,
-            plan[layer, P.TRANSPOSED], ld_in, plan[0, P.ZERO], 0, delta, ld_in,
+            work, m, ld_in, n_out, plan[layer, P.DELTA], ld, ONE,
+            plan[layer, P.TRANSPOSED], ld_in, plan[0, P.ZERO], ZERO, delta, ld_in,
             work.dtype.type(1), work.dtype.type(1),
         )  # fmt: skip
         size = m * ld_in
@@ -246,7 +261,7 @@ def backward(plan, work, m):
         )  # fmt: skip
 
 
-@njit(inline="always", **OPTIONS)
+@inlined
 def gradient_rows(plan, work, layer, first, rows, m, start, ld_start, target, beta, alpha):
     """Write beta start + alpha dC/dW, for a few rows of a layer's weights, to ``target``.
 
@@ -262,7 +277,7 @@ def gradient_rows(plan, work, layer, first, rows, m, start, ld_start, target, be
     )
 
 
-@njit(inline="always", **OPTIONS)
+@inlined
 def descend(plan, work, m, shrink, rate):
     """Update the parameters as w <- shrink w - rate dC/dw, without writing the gradient down.
 
@@ -273,12 +288,12 @@ def descend(plan, work, m, shrink, rate):
         n_in, ld, w = plan[layer, P.N_IN], plan[layer, P.LD], plan[layer, P.WEIGHTS]
         gradient_rows(plan, work, layer, 0, n_in, m, w, ld, w, shrink, -rate)
         bias = w + n_in * ld
-        gradient_rows(plan, work, layer, n_in, 1, m, bias, ld, bias, one, -rate)
+        gradient_rows(plan, work, layer, n_in, ONE, m, bias, ld, bias, one, -rate)
         if layer > 1:
             transpose(plan, layer, work)
 
 
-@njit(inline="always", **OPTIONS)
+@inlined
 def gradient_and_update(plan, work, m, fresh, keep, step, update, settings):
     """Compute the block's gradient, a few rows of weights at a time while they are in cache.
 
