@@ -4,7 +4,8 @@ Michael Nielsen, Neural Networks and Deep Learning (2015), http://neuralnetworks
 Written afresh from the book's equations, with its names: examples are column vectors, weights[l] is
 (n_out, n_in), and the gradients of a mini-batch are summed example by example. It is slow, and it
 is where most people start. Two rules beyond the book's own network: relu, and softmax outputs
-with the log-likelihood cost (his chapter 3).
+with the log-likelihood cost (his chapter 3). Products are np.dot, as in the book: matmul takes
+eight times as long for a column times a row.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Network:
         a, activations = x, [x]
         zs: list[Array] = []
         for b, w in zip(self.biases, self.weights, strict=True):
-            z = w @ a + b
+            z = np.dot(w, a) + b
             name = self.output if len(zs) == len(self.weights) - 1 else self.activation
             a = FUNCTIONS[name](z)
             zs.append(z)
@@ -79,12 +80,12 @@ class Network:
         delta = activations[-1] - y
         if self.output != "softmax":  # there the slope cancels against the cost's
             delta = delta * SLOPES[self.output](zs[-1])
-        nabla_b, nabla_w = [delta], [delta @ activations[-2].T]
+        nabla_b, nabla_w = [delta], [np.dot(delta, activations[-2].T)]
         for layer in range(len(self.weights) - 2, -1, -1):
             slope = SLOPES[self.activation](zs[layer])
-            delta = (self.weights[layer + 1].T @ delta) * slope
+            delta = np.dot(self.weights[layer + 1].T, delta) * slope
             nabla_b.insert(0, delta)
-            nabla_w.insert(0, delta @ activations[layer].T)
+            nabla_w.insert(0, np.dot(delta, activations[layer].T))
         return nabla_b, nabla_w
 
 

@@ -1,0 +1,36 @@
+"""One core for every contestant, and a table of microseconds per step at the end."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from fastgd.benchmarks.timing import pin
+from fastgd.benchmarks.workloads import WORKLOADS
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Before anything is imported that counts cores.
+    config.fastgd_pinned = pin(1)
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    session = getattr(config, "_benchmarksession", None)
+    steps: dict[str, dict[str, float]] = defaultdict(dict)
+    for bench in session.benchmarks if session else []:
+        info = bench.extra_info
+        if "steps" in info and bench.stats.rounds:
+            steps[info["workload"]][info["contestant"]] = bench.stats.min / info["steps"] * 1e6
+    if not steps:
+        return
+    names = list(dict.fromkeys(name for row in steps.values() for name in row))
+    write = terminalreporter.write_line
+    terminalreporter.section("us per step, best round")
+    write(f"{config.fastgd_pinned}; the workloads are those of fastgd.benchmarks.workloads")
+    write(f"{'':12}" + "".join(f"{name:>14}" for name in names))
+    for workload in WORKLOADS:
+        if workload in steps:
+            cells = (f"{steps[workload][n]:14.2f}" if n in steps[workload] else f"{'-':>14}"
+                     for n in names)  # fmt: skip
+            write(f"{workload:12}" + "".join(cells))

@@ -1,0 +1,49 @@
+"""Time per training step of every workload, for fastgd's backends and what else is installed.
+
+    pytest bench --benchmark-only
+
+One core, the same data, start, sizes, steps and order for all. Rivals that are not installed are
+skipped by name (``pip install ".[bench]"`` brings them).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import pytest
+
+from fastgd.benchmarks.fastgd_backends import FASTGD
+from fastgd.benchmarks.rivals import RIVALS
+from fastgd.benchmarks.timing import limit_threads
+from fastgd.benchmarks.workloads import WORKLOADS, initial_parameters, load_data, orders
+
+CONTESTANTS = {**FASTGD, **RIVALS}
+#: Steps a round: enough that Python's part of a call does not show.
+STEPS = {"wide": 50, "hundred": 500}
+DEFAULT_STEPS = 2000
+#: Per-example Python loops, timed over fewer steps.
+SLOW = ("nielsen",)
+
+
+@lru_cache(maxsize=1)
+def data_of(name: str):
+    return load_data(WORKLOADS[name])
+
+
+@pytest.mark.parametrize("contestant", CONTESTANTS)
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_step(benchmark, name: str, contestant: str) -> None:
+    reason = CONTESTANTS[contestant].available()
+    if reason:
+        pytest.skip(f"{contestant}: {reason}")
+    workload = WORKLOADS[name]
+    X, y, origin = data_of(name)
+    steps = STEPS.get(name, DEFAULT_STEPS) // (10 if contestant in SLOW else 1)
+    # All rows are visited, so that no contestant has the data in cache.
+    order = orders(workload, 1, seed=0)[0, : steps * workload.batch_size]
+    trainer = CONTESTANTS[contestant].prepare(workload, X, y, initial_parameters(workload, seed=0))
+    benchmark.group = f"{name}: {workload.description} ({origin})"
+    benchmark.extra_info.update(workload=name, contestant=contestant, steps=steps)
+    with limit_threads(1):
+        trainer.warm_up(order)
+        benchmark.pedantic(trainer.run, args=(order,), rounds=2 if contestant in SLOW else 5)
