@@ -20,8 +20,8 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
     steps: dict[str, dict[str, float]] = defaultdict(dict)
     for bench in session.benchmarks if session else []:
         info = bench.extra_info
-        if "steps" in info and bench.stats.rounds:
-            steps[info["workload"]][info["contestant"]] = bench.stats.min / info["steps"] * 1e6
+        if "workload" in info and bench.stats.rounds:
+            steps[info["workload"]][info["contestant"]] = bench.stats.min * 1e6
     if not steps:
         return
     names = list(dict.fromkeys(name for row in steps.values() for name in row))

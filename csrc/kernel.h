@@ -1,0 +1,142 @@
+/* The one kernel all tasks are made of, for one `number` and instruction tier. Every thread of a
+   team runs it whole: a thread has its own rows of the block in the forward and backward pass, and
+   its own rows of each layer's weights in the gradient, so that no sum is shared and results are
+   the same to the last bit for any number of threads. */
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "barrier.h"
+#include "plan.h"
+#include "task.h"
+
+/* Code from here on may use the tier's instructions. */
+#if defined(TIER_AVX512)
+#define VECTOR_BYTES 64
+#define N_REGISTERS 32
+#define TIER avx512
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2"))), apply_to = function)
+#else
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2")
+#endif
+#elif defined(TIER_AVX2)
+#define VECTOR_BYTES 32
+#define N_REGISTERS 16
+#define TIER avx2
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma,bmi,bmi2")
+#endif
+#else
+#define VECTOR_BYTES 16
+#define TIER portable
+#if defined(__aarch64__)
+#define N_REGISTERS 32
+#else
+#define N_REGISTERS 16
+#endif
+#endif
+
+#if defined(NUMBER_DOUBLE)
+#define number double
+#define exp_of exp
+#define tanh_of tanh
+#define LOG1P log1p
+#define SUFFIX _double
+#else
+#define number float
+#define exp_of exp_float
+#define tanh_of tanh_float
+#define LOG1P log1pf
+#define SUFFIX _float
+#endif
+
+#define JOIN_(a, b, c) a##b##c
+#define JOIN(a, b, c) JOIN_(a, b, c)
+#define RUN JOIN(run_, TIER, SUFFIX)
+
+#include "functions.h"
+#include "simd.h"
+#include "rules.h"
+#include "steps.h"
+
+/* This thread's part of the gradient of the block, and of the update. */
+static void learn(Team *t, integer m, Use use, int whole_batch) {
+    const Task *task = t->task;
+    integer n_layers = t->block[N_LAYERS];
+    for (integer i = 1; i <= n_layers; i++) {
+        const integer *l = layer_of(t, i);
+        integer from, to, last = t->thread == task->n_threads - 1;
+        int sparse = i == 1 && task->pointers;
+        share(l[N_IN], PAD, t->thread, task->n_threads, &from, &to);
+        if (sparse) find_cursors(t, from, m);
+        if (task->task == TRAIN && task->linear && whole_batch) {
+            if (sparse) gradient_and_update(t, i, from, to, m, use);
+            else descend(t, i, from, to, m);
+            if (last) descend_biases(t, i, m);
+        } else
+            gradient_and_update(t, i, from, to + last, m, use);
+        if (use.step && i > 1) transpose(t, l, from, to);
+    }
+}
+
+/* One batch, in blocks of rows. Returns its cost; no step is made where it is not finite. */
+static double run_batch(Team *t, integer start, integer stop) {
+    Task *task = (Task *)t->task;
+    integer block = t->block[ROWS];
+    double cost = 0, factor = task->average ? 1.0 / (double)(stop - start) : 1.0;
+    for (integer first = start; first < stop; first += block) {
+        integer m = smaller(block, stop - first);
+        share(m, 1, t->thread, task->n_threads, &t->from, &t->to);
+        gather(t, first, m);
+        forward(t);
+        if (task->task == PREDICT) {
+            const integer *l = layer_of(t, t->block[N_LAYERS]);
+            copy_rows(t->work + l[A] + t->from * l[LD], l[LD],
+                      (number *)task->outputs + (first + t->from) * l[N_OUT], l[N_OUT],
+                      t->to - t->from, l[N_OUT]);
+            continue;
+        }
+        gather_targets(t, first);
+        cost_and_delta(t, factor);
+        if (task->task != COST_OF) backward(t);
+        wait_for_all(task);
+        for (integer row = 0; row < m; row++) cost += task->costs[row];
+        if (task->task == TRAIN && !isfinite(cost)) return cost;
+        if (task->task != COST_OF) {
+            int whole = stop - start <= block, training = task->task == TRAIN;
+            Use use = {training && first == start, !training || !whole,
+                       training && first + m == stop};
+            learn(t, m, use, whole);
+        }
+        wait_for_all(task);
+    }
+    return cost;
+}
+
+void RUN(Task *task, integer thread) {
+    Team team = {.task = task, .block = task->plan, .work = task->work, .thread = thread};
+    integer steps = 0;
+    double total = 0;
+    for (int i = 0; i < N_SETTINGS; i++) team.settings[i] = (number)task->settings[i];
+    if (thread == 0) load(&team);
+    wait_for_all(task);
+    for (integer start = 0; start < task->n; start += task->batch) {
+        double cost = run_batch(&team, start, smaller(start + task->batch, task->n));
+        if (task->task == TRAIN && !isfinite(cost)) break;
+        total += cost;
+        steps++;
+    }
+    wait_for_all(task);
+    if (thread) return;
+    store(&team);
+    task->steps = steps;
+    task->total = total;
+}
+
+#if defined(__clang__) && !defined(TIER_PORTABLE)
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,17 @@
+/* The table of offsets in the working memory: fastgd/backends/plan.py says what each column is.
+   A test reads both files and holds them equal. */
+#ifndef FASTGD_PLAN_H
+#define FASTGD_PLAN_H
+
+enum { PAD = 16, CHUNK_SIZE = 4096, N_COLUMNS = 16 };
+
+/* Row 0: the block. */
+enum {
+    N_LAYERS, ROWS, LOSS, SOFTMAX, X, LD_X, Y, ZERO, ONE, CHUNK, CHUNK_STRIDE, PARAMETERS,
+    N_PADDED, SLOTS, GRADIENT
+};
+
+/* Row l: layer l. */
+enum { N_IN, N_OUT, LD_IN, LD, FLAT, WEIGHTS, TRANSPOSED, ACTIVATION, INPUT, Z, A, DELTA };
+
+#endif

@@ -1,0 +1,3 @@
+#define TIER_PORTABLE
+#define NUMBER_DOUBLE
+#include "kernel.h"

@@ -1,0 +1,122 @@
+/* Vectors, and the register tiles that all products are made of.
+   `number` is float or double; VECTOR_BYTES and N_REGISTERS are those of the instruction tier.
+   Included once for each pair of them. */
+
+#define LANES ((integer)(VECTOR_BYTES / sizeof(number)))
+#define INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+typedef number vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(number)), may_alias));
+
+INLINE vector load_vector(const number *p) { return *(const vector *)p; }
+INLINE void store_vector(number *p, vector v) { *(vector *)p = v; }
+
+/* C[r, :] = beta start[r, :] + alpha sum_p S[r, p] W[p, :] for R rows and V vectors; sums run in
+   the order of p, whatever the tile, so that results do not depend on how rows are grouped. */
+INLINE void tile_of(const int R, const int V, integer depth, const number *s, integer s_row,
+                    integer s_depth, const number *w, integer ldw, const number *start,
+                    integer ld_start, number *c, integer ldc, number beta, number alpha) {
+    vector sums[8][4];
+    UNROLL for (int r = 0; r < R; r++)
+        UNROLL for (int v = 0; v < V; v++) sums[r][v] = (vector){0};
+    for (integer p = 0; p < depth; p++) {
+        vector b[4];
+        UNROLL for (int v = 0; v < V; v++) b[v] = load_vector(w + p * ldw + v * LANES);
+        UNROLL for (int r = 0; r < R; r++) {
+            number x = s[r * s_row + p * s_depth];
+            UNROLL for (int v = 0; v < V; v++) sums[r][v] += x * b[v];
+        }
+    }
+    UNROLL for (int r = 0; r < R; r++)
+        UNROLL for (int v = 0; v < V; v++)
+            store_vector(c + r * ldc + v * LANES,
+                         beta * load_vector(start + r * ld_start + v * LANES) + alpha * sums[r][v]);
+}
+
+#if N_REGISTERS == 32
+static const int MAX_TILE_ROWS[] = {0, 8, 8, 6, 6};
+#else
+static const int MAX_TILE_ROWS[] = {0, 8, 5, 4, 3};
+#endif
+enum { MAX_TILE_VECTORS = 4 };
+
+#define TILE(R, V)                                                                              \
+    case V * 16 + R:                                                                            \
+        tile_of(R, V, depth, s, s_row, s_depth, w, ldw, start, ld_start, c, ldc, beta, alpha);  \
+        break;
+
+static void tile(integer rows, integer vectors, integer depth, const number *s, integer s_row,
+                 integer s_depth, const number *w, integer ldw, const number *start,
+                 integer ld_start, number *c, integer ldc, number beta, number alpha) {
+    switch (vectors * 16 + rows) {
+        TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) TILE(7, 1) TILE(8, 1)
+        TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2)
+        TILE(1, 3) TILE(2, 3) TILE(3, 3) TILE(4, 3)
+        TILE(1, 4) TILE(2, 4) TILE(3, 4)
+#if N_REGISTERS == 32
+        TILE(6, 2) TILE(7, 2) TILE(8, 2)
+        TILE(5, 3) TILE(6, 3)
+        TILE(4, 4) TILE(5, 4) TILE(6, 4)
+#endif
+    }
+}
+
+/* C[:] = start[:] + sum_p x[p] W[columns[p], :] for V vectors; U sums at a time hide the
+   multiplication's latency. */
+INLINE void sparse_row_of(const int V, const int U, integer n, const number *x,
+                          const int32_t *columns, const number *w, integer ldw,
+                          const number *start, number *c) {
+    vector sums[4][4];
+    UNROLL for (int u = 0; u < U; u++)
+        UNROLL for (int v = 0; v < V; v++) sums[u][v] = (vector){0};
+    integer p = 0;
+    for (; p + U <= n; p += U)
+        UNROLL for (int u = 0; u < U; u++) {
+            const number *row = w + columns[p + u] * ldw;
+            UNROLL for (int v = 0; v < V; v++) sums[u][v] += x[p + u] * load_vector(row + v * LANES);
+        }
+    for (; p < n; p++) {
+        const number *row = w + columns[p] * ldw;
+        UNROLL for (int v = 0; v < V; v++) sums[0][v] += x[p] * load_vector(row + v * LANES);
+    }
+    UNROLL for (int u = 1; u < U; u++)
+        UNROLL for (int v = 0; v < V; v++) sums[0][v] += sums[u][v];
+    UNROLL for (int v = 0; v < V; v++)
+        store_vector(c + v * LANES, load_vector(start + v * LANES) + sums[0][v]);
+}
+
+static void sparse_row(integer vectors, integer n, const number *x, const int32_t *columns,
+                       const number *w, integer ldw, const number *start, number *c) {
+    switch (vectors) {
+        case 1: sparse_row_of(1, 4, n, x, columns, w, ldw, start, c); break;
+        case 2: sparse_row_of(2, 4, n, x, columns, w, ldw, start, c); break;
+        case 3: sparse_row_of(3, 2, n, x, columns, w, ldw, start, c); break;
+        case 4: sparse_row_of(4, 2, n, x, columns, w, ldw, start, c); break;
+    }
+}
+
+/* G[columns[p] - first, :] += x[p] D[:] for V vectors. */
+INLINE void scatter_of(const int V, integer n, const number *x, const int32_t *columns,
+                       integer first, const number *d, number *g, integer ldg) {
+    vector delta[4];
+    UNROLL for (int v = 0; v < V; v++) delta[v] = load_vector(d + v * LANES);
+    for (integer p = 0; p < n; p++) {
+        number *row = g + (columns[p] - first) * ldg;
+        UNROLL for (int v = 0; v < V; v++)
+            store_vector(row + v * LANES, load_vector(row + v * LANES) + x[p] * delta[v]);
+    }
+}
+
+static void scatter(integer vectors, integer n, const number *x, const int32_t *columns,
+                    integer first, const number *d, number *g, integer ldg) {
+    switch (vectors) {
+        case 1: scatter_of(1, n, x, columns, first, d, g, ldg); break;
+        case 2: scatter_of(2, n, x, columns, first, d, g, ldg); break;
+        case 3: scatter_of(3, n, x, columns, first, d, g, ldg); break;
+        case 4: scatter_of(4, n, x, columns, first, d, g, ldg); break;
+    }
+}

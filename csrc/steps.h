@@ -1,0 +1,345 @@
+/* The kernels: gather, forward, backpropagate, and gradient with update, over one block of rows.
+   The same steps, in the same order and under the same names, as fastgd/kernels/steps.py.
+   Included once for each `number` and instruction tier. */
+
+typedef struct {
+    const Task *task;
+    const integer *block;  /* row 0 of the plan */
+    number *work;
+    number settings[N_SETTINGS];
+    integer thread;
+    integer from, to;      /* this thread's rows of the block */
+} Team;
+
+INLINE const integer *layer_of(const Team *t, integer layer) { return t->block + layer * N_COLUMNS; }
+
+INLINE integer smaller(integer a, integer b) { return a < b ? a : b; }
+
+/* This thread's part of n things, in whole units. */
+static void share(integer n, integer unit, integer thread, integer n_threads, integer *from,
+                  integer *to) {
+    integer units = (n + unit - 1) / unit;
+    *from = smaller(n, units * thread / n_threads * unit);
+    *to = smaller(n, units * (thread + 1) / n_threads * unit);
+}
+
+/* The depth of a product computed at once: 128 rows of 4 vectors are 32 KiB, a small L1 cache. */
+enum { DEPTH = 128 };
+
+/* C (m, n) = beta start + alpha S (m, depth) W (depth, n); n is a multiple of PAD. */
+static void product(integer m, integer n, integer depth, const number *s, integer s_row,
+                    integer s_depth, const number *w, integer ldw, const number *start,
+                    integer ld_start, number *c, integer ldc, number beta, number alpha) {
+    for (integer first = 0; first < depth; first += DEPTH) {
+        integer some = smaller(DEPTH, depth - first), vectors;
+        for (integer column = 0; column < n; column += vectors * LANES) {
+            integer left = (n - column) / LANES;
+            integer tiles = (left + MAX_TILE_VECTORS - 1) / MAX_TILE_VECTORS;
+            vectors = (left + tiles - 1) / tiles;
+            integer most = MAX_TILE_ROWS[vectors], rows;
+            for (integer row = 0; row < m; row += rows) {
+                tiles = (m - row + most - 1) / most;
+                rows = (m - row + tiles - 1) / tiles;
+                tile(rows, vectors, some, s + row * s_row + first * s_depth, s_row, s_depth,
+                     w + first * ldw + column, ldw, start + row * ld_start + column, ld_start,
+                     c + row * ldc + column, ldc, beta, alpha);
+            }
+        }
+        start = c, ld_start = ldc, beta = 1;
+    }
+}
+
+static void copy_rows(const number *source, integer stride, number *target, integer ld,
+                      integer rows, integer n) {
+    for (integer row = 0; row < rows; row++)
+        memcpy(target + row * ld, source + row * stride, (size_t)n * sizeof(number));
+}
+
+/* Copy a flat vector into padded rows at `base`, weights then biases of each layer. */
+static void pack(const Team *t, const number *flat, integer base) {
+    for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
+        const integer *l = layer_of(t, i);
+        copy_rows(flat + l[FLAT], l[N_OUT], t->work + base + l[WEIGHTS] - t->block[PARAMETERS],
+                  l[LD], l[N_IN] + 1, l[N_OUT]);
+    }
+}
+
+/* Copy padded rows back into a flat vector. */
+static void unpack(const Team *t, integer base, number *flat) {
+    for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
+        const integer *l = layer_of(t, i);
+        copy_rows(t->work + base + l[WEIGHTS] - t->block[PARAMETERS], l[LD], flat + l[FLAT],
+                  l[N_OUT], l[N_IN] + 1, l[N_OUT]);
+    }
+}
+
+/* Copy some rows of a layer's weights, transposed, to where the backward pass reads them. */
+static void transpose(const Team *t, const integer *l, integer from, integer to) {
+    const number *w = t->work + l[WEIGHTS];
+    number *transposed = t->work + l[TRANSPOSED];
+    for (integer first = from; first < to; first += PAD) {
+        integer last = smaller(first + PAD, to);
+        for (integer j = 0; j < l[N_OUT]; j++)
+            for (integer i = first; i < last; i++)
+                transposed[j * l[LD_IN] + i] = w[i * l[LD] + j];
+    }
+}
+
+/* Copy parameters and the optimizer's state into the working memory. */
+static void load(const Team *t) {
+    const Task *task = t->task;
+    pack(t, task->flat, t->block[PARAMETERS]);
+    for (integer slot = 0; slot < task->n_slots; slot++)
+        pack(t, (const number *)task->slots + slot * task->n_parameters,
+             t->block[SLOTS] + slot * t->block[N_PADDED]);
+    if (task->task == GRADIENT_OF) pack(t, task->outputs, t->block[GRADIENT]);
+    if (task->task == TRAIN || task->task == GRADIENT_OF)
+        for (integer i = 2; i <= t->block[N_LAYERS]; i++)
+            transpose(t, layer_of(t, i), 0, layer_of(t, i)[N_IN]);
+}
+
+/* Copy parameters and the optimizer's state back from the working memory. */
+static void store(const Team *t) {
+    const Task *task = t->task;
+    if (task->task == GRADIENT_OF) unpack(t, t->block[GRADIENT], task->outputs);
+    if (task->task != TRAIN) return;
+    unpack(t, t->block[PARAMETERS], task->flat);
+    for (integer slot = 0; slot < task->n_slots; slot++)
+        unpack(t, t->block[SLOTS] + slot * t->block[N_PADDED],
+               (number *)task->slots + slot * task->n_parameters);
+}
+
+static void convert(const void *source, integer kind, integer first, integer n, number *x,
+                    number scale) {
+    switch (kind) {
+        case FLOAT32: { const float *p = (const float *)source + first; FOR(n) x[i] = (number)p[i] * scale; break; }
+        case FLOAT64: { const double *p = (const double *)source + first; FOR(n) x[i] = (number)p[i] * scale; break; }
+        default: { const uint8_t *p = (const uint8_t *)source + first; FOR(n) x[i] = (number)p[i] * scale; }
+    }
+}
+
+static const integer KIND_BYTES[] = {4, 8, 1};
+
+INLINE integer row_visited(const Task *task, integer visit) {
+    return task->order ? task->order[visit] : visit;
+}
+
+/* Read this thread's rows of the block, times the scale, into the block's inputs. */
+static void gather(const Team *t, integer first, integer m) {
+    const Task *task = t->task;
+    integer n = layer_of(t, 1)[N_IN], ld = t->block[LD_X];
+    number *x = t->work + t->block[X];
+    for (integer row = t->from; row < t->to; row++) {
+        integer source = row_visited(task, first + row);
+        if (task->pointers) {
+            integer start = task->pointers[source], count = task->pointers[source + 1] - start;
+            convert(task->inputs, task->kind, start, count, x + row * ld, (number)task->scale);
+            memcpy(task->gathered + row * ld, task->columns + start, (size_t)count * sizeof(int32_t));
+            task->lengths[row] = (int32_t)count;
+            continue;
+        }
+        if (task->order && first + row + m < task->n) {
+            /* Rows come in no order the processor could guess: ask for the next batch's now. */
+            integer bytes = n * KIND_BYTES[task->kind];
+            const char *ahead = (const char *)task->inputs + task->order[first + row + m] * bytes;
+            for (integer byte = 0; byte < bytes; byte += 64) __builtin_prefetch(ahead + byte, 0, 2);
+        }
+        convert(task->inputs, task->kind, source * n, n, x + row * ld, (number)task->scale);
+    }
+}
+
+/* Write the block's targets: rows of `targets`, or a 1 in the column of each class. */
+static void gather_targets(const Team *t, integer first) {
+    const Task *task = t->task;
+    const integer *l = layer_of(t, t->block[N_LAYERS]);
+    for (integer row = t->from; row < t->to; row++) {
+        number *y = t->work + t->block[Y] + row * l[LD];
+        if (task->classes) {
+            memset(y, 0, (size_t)l[N_OUT] * sizeof(number));
+            y[task->classes[first + row]] = 1;
+        } else {
+            const number *source = (const number *)task->targets + (first + row) * l[N_OUT];
+            memcpy(y, source, (size_t)l[N_OUT] * sizeof(number));
+        }
+    }
+}
+
+/* Turn each row of z into log a, and write a. */
+static void softmax(const Team *t, const integer *l) {
+    for (integer row = t->from; row < t->to; row++) {
+        number *z = t->work + l[Z] + row * l[LD], *a = t->work + l[A] + row * l[LD];
+        number largest = z[0];
+        for (integer j = 1; j < l[N_OUT]; j++) largest = z[j] > largest ? z[j] : largest;
+        for (integer j = 0; j < l[LD]; j++) z[j] -= largest;
+        for (integer j = 0; j < l[LD]; j++) a[j] = exp_of(z[j]);
+        double total = 0;
+        for (integer j = 0; j < l[N_OUT]; j++) total += a[j];
+        number part = (number)(1 / total), log_total = (number)log(total);
+        for (integer j = 0; j < l[LD]; j++) a[j] *= part, z[j] -= log_total;
+    }
+}
+
+/* The first layer's z where only the inputs that are not zero are kept. */
+static void sparse_forward(const Team *t, const integer *l) {
+    const number *w = t->work + l[WEIGHTS], *bias = w + l[N_IN] * l[LD];
+    integer ld_x = t->block[LD_X], vectors;
+    for (integer column = 0; column < l[LD]; column += vectors * LANES) {
+        integer left = (l[LD] - column) / LANES;
+        vectors = smaller(left, MAX_TILE_VECTORS);
+        for (integer row = t->from; row < t->to; row++)
+            sparse_row(vectors, t->task->lengths[row], t->work + t->block[X] + row * ld_x,
+                       t->task->gathered + row * ld_x, w + column, l[LD], bias + column,
+                       t->work + l[Z] + row * l[LD] + column);
+    }
+}
+
+/* Compute every layer's z and a for this thread's rows. */
+static void forward(const Team *t) {
+    integer rows = t->to - t->from;
+    for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
+        const integer *l = layer_of(t, i);
+        integer ld_in = i == 1 ? t->block[LD_X] : l[LD_IN];
+        const number *w = t->work + l[WEIGHTS], *bias = w + l[N_IN] * l[LD];
+        number *z = t->work + l[Z] + t->from * l[LD], *a = t->work + l[A] + t->from * l[LD];
+        if (i == 1 && t->task->pointers)
+            sparse_forward(t, l);
+        else
+            product(rows, l[LD], l[N_IN], t->work + l[INPUT] + t->from * ld_in, ld_in, 1, w, l[LD],
+                    bias, 0, z, l[LD], 1, 1);
+        if (i == t->block[N_LAYERS] && t->block[SOFTMAX])
+            softmax(t, l);
+        else
+            activate(l[ACTIVATION], rows * l[LD], z, a);
+    }
+}
+
+/* Write the output's delta, times `factor`, and the cost of each of this thread's rows. */
+static void cost_and_delta(const Team *t, double factor) {
+    const integer *l = layer_of(t, t->block[N_LAYERS]);
+    integer first = t->from * l[LD], size = (t->to - t->from) * l[LD], loss = t->block[LOSS];
+    number *z = t->work + l[Z] + first, *a = t->work + l[A] + first;
+    number *delta = t->work + l[DELTA] + first, *y = t->work + t->block[Y] + first;
+    double average = loss == MSE ? 1.0 / (double)l[N_OUT] : 1.0;
+    FOR(size) delta[i] = 1;
+    multiply_by_slope(l[ACTIVATION], size, z, a, delta);
+    output_delta(loss, size, a, y, delta, (number)(factor * average));
+    for (integer row = 0; row < t->to - t->from; row++) {
+        double total = 0;
+        for (integer j = row * l[LD]; j < row * l[LD] + l[N_OUT]; j++)
+            total += cost_of(loss, z[j], a[j], y[j]);
+        t->task->costs[t->from + row] = total * average;
+        for (integer j = row * l[LD] + l[N_OUT]; j < (row + 1) * l[LD]; j++) delta[j] = 0;
+    }
+}
+
+/* Carry the output's delta back through the layers (Nielsen, eq. BP2). */
+static void backward(const Team *t) {
+    integer rows = t->to - t->from;
+    for (integer i = t->block[N_LAYERS]; i > 1; i--) {
+        const integer *l = layer_of(t, i), *below = layer_of(t, i - 1);
+        integer first = t->from * l[LD_IN];
+        number *delta = t->work + below[DELTA] + first;
+        product(rows, l[LD_IN], l[N_OUT], t->work + l[DELTA] + t->from * l[LD], l[LD], 1,
+                t->work + l[TRANSPOSED], l[LD_IN], t->work + t->block[ZERO], 0, delta, l[LD_IN], 1, 1);
+        multiply_by_slope(below[ACTIVATION], rows * l[LD_IN], t->work + below[Z] + first,
+                          t->work + below[A] + first, delta);
+    }
+}
+
+/* Add dC/dW of the rows first to last of the first layer, from inputs that are not zero. */
+static void sparse_gradient(const Team *t, const integer *l, integer first, integer last,
+                            integer m, number *target) {
+    const Task *task = t->task;
+    integer ld_x = t->block[LD_X], rows = t->block[ROWS], vectors;
+    int32_t *cursors = task->lengths + (1 + t->thread) * rows;
+    for (integer row = 0; row < m; row++) {
+        const int32_t *columns = task->gathered + row * ld_x;
+        integer count = task->lengths[row], start = cursors[row], stop = start;
+        while (stop < count && columns[stop] < last) stop++;
+        cursors[row] = (int32_t)stop;
+        if (stop == start) continue;
+        const number *delta = t->work + l[DELTA] + row * l[LD];
+        for (integer column = 0; column < l[LD]; column += vectors * LANES) {
+            vectors = smaller((l[LD] - column) / LANES, MAX_TILE_VECTORS);
+            scatter(vectors, stop - start, t->work + t->block[X] + row * ld_x + start,
+                    columns + start, (int32_t)first, delta + column, target + column, l[LD]);
+        }
+    }
+}
+
+/* Put this thread's cursors at the first input from column `first` on. */
+static void find_cursors(const Team *t, integer first, integer m) {
+    const Task *task = t->task;
+    int32_t *cursors = task->lengths + (1 + t->thread) * t->block[ROWS];
+    for (integer row = 0; row < m; row++) {
+        const int32_t *columns = task->gathered + row * t->block[LD_X];
+        integer low = 0, high = first ? task->lengths[row] : 0;
+        while (low < high) {
+            integer middle = (low + high) / 2;
+            if (columns[middle] < first) low = middle + 1;
+            else high = middle;
+        }
+        cursors[row] = (int32_t)low;
+    }
+}
+
+/* Write beta start + alpha dC/dW, for a few rows of a layer's weights, to `target`. The biases
+   are the row after the weights: their input is always 1 (Nielsen, eqs. BP3, BP4). */
+static void gradient_rows(const Team *t, integer i, integer first, integer rows, integer m,
+                          const number *start, integer ld_start, number *target, number beta,
+                          number alpha) {
+    const integer *l = layer_of(t, i);
+    const number *delta = t->work + l[DELTA];
+    integer ld_in = i == 1 ? t->block[LD_X] : l[LD_IN];
+    if (first == l[N_IN])
+        product(rows, l[LD], m, t->work + t->block[ONE], 0, 0, delta, l[LD], start, ld_start,
+                target, l[LD], beta, alpha);
+    else
+        product(rows, l[LD], m, t->work + l[INPUT] + first, 1, ld_in, delta, l[LD], start,
+                ld_start, target, l[LD], beta, alpha);
+}
+
+/* Update this thread's part of a layer as w <- shrink w - rate dC/dw, without writing the gradient
+   down: for update rules that are linear, the update is a product that starts from the weights. */
+static void descend(const Team *t, integer i, integer from, integer to, integer m) {
+    const integer *l = layer_of(t, i);
+    number rate = t->settings[0], shrink = 1 - rate * t->settings[1];
+    number *w = t->work + l[WEIGHTS] + from * l[LD];
+    if (to > from) gradient_rows(t, i, from, to - from, m, w, l[LD], w, shrink, -rate);
+}
+
+static void descend_biases(const Team *t, integer i, integer m) {
+    const integer *l = layer_of(t, i);
+    number *b = t->work + l[WEIGHTS] + l[N_IN] * l[LD];
+    gradient_rows(t, i, l[N_IN], 1, m, b, l[LD], b, 1, -t->settings[0]);
+}
+
+typedef struct {
+    int fresh, keep, step; /* begins the whole gradient, is kept there, updates the parameters */
+} Use;
+
+/* Compute the gradient of rows from to to of a layer's weights, a few at a time while they are in
+   cache, and use it. The biases, the row after the last, come on their own. */
+static void gradient_and_update(const Team *t, integer i, integer from, integer to, integer m,
+                                Use use) {
+    const integer *l = layer_of(t, i);
+    integer chunk = l[LD] < CHUNK_SIZE ? CHUNK_SIZE / l[LD] : 1;
+    number no_penalty[N_SETTINGS] = {t->settings[0], 0, t->settings[2], t->settings[3]};
+    for (integer first = from, rows; first < to; first += rows) {
+        int biases = first == l[N_IN];
+        rows = biases ? 1 : smaller(chunk, smaller(to, l[N_IN]) - first);
+        integer at = l[WEIGHTS] - t->block[PARAMETERS] + first * l[LD], size = rows * l[LD];
+        number *g = t->work + (use.keep ? t->block[GRADIENT] + at
+                                        : t->block[CHUNK] + t->thread * t->block[CHUNK_STRIDE]);
+        if (i == 1 && t->task->pointers && !biases) {
+            if (use.fresh) memset(g, 0, (size_t)size * sizeof(number));
+            sparse_gradient(t, l, first, first + rows, m, g);
+        } else if (use.fresh)
+            gradient_rows(t, i, first, rows, m, t->work + t->block[ZERO], 0, g, 1, 1);
+        else
+            gradient_rows(t, i, first, rows, m, g, l[LD], g, 1, 1);
+        if (use.step)
+            apply_update(t->task->update, size, t->work + t->block[PARAMETERS] + at, g,
+                         t->work + t->block[SLOTS] + at, biases ? no_penalty : t->settings);
+    }
+}
