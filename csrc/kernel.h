@@ -63,26 +63,6 @@
 #include "rules.h"
 #include "steps.h"
 
-/* This thread's part of the gradient of the block, and of the update. */
-static void learn(Team *t, integer m, Use use, int whole_batch) {
-    const Task *task = t->task;
-    integer n_layers = t->block[N_LAYERS];
-    for (integer i = 1; i <= n_layers; i++) {
-        const integer *l = layer_of(t, i);
-        integer from, to, last = t->thread == task->n_threads - 1;
-        int sparse = i == 1 && task->pointers;
-        share(l[N_IN], PAD, t->thread, task->n_threads, &from, &to);
-        if (sparse) find_cursors(t, from, m);
-        if (task->task == TRAIN && task->linear && whole_batch) {
-            if (sparse) gradient_and_update(t, i, from, to, m, use);
-            else descend(t, i, from, to, m);
-            if (last) descend_biases(t, i, m);
-        } else
-            gradient_and_update(t, i, from, to + last, m, use);
-        if (use.step && i > 1) transpose(t, l, from, to);
-    }
-}
-
 /* One batch, in blocks of rows. Returns its cost; no step is made where it is not finite. */
 static double run_batch(Team *t, integer start, integer stop) {
     Task *task = (Task *)t->task;
@@ -90,7 +70,9 @@ static double run_batch(Team *t, integer start, integer stop) {
     double cost = 0, factor = task->average ? 1.0 / (double)(stop - start) : 1.0;
     for (integer first = start; first < stop; first += block) {
         integer m = smaller(block, stop - first);
-        share(m, 1, t->thread, task->n_threads, &t->from, &t->to);
+        /* Predictions do not wait between blocks: a thread keeps to its rows of all of them. */
+        share(task->task == PREDICT ? block : m, 1, t->thread, task->n_threads, &t->from, &t->to);
+        t->from = smaller(t->from, m), t->to = smaller(t->to, m);
         gather(t, first, m);
         forward(t);
         if (task->task == PREDICT) {
@@ -110,7 +92,7 @@ static double run_batch(Team *t, integer start, integer stop) {
             int whole = stop - start <= block, training = task->task == TRAIN;
             Use use = {training && first == start, !training || !whole,
                        training && first + m == stop};
-            learn(t, m, use, whole);
+            learn(t, m, use);
         }
         wait_for_all(task);
     }

@@ -99,24 +99,24 @@ static void sparse_row(integer vectors, integer n, const number *x, const int32_
     }
 }
 
-/* G[columns[p] - first, :] += x[p] D[:] for V vectors. */
+/* G[columns[p], :] += x[p] alpha D[:] for V vectors. */
 INLINE void scatter_of(const int V, integer n, const number *x, const int32_t *columns,
-                       integer first, const number *d, number *g, integer ldg) {
+                       const number *d, number *g, integer ldg, number alpha) {
     vector delta[4];
-    UNROLL for (int v = 0; v < V; v++) delta[v] = load_vector(d + v * LANES);
+    UNROLL for (int v = 0; v < V; v++) delta[v] = alpha * load_vector(d + v * LANES);
     for (integer p = 0; p < n; p++) {
-        number *row = g + (columns[p] - first) * ldg;
+        number *row = g + columns[p] * ldg;
         UNROLL for (int v = 0; v < V; v++)
             store_vector(row + v * LANES, load_vector(row + v * LANES) + x[p] * delta[v]);
     }
 }
 
 static void scatter(integer vectors, integer n, const number *x, const int32_t *columns,
-                    integer first, const number *d, number *g, integer ldg) {
+                    const number *d, number *g, integer ldg, number alpha) {
     switch (vectors) {
-        case 1: scatter_of(1, n, x, columns, first, d, g, ldg); break;
-        case 2: scatter_of(2, n, x, columns, first, d, g, ldg); break;
-        case 3: scatter_of(3, n, x, columns, first, d, g, ldg); break;
-        case 4: scatter_of(4, n, x, columns, first, d, g, ldg); break;
+        case 1: scatter_of(1, n, x, columns, d, g, ldg, alpha); break;
+        case 2: scatter_of(2, n, x, columns, d, g, ldg, alpha); break;
+        case 3: scatter_of(3, n, x, columns, d, g, ldg, alpha); break;
+        case 4: scatter_of(4, n, x, columns, d, g, ldg, alpha); break;
     }
 }

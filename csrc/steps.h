@@ -25,6 +25,9 @@ static void share(integer n, integer unit, integer thread, integer n_threads, in
 
 /* The depth of a product computed at once: 128 rows of 4 vectors are 32 KiB, a small L1 cache. */
 enum { DEPTH = 128 };
+/* Sparse inputs of batches up to this many rows change the weights one example at a time: with
+   more, their parts of the step could be too small to count one by one. */
+enum { DIRECT_ROWS = 64 };
 
 /* C (m, n) = beta start + alpha S (m, depth) W (depth, n); n is a multiple of PAD. */
 static void product(integer m, integer n, integer depth, const number *s, integer s_row,
@@ -131,19 +134,25 @@ static void gather(const Team *t, integer first, integer m) {
     number *x = t->work + t->block[X];
     for (integer row = t->from; row < t->to; row++) {
         integer source = row_visited(task, first + row);
+        /* Rows come in no order the processor could guess: ask for the next batch's now. */
+        integer ahead = task->order && first + row + m < task->n ? task->order[first + row + m] : -1;
+        const char *bytes = (const char *)task->inputs;
         if (task->pointers) {
+            if (ahead >= 0)
+                for (integer at = task->pointers[ahead]; at < task->pointers[ahead + 1]; at += 16) {
+                    __builtin_prefetch(bytes + at * KIND_BYTES[task->kind], 0, 2);
+                    __builtin_prefetch(task->columns + at, 0, 2);
+                }
             integer start = task->pointers[source], count = task->pointers[source + 1] - start;
             convert(task->inputs, task->kind, start, count, x + row * ld, (number)task->scale);
             memcpy(task->gathered + row * ld, task->columns + start, (size_t)count * sizeof(int32_t));
             task->lengths[row] = (int32_t)count;
             continue;
         }
-        if (task->order && first + row + m < task->n) {
-            /* Rows come in no order the processor could guess: ask for the next batch's now. */
-            integer bytes = n * KIND_BYTES[task->kind];
-            const char *ahead = (const char *)task->inputs + task->order[first + row + m] * bytes;
-            for (integer byte = 0; byte < bytes; byte += 64) __builtin_prefetch(ahead + byte, 0, 2);
-        }
+        if (ahead >= 0)
+            for (integer at = ahead * n * KIND_BYTES[task->kind];
+                 at < (ahead + 1) * n * KIND_BYTES[task->kind]; at += 64)
+                __builtin_prefetch(bytes + at, 0, 2);
         convert(task->inputs, task->kind, source * n, n, x + row * ld, (number)task->scale);
     }
 }
@@ -246,27 +255,6 @@ static void backward(const Team *t) {
     }
 }
 
-/* Add dC/dW of the rows first to last of the first layer, from inputs that are not zero. */
-static void sparse_gradient(const Team *t, const integer *l, integer first, integer last,
-                            integer m, number *target) {
-    const Task *task = t->task;
-    integer ld_x = t->block[LD_X], rows = t->block[ROWS], vectors;
-    int32_t *cursors = task->lengths + (1 + t->thread) * rows;
-    for (integer row = 0; row < m; row++) {
-        const int32_t *columns = task->gathered + row * ld_x;
-        integer count = task->lengths[row], start = cursors[row], stop = start;
-        while (stop < count && columns[stop] < last) stop++;
-        cursors[row] = (int32_t)stop;
-        if (stop == start) continue;
-        const number *delta = t->work + l[DELTA] + row * l[LD];
-        for (integer column = 0; column < l[LD]; column += vectors * LANES) {
-            vectors = smaller((l[LD] - column) / LANES, MAX_TILE_VECTORS);
-            scatter(vectors, stop - start, t->work + t->block[X] + row * ld_x + start,
-                    columns + start, (int32_t)first, delta + column, target + column, l[LD]);
-        }
-    }
-}
-
 /* Put this thread's cursors at the first input from column `first` on. */
 static void find_cursors(const Team *t, integer first, integer m) {
     const Task *task = t->task;
@@ -280,6 +268,30 @@ static void find_cursors(const Team *t, integer first, integer m) {
             else high = middle;
         }
         cursors[row] = (int32_t)low;
+    }
+}
+
+/* Add alpha dC/dW of the first layer's rows up to `last`, from inputs that are not zero. Row k of
+   the weights is added to at target + k * LD. */
+static void sparse_gradient(const Team *t, integer last, integer m, number *target, number alpha) {
+    const Task *task = t->task;
+    const integer *l = layer_of(t, 1);
+    integer ld_x = t->block[LD_X], vectors;
+    int32_t *cursors = task->lengths + (1 + t->thread) * t->block[ROWS];
+    for (integer row = 0; row < m; row++) {
+        const int32_t *columns = task->gathered + row * ld_x;
+        integer start = cursors[row], count = task->lengths[row], stop = start;
+        if (last == l[N_IN]) stop = count;
+        while (stop < count && columns[stop] < last) stop++;
+        cursors[row] = (int32_t)stop;
+        if (start == stop) continue;
+        const number *x = t->work + t->block[X] + row * ld_x + start;
+        const number *delta = t->work + l[DELTA] + row * l[LD];
+        for (integer column = 0; column < l[LD]; column += vectors * LANES) {
+            vectors = smaller((l[LD] - column) / LANES, MAX_TILE_VECTORS);
+            scatter(vectors, stop - start, x, columns + start, delta + column, target + column,
+                    l[LD], alpha);
+        }
     }
 }
 
@@ -305,13 +317,7 @@ static void descend(const Team *t, integer i, integer from, integer to, integer 
     const integer *l = layer_of(t, i);
     number rate = t->settings[0], shrink = 1 - rate * t->settings[1];
     number *w = t->work + l[WEIGHTS] + from * l[LD];
-    if (to > from) gradient_rows(t, i, from, to - from, m, w, l[LD], w, shrink, -rate);
-}
-
-static void descend_biases(const Team *t, integer i, integer m) {
-    const integer *l = layer_of(t, i);
-    number *b = t->work + l[WEIGHTS] + l[N_IN] * l[LD];
-    gradient_rows(t, i, l[N_IN], 1, m, b, l[LD], b, 1, -t->settings[0]);
+    gradient_rows(t, i, from, to - from, m, w, l[LD], w, shrink, -rate);
 }
 
 typedef struct {
@@ -333,7 +339,7 @@ static void gradient_and_update(const Team *t, integer i, integer from, integer 
                                         : t->block[CHUNK] + t->thread * t->block[CHUNK_STRIDE]);
         if (i == 1 && t->task->pointers && !biases) {
             if (use.fresh) memset(g, 0, (size_t)size * sizeof(number));
-            sparse_gradient(t, l, first, first + rows, m, g);
+            sparse_gradient(t, first + rows, m, g - first * l[LD], 1);
         } else if (use.fresh)
             gradient_rows(t, i, first, rows, m, t->work + t->block[ZERO], 0, g, 1, 1);
         else
@@ -341,5 +347,27 @@ static void gradient_and_update(const Team *t, integer i, integer from, integer 
         if (use.step)
             apply_update(t->task->update, size, t->work + t->block[PARAMETERS] + at, g,
                          t->work + t->block[SLOTS] + at, biases ? no_penalty : t->settings);
+    }
+}
+
+/* Do this thread's part of the block's gradient, and of the update. */
+static void learn(const Team *t, integer m, Use use) {
+    const Task *task = t->task;
+    int fused = task->task == TRAIN && task->linear && !use.keep;
+    for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
+        const integer *l = layer_of(t, i);
+        integer from, to;
+        share(l[N_IN], PAD, t->thread, task->n_threads, &from, &to);
+        int sparse = i == 1 && task->pointers;
+        if (sparse) find_cursors(t, from, m);
+        if (fused && sparse && t->settings[1] == 0 && m <= DIRECT_ROWS)
+            sparse_gradient(t, to, m, t->work + l[WEIGHTS], -t->settings[0]);
+        else if (fused && !sparse)
+            descend(t, i, from, to, m);
+        else
+            gradient_and_update(t, i, from, to, m, use);
+        if (t->thread == task->n_threads - 1)
+            gradient_and_update(t, i, l[N_IN], l[N_IN] + 1, m, use);
+        if (use.step && i > 1) transpose(t, l, from, to);
     }
 }

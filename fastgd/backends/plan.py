@@ -2,12 +2,13 @@
 
 Kernels read whole vectors, so every row is padded to a multiple of `PAD` numbers, with zeros that
 stay zeros. The table is a 2-D array of integers: row 0 describes the block, row l layer l. The
-columns are named below; csrc and the Numba kernels use the same names.
+columns are named below; csrc/plan.h and the Numba kernels use the same names.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -16,7 +17,7 @@ from fastgd.activations import ACTIVATIONS
 from fastgd.architecture import Architecture
 from fastgd.losses import LOSSES
 
-__all__ = ["PAD", "Plan", "plan_for"]
+__all__ = ["PAD", "Memory", "Plan", "plan_for"]
 
 Array = np.ndarray
 
@@ -27,6 +28,8 @@ CHUNK_SIZE = 4096
 #: The working memory a batch may take; larger batches are computed in blocks of rows.
 BLOCK_BYTES = 16 << 20
 MAX_ROWS = 1024
+#: Working memory up to this size is kept for the next call.
+KEPT_BYTES = 32 << 20
 
 # Row 0: the block. Offsets count numbers, not bytes.
 (
@@ -34,16 +37,18 @@ MAX_ROWS = 1024
     ROWS,  # how many rows of a batch are computed at once
     LOSS,  # the loss's code
     SOFTMAX,  # 1 where the output is softmax
-    X,  # inputs of the block: (ROWS, LD_IN of layer 1)
+    X,  # inputs of the block: (ROWS, LD_X)
+    LD_X,  # n_in of layer 1, padded; or where they are sparse the most a row has, padded
     Y,  # targets of the block: (ROWS, LD of the last layer)
     ZERO,  # a row of zeros
     ONE,  # the number 1
-    CHUNK,  # gradient of a few rows of weights
+    CHUNK,  # gradient of a few rows of weights, for each thread
+    CHUNK_STRIDE,  # how far apart the threads' chunks are
     PARAMETERS,  # padded weights and biases
     N_PADDED,  # how many padded parameters there are
     SLOTS,  # the optimizer's state: (n_slots, N_PADDED)
     GRADIENT,  # gradient of all parameters, where a batch is computed in blocks
-) = range(13)
+) = range(15)
 
 # Row l: layer l.
 (
@@ -52,15 +57,15 @@ MAX_ROWS = 1024
     LD_IN,  # n_in, padded
     LD,  # n_out, padded
     FLAT,  # weights in the flat vector; biases follow
-    WEIGHTS,  # weights (N_IN, LD) from PARAMETERS on; biases follow as one more row
+    WEIGHTS,  # weights (N_IN, LD); biases follow as one more row
     TRANSPOSED,  # weights transposed: (N_OUT, LD_IN); not for layer 1
     ACTIVATION,  # the activation's code
-    INPUT,  # what the layer reads: (ROWS, LD_IN)
+    INPUT,  # what the layer reads: (ROWS, LD_IN), for layer 1 (ROWS, LD_X)
     Z,  # (ROWS, LD)
     A,  # (ROWS, LD)
     DELTA,  # dC/dz: (ROWS, LD)
 ) = range(12)
-N_COLUMNS = 13
+N_COLUMNS = 16
 
 
 def padded(n: int) -> int:
@@ -68,36 +73,57 @@ def padded(n: int) -> int:
     return -(-n // PAD) * PAD
 
 
-class Plan:
-    """The table for one architecture and block of rows, and blocks of memory to use with it."""
+@dataclass
+class Memory:
+    """What one call works in."""
 
-    def __init__(self, architecture: Architecture, rows: int, n_slots: int, gradient: bool):
+    work: Array  # numbers, as the plan lays them out
+    costs: Array  # (ROWS,) float64: each row's cost
+    barrier: Array  # two counters, each on a cache line of its own
+    gathered: Array  # (ROWS * LD_X,) int32: columns of the block's sparse rows
+    lengths: Array  # ((1 + n_threads) * ROWS,) int32: their lengths, then each thread's cursors
+
+
+class Plan:
+    """The table for one architecture and block of rows, and memory to use with it."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        rows: int,
+        n_slots: int,
+        gradient: bool,
+        sparse_width: int,
+        n_threads: int,
+    ):
         self.dtype = np.dtype(architecture.dtype)
+        self.n_threads = n_threads
+        self.sparse = sparse_width > 0
         self.size = 0
         self.table = np.zeros((len(architecture.sizes), N_COLUMNS), dtype=np.int64)
-        self._lay_out_block(architecture, rows, n_slots, gradient)
+        self.table[0, LD_X] = padded(sparse_width or architecture.n_inputs)
+        self.table[0, ROWS] = rows
+        self._lay_out_block(architecture, n_slots, gradient)
         self._lay_out_layers(architecture, rows)
-        self._free: deque[Array] = deque(maxlen=8)
+        self._free: deque[Memory] = deque(maxlen=8)
 
     def _reserve(self, n: int) -> int:
-        start, self.size = self.size, self.size + padded(n)
+        start, self.size = self.size, self.size + padded(int(n))
         return start
 
-    def _lay_out_block(
-        self, architecture: Architecture, rows: int, n_slots: int, gradient: bool
-    ) -> None:
+    def _lay_out_block(self, architecture: Architecture, n_slots: int, gradient: bool) -> None:
         widths = [padded(n) for n in architecture.sizes]
         n_padded = sum((n_in + 1) * padded(n_out) for n_in, n_out in architecture.layout.shapes)
         block = self.table[0]
         block[N_LAYERS] = len(architecture.rules)
-        block[ROWS] = rows
         block[LOSS] = LOSSES.code(architecture.loss_rule.name)
         block[SOFTMAX] = architecture.rules[-1].row_wise
         block[ZERO] = self._reserve(max(widths))
         block[ONE] = self._reserve(1)
-        block[CHUNK] = self._reserve(max(CHUNK_SIZE, *widths))
-        block[X] = self._reserve(rows * widths[0])
-        block[Y] = self._reserve(rows * widths[-1])
+        block[CHUNK_STRIDE] = max(CHUNK_SIZE, *widths)
+        block[CHUNK] = self._reserve(block[CHUNK_STRIDE] * self.n_threads)
+        block[X] = self._reserve(block[ROWS] * block[LD_X])
+        block[Y] = self._reserve(block[ROWS] * widths[-1])
         block[N_PADDED] = n_padded
         block[PARAMETERS] = self._reserve(n_padded)
         block[SLOTS] = self._reserve(n_slots * n_padded)
@@ -118,35 +144,57 @@ class Plan:
             layer[DELTA] = self._reserve(rows * ld)
             weights += (n_in + 1) * ld
 
-    def borrow(self) -> Array:
-        """Return a block of memory, zeroed where it is new; give it back with `release`."""
+    def borrow(self) -> Memory:
+        """Return memory, zeroed where it is new; give it back with `release`."""
         try:
             return self._free.pop()
         except IndexError:
             return self._allocate()
 
-    def release(self, work: Array) -> None:
-        """Keep a block for the next call."""
-        self._free.append(work)
+    def release(self, memory: Memory) -> None:
+        """Keep memory for the next call, unless it is large."""
+        if memory.work.nbytes <= KEPT_BYTES:
+            self._free.append(memory)
 
-    def _allocate(self) -> Array:
-        spare = 64 // self.dtype.itemsize
-        raw = np.zeros(self.size + spare, dtype=self.dtype)
-        start = (-raw.ctypes.data // self.dtype.itemsize) % spare
-        work = raw[start : start + self.size]
+    def _allocate(self) -> Memory:
+        rows, ld_x = int(self.table[0, ROWS]), int(self.table[0, LD_X])
+        work = aligned(self.size, self.dtype)
         work[self.table[0, ONE]] = 1
-        return work
+        return Memory(
+            work=work,
+            costs=np.zeros(rows),
+            barrier=aligned(16, np.dtype(np.int64)),
+            gathered=np.zeros(rows * ld_x if self.sparse else 0, dtype=np.int32),
+            lengths=np.zeros(rows * (1 + self.n_threads) if self.sparse else 0, dtype=np.int32),
+        )
+
+
+def aligned(n: int, dtype: np.dtype) -> Array:
+    """Return n zeros that begin a cache line."""
+    spare = 64 // dtype.itemsize
+    raw = np.zeros(n + spare, dtype=dtype)
+    start = (-raw.ctypes.data // dtype.itemsize) % spare
+    return raw[start : start + n]
 
 
 @lru_cache(maxsize=32)
-def plan_for(architecture: Architecture, n_rows: int, n_slots: int, gradient: bool) -> Plan:
+def plan_for(
+    architecture: Architecture,
+    n_rows: int,
+    n_slots: int = 0,
+    gradient: bool = False,
+    sparse_width: int = 0,
+    n_threads: int = 1,
+) -> Plan:
     """Return the plan for batches of ``n_rows``.
 
     ``gradient`` asks for room for a whole gradient; batches of several blocks have it anyway.
+    ``sparse_width`` is the most numbers a row of sparse inputs has, 0 where they are dense.
     """
     itemsize = np.dtype(architecture.dtype).itemsize
-    row_bytes = itemsize * (
-        padded(architecture.n_inputs) + 3 * sum(map(padded, architecture.sizes))
-    )
+    inputs = padded(sparse_width or architecture.n_inputs)
+    row_bytes = itemsize * (inputs + 3 * sum(map(padded, architecture.sizes[1:])))
     most = min(MAX_ROWS, max(PAD, BLOCK_BYTES // row_bytes))
-    return Plan(architecture, min(n_rows, most), n_slots, gradient or n_rows > most)
+    return Plan(
+        architecture, min(n_rows, most), n_slots, gradient or n_rows > most, sparse_width, n_threads
+    )

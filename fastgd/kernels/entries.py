@@ -17,25 +17,28 @@ import numba
 from numba import njit
 
 from fastgd.backends import plan as P
-from fastgd.kernels.compiling import OPTIONS, compiled
+from fastgd.kernels.barrier import wait_for_all
+from fastgd.kernels.compiling import OPTIONS, compiled, inlined
+from fastgd.kernels.simd import part
 from fastgd.kernels.steps import (
+    COST,
+    GRADIENT,
+    PREDICT,
+    TRAIN,
+    Task,
     backward,
     copy_outputs,
     cost_and_delta,
-    descend,
     forward,
     gather,
     gather_targets,
-    gradient_and_update,
+    learn,
     load,
-    pack,
+    share,
     store,
-    unpack,
 )
 
 __all__ = ["COST", "GRADIENT", "PREDICT", "TRAIN", "run"]
-
-PREDICT, COST, GRADIENT, TRAIN = range(4)
 
 PACKAGE = Path(__file__).parents[1]
 RULES = ("activations.py", "losses.py", "optimizers.py", "scalar.py", "backends/plan.py")
@@ -57,56 +60,77 @@ def _compile(function: Callable) -> Callable:
         return compiled(function)
 
 
+@inlined
+def run_batch(t, barrier, begin, end, average):
+    """Do one batch, in blocks of rows; return its cost. A cost not finite makes no step."""
+    plan = t.plan
+    block, training, cost = plan[0, P.ROWS], t.task == TRAIN, 0.0
+    factor = 1.0 / (end - begin) if average else 1.0
+    whole = end - begin <= block
+    for first in range(begin, end, block):
+        m = min(block, end - first)
+        # Predictions do not wait between blocks: a thread keeps to its rows of all of them.
+        start, stop = share(block if t.task == PREDICT else m, 1, t.thread, t.n_threads)
+        start, stop = min(start, m), min(stop, m)
+        gather(t, first, m, start, stop)
+        forward(t, start, stop)
+        if t.task == PREDICT:
+            copy_outputs(t, first, start, stop)
+            continue
+        gather_targets(t, first, start, stop)
+        cost_and_delta(t, factor, start, stop)
+        if t.task != COST:
+            backward(t, start, stop)
+        wait_for_all(barrier, t.n_threads)
+        for row in range(m):
+            cost += t.costs[row]
+        if training and not math.isfinite(cost):
+            break
+        if t.task != COST:
+            fresh, step = training and first == begin, training and first + m == end
+            learn(t, m, fresh, not (training and whole), step)
+        wait_for_all(barrier, t.n_threads)
+    return cost
+
+
 def _make_run(fingerprint: str) -> Callable:
     @_compile
     def run(
-        task, plan, work, flat, X, kind, scale, order, n, batch, classes, targets, outputs,
-        slots, average, linear, update, settings,
+        task, plan, work, flat, slots, inputs, pointers, columns, gathered, lengths, kind, scale,
+        order, n, batch, classes, targets, outputs, average, linear, update, settings, costs,
+        n_threads, barrier, thread,
     ):  # fmt: skip
-        """Do a task over n rows of X, in batches; return the steps made and the sum of costs.
+        """Do a task over n rows, in batches; return the steps made and the sum of costs.
 
         PREDICT writes into ``outputs``, GRADIENT adds to ``outputs``; TRAIN steps once a batch
-        and ends before a batch whose cost is not finite.
+        and ends before a batch whose cost is not finite. Every thread of a team runs it whole: a
+        thread has its own rows of the block in the forward and backward pass, and its own rows of
+        each layer's weights in the gradient, so that no sum is shared and results are the same to
+        the last bit for any number of threads.
         """
         fingerprint  # noqa: B018
-        load(plan, work, flat, slots)
-        if task == GRADIENT:
-            pack(plan, outputs, work, plan[0, P.GRADIENT])
-        block, total, steps = plan[0, P.ROWS], 0.0, 0
-        shrink = work.dtype.type(1) - settings[0] * settings[1]
+        t = Task(
+            task, plan, part(work, 0, len(work)), part(flat, 0, len(flat)), slots,
+            part(inputs, 0, len(inputs)), part(pointers, 0, len(pointers)),
+            part(columns, 0, len(columns)), part(gathered, 0, len(gathered)),
+            part(lengths, 0, len(lengths)), kind, scale, part(order, 0, len(order)), n,
+            part(classes, 0, len(classes)), part(targets, 0, len(targets)),
+            part(outputs, 0, len(outputs)), linear, update, settings,
+            part(costs, 0, len(costs)), n_threads, thread,
+        )  # fmt: skip
+        if thread == 0:
+            load(t)
+        wait_for_all(barrier, n_threads)
+        total, steps = 0.0, 0
         for start in range(0, n, batch):
-            stop = min(start + batch, n)
-            factor = 1.0 / (stop - start) if average else 1.0
-            cost = 0.0
-            for first in range(start, stop, block):
-                m = min(block, stop - first)
-                gather(plan, work, X, kind, scale, order, first, m)
-                forward(plan, work, m)
-                if task == PREDICT:
-                    copy_outputs(plan, work, first, m, outputs)
-                    continue
-                gather_targets(plan, work, classes, targets, first, m)
-                cost += cost_and_delta(plan, work, m, factor)
-                if task == COST:
-                    continue
-                if task == TRAIN and not math.isfinite(cost):
-                    break
-                backward(plan, work, m)
-                if task == TRAIN and linear and stop - start <= block:
-                    descend(plan, work, m, shrink, settings[0])
-                    continue
-                keep = task == GRADIENT or stop - start > block
-                fresh = task == TRAIN and first == start
-                step = task == TRAIN and first + m == stop
-                gradient_and_update(plan, work, m, fresh, keep, step, update, settings)
+            cost = run_batch(t, barrier, start, min(start + batch, n), average)
             if task == TRAIN and not math.isfinite(cost):
                 break
             total += cost
             steps += 1
-        if task == GRADIENT:
-            unpack(plan, work, plan[0, P.GRADIENT], outputs)
-        if task == TRAIN:
-            store(plan, work, flat, slots)
+        wait_for_all(barrier, n_threads)
+        if thread == 0:
+            store(t)
         return steps, total
 
     return run

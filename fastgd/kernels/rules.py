@@ -6,8 +6,6 @@ is mine, loop; else ask the next". So a rule added to a registry is compiled wit
 
 from __future__ import annotations
 
-import numpy as np
-
 import fastgd.kernels.functions  # noqa: F401  (compiled forms of fastgd.scalar)
 from fastgd.activations import ACTIVATIONS
 from fastgd.kernels.compiling import compiled, inlined
@@ -69,19 +67,20 @@ def _cost_loop(rule):
     average = rule.output_average
 
     @compiled
-    def loop(z, a, y, delta, n, ld, factor):
-        """Turn slopes into deltas times ``factor``; return the sum of the rows' costs.
+    def loop(z, a, y, delta, costs, n, ld, factor):
+        """Turn slopes into deltas times ``factor``; write the cost of each row.
 
         Rows are ``ld`` apart; the costs are those of the first ``n`` columns.
         """
-        share = delta.dtype.type(factor / n if average else factor)
+        share = 1 / n if average else 1.0
+        step = delta.dtype.type(factor * share)
         for i in range(a.size):
-            delta[i] = delta_of(a[i], y[i], delta[i]) * share
-        total = 0.0
-        for row in range(0, a.size, ld):
-            for i in range(row, row + n):
+            delta[i] = delta_of(a[i], y[i], delta[i]) * step
+        for row in range(costs.size):
+            total = 0.0
+            for i in range(row * ld, row * ld + n):
                 total += cost(z[i], a[i], y[i])
-        return total / n if average else total
+            costs[row] = total * share
 
     return loop
 
@@ -107,12 +106,7 @@ def _nothing(chosen, args):
     pass
 
 
-@compiled
-def _no_cost(chosen, args):
-    return np.nan
-
-
 activate = _chain(_elementwise(ACTIVATIONS, _value_loop), _nothing)
 multiply_by_slope = _chain(_elementwise(ACTIVATIONS, _slope_loop), _nothing)
-output_delta = _chain(_elementwise(LOSSES, _cost_loop), _no_cost)
+output_delta = _chain(_elementwise(LOSSES, _cost_loop), _nothing)
 apply_update = _chain(_elementwise(UPDATES, _update_loop), _nothing)

@@ -1,8 +1,9 @@
-"""The register tile: a small matrix product whose sums stay in vector registers.
+"""Vectors, and the register tiles that all products are made of.
 
 LLVM vectorises loops only where it can prove that no two pointers meet, and blocked products are
-beyond it. So the innermost product is written down as the vector instructions it should become:
-LLVM's own vector types, one fused multiply-add for each row and vector.
+beyond it. So the innermost products are written down as the vector instructions they should
+become: LLVM's own vector types, one fused multiply-add for each row and vector. The same tiles as
+csrc/simd.h.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-__all__ = ["MAX_ROWS", "MAX_VECTORS", "VECTOR_BYTES", "never_inline", "part", "prefetch", "tile"]
+__all__ = [
+    "MAX_ROWS", "MAX_VECTORS", "VECTOR_BYTES", "never_inline", "part", "prefetch", "scatter",
+    "sparse_row", "tile",
+]  # fmt: skip
 
 INT = ir.IntType(64)
 I32 = ir.IntType(32)
@@ -35,86 +39,101 @@ VECTOR_BYTES, _N_REGISTERS = _registers()
 #: For 1, 2, 3 and 4 vectors: the most rows whose sums, with the vectors, fit the registers.
 MAX_ROWS = (8, 8, 6, 6) if _N_REGISTERS == 32 else (8, 5, 4, 3)
 MAX_VECTORS = 4
+#: For 1, 2, 3 and 4 vectors: how many sums of a sparse row run side by side.
+SPARSE_SUMS = (4, 4, 2, 2)
 
 
-def _fma(builder, vector):
-    suffix = "f32" if isinstance(vector.element, ir.FloatType) else "f64"
-    name = f"llvm.fma.v{vector.count}{suffix}"
-    return cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(vector, [vector] * 3), name
-    )
+class _Vectors:
+    """Emits vector instructions over a 1-D array of numbers."""
 
-
-class _Tile:
-    """Emits one tile: ``rows`` x ``vectors`` sums, kept in registers over the whole depth."""
-
-    def __init__(self, builder, element, data, operands):
+    def __init__(self, context, builder, signature, array):
+        kind = signature.args[0]
         self.builder = builder
-        self.vector = ir.VectorType(
-            element, VECTOR_BYTES // (4 if element == ir.FloatType() else 8)
-        )
-        self.align = 4 if element == ir.FloatType() else 8
-        self.fma = _fma(builder, self.vector)
-        self.data, self.operands = data, operands
+        element = context.get_data_type(kind.dtype)
+        self.itemsize = kind.dtype.bitwidth // 8
+        self.vector = ir.VectorType(element, VECTOR_BYTES // self.itemsize)
+        self.lanes = self.vector.count
+        self.data = context.make_array(kind)(context, builder, array).data
+        self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        name = f"llvm.fma.v{self.lanes}f{8 * self.itemsize}"
+        function = ir.FunctionType(self.vector, [self.vector] * 3)
+        self._fma = cgutils.get_or_insert_function(builder.module, function, name)
 
-    def at(self, offset, row, stride, column=0):
-        """Return the index offset + row * stride + column."""
-        b = self.builder
-        index = b.add(offset, b.mul(stride, INT(row))) if row else offset
-        return b.add(index, INT(column)) if column else index
+    def fma(self, a, b, c):
+        return self.builder.call(self._fma, [a, b, c])
+
+    def at(self, start, *terms):
+        """Return the index start + sum of terms; a term is a number or a product of two."""
+        for term in terms:
+            if isinstance(term, tuple):
+                term = self.builder.mul(*(INT(t) if isinstance(t, int) else t for t in term))
+            elif isinstance(term, int):
+                term = INT(term)
+            start = self.builder.add(start, term)
+        return start
+
+    def _pointer(self, index):
+        pointer = self.builder.gep(self.data, [index])
+        return self.builder.bitcast(pointer, self.vector.as_pointer())
+
+    def load(self, index):
+        return self.builder.load(self._pointer(index), align=self.itemsize)
+
+    def store(self, value, index):
+        self.builder.store(value, self._pointer(index), align=self.itemsize)
 
     def splat(self, scalar):
         """Return a vector with the scalar in every lane."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         one = self.builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
-        lanes = ir.Constant(ir.VectorType(I32, self.vector.count), [0] * self.vector.count)
+        lanes = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(one, undefined, lanes)
 
-    def load(self, index):
-        b = self.builder
-        pointer = b.bitcast(b.gep(self.data, [index]), self.vector.as_pointer())
-        return b.load(pointer, align=self.align)
+    def number(self, index):
+        """Return the number at an index, in every lane."""
+        return self.splat(self.builder.load(self.builder.gep(self.data, [index])))
 
-    def store(self, value, index):
-        b = self.builder
-        pointer = b.bitcast(b.gep(self.data, [index]), self.vector.as_pointer())
-        b.store(value, pointer, align=self.align)
+    def sums(self, n):
+        """Return n running sums, which LLVM keeps in registers."""
+        sums = [cgutils.alloca_once(self.builder, self.vector) for _ in range(n)]
+        for total in sums:
+            self.builder.store(self.zero, total)
+        return sums
 
-    def emit(self, rows, vectors):
-        b, lanes = self.builder, self.vector.count
-        depth, s, s_row, s_depth, w, ldw, start, ld_start, c, ldc, beta, alpha = self.operands
-        cells = [(r, v) for r in range(rows) for v in range(vectors)]
-        zero = ir.Constant(self.vector, [0.0] * lanes)
-        scalars = [self.at(s, r, s_row) for r in range(rows)]
-        before, loop = b.block, b.append_basic_block("depth")
-        b.branch(loop)
+    def add_to(self, total, a, b):
+        self.builder.store(self.fma(a, b, self.builder.load(total)), total)
 
-        b.position_at_end(loop)
-        p = b.phi(INT)
-        sums = [b.phi(self.vector) for _ in cells]
-        row = b.add(w, b.mul(p, ldw))
-        vs = [self.load(self.at(row, 0, ldw, v * lanes)) for v in range(vectors)]
-        shift = b.mul(p, s_depth)
-        splats = [self.splat(b.load(b.gep(self.data, [b.add(i, shift)]))) for i in scalars]
-        added = [
-            b.call(self.fma, [splats[r], vs[v], total])
-            for (r, v), total in zip(cells, sums, strict=True)
-        ]
-        following = b.add(p, INT(1))
-        p.add_incoming(INT(0), before)
-        p.add_incoming(following, loop)
-        for total, new in zip(sums, added, strict=True):
-            total.add_incoming(zero, before)
-            total.add_incoming(new, loop)
-        after = b.append_basic_block("store")
-        b.cbranch(b.icmp_signed("<", following, depth), loop, after)
 
-        b.position_at_end(after)
-        beta, alpha = self.splat(beta), self.splat(alpha)
-        for (r, v), total in zip(cells, added, strict=True):
-            old = self.load(self.at(start, r, ld_start, v * lanes))
-            new = b.call(self.fma, [beta, old, b.fmul(alpha, total)])
-            self.store(new, self.at(c, r, ldc, v * lanes))
+def _choose(builder, key, cases):
+    """Emit a switch; cases maps an integer to a function that emits its code."""
+    end = builder.append_basic_block("end")
+    switch = builder.switch(key, end)
+    for value, emit in cases.items():
+        block = builder.append_basic_block(f"case_{value}")
+        switch.add_case(INT(value), block)
+        builder.position_at_end(block)
+        emit()
+        builder.branch(end)
+    builder.position_at_end(end)
+
+
+def _emit_tile(e, rows, vectors, depth, s, s_row, s_depth, w, ldw, start, ld_start, c, ldc, *scale):
+    cells = [(r, v) for r in range(rows) for v in range(vectors)]
+    sums = dict(zip(cells, e.sums(len(cells)), strict=True))
+    scalars = [e.at(s, (s_row, r)) for r in range(rows)]
+    with cgutils.for_range(e.builder, depth) as loop:
+        row = e.at(w, (loop.index, ldw))
+        vs = [e.load(e.at(row, v * e.lanes)) for v in range(vectors)]
+        shift = e.builder.mul(loop.index, s_depth)
+        for r in range(rows):
+            x = e.number(e.at(scalars[r], shift))
+            for v in range(vectors):
+                e.add_to(sums[r, v], x, vs[v])
+    beta, alpha = map(e.splat, scale)
+    for r, v in cells:
+        old = e.load(e.at(start, (ld_start, r), v * e.lanes))
+        total = e.builder.fmul(alpha, e.builder.load(sums[r, v]))
+        e.store(e.fma(beta, old, total), e.at(c, (ldc, r), v * e.lanes))
 
 
 @intrinsic
@@ -127,24 +146,93 @@ def tile(
     All matrices lie in ``work`` (1-D); S[r, p] is work[s + r * s_row + p * s_depth], W[p, :]
     begins at w + p * ldw, start[r, :] at start + r * ld_start, C[r, :] at c + r * ldc. Sums run
     in the order of p, whatever the tile, so that results do not depend on how rows are grouped.
-    The depth is at least 1.
     """
     signature = types.void(work, *[types.int64] * 12, work.dtype, work.dtype)
 
     def codegen(context, builder, signature, args):
-        array = context.make_array(signature.args[0])(context, builder, args[0])
-        element = context.get_data_type(signature.args[0].dtype)
-        key = builder.add(builder.mul(args[2], INT(MAX_ROWS[0])), args[1])
-        end = builder.append_basic_block("end")
-        switch = builder.switch(key, end)
-        for vectors_, most in enumerate(MAX_ROWS, start=1):
-            for rows_ in range(1, most + 1):
-                block = builder.append_basic_block(f"tile_{rows_}x{vectors_}")
-                switch.add_case(INT(vectors_ * MAX_ROWS[0] + rows_), block)
-                builder.position_at_end(block)
-                _Tile(builder, element, array.data, args[3:]).emit(rows_, vectors_)
-                builder.branch(end)
-        builder.position_at_end(end)
+        e = _Vectors(context, builder, signature, args[0])
+        key = e.at(args[1], (args[2], MAX_ROWS[0]))
+        cases = {
+            v * MAX_ROWS[0] + r: lambda r=r, v=v: _emit_tile(e, r, v, *args[3:])
+            for v, most in enumerate(MAX_ROWS, start=1)
+            for r in range(1, most + 1)
+        }
+        _choose(builder, key, cases)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _column(context, builder, kind, columns):
+    """Return a function that loads the i-th of int32 columns as an index."""
+    data = context.make_array(kind)(context, builder, columns).data
+    return lambda i: builder.sext(builder.load(builder.gep(data, [i])), INT)
+
+
+def _emit_sparse_row(e, column, vectors, side, n, x, first, w, ldw, start, c):
+    """Emit C = start + sum_p x[p] W[columns[p], :], with ``side`` sums side by side."""
+    b, sums = e.builder, e.sums(vectors * side)
+
+    def add(p, which):
+        value = e.number(e.at(x, p))
+        row = e.at(w, (column(e.at(first, p)), ldw))
+        for v in range(vectors):
+            e.add_to(sums[which * vectors + v], value, e.load(e.at(row, v * e.lanes)))
+
+    whole = b.udiv(n, INT(side))
+    with cgutils.for_range(b, whole) as loop:
+        for u in range(side):
+            add(e.at(b.mul(loop.index, INT(side)), u), u)
+    with cgutils.for_range(b, n, start=b.mul(whole, INT(side))) as loop:
+        add(loop.index, 0)
+    for v in range(vectors):
+        total = b.load(sums[v])
+        for u in range(1, side):
+            total = b.fadd(total, b.load(sums[u * vectors + v]))
+        e.store(b.fadd(e.load(e.at(start, v * e.lanes)), total), e.at(c, v * e.lanes))
+
+
+@intrinsic
+def sparse_row(typing, work, columns, vectors, n, x, first, w, ldw, start, c):
+    """C[:] = start[:] + sum_p x[p] W[columns[first + p], :] for n numbers and a few vectors."""
+    signature = types.void(work, columns, *[types.int64] * 8)
+
+    def codegen(context, builder, signature, args):
+        e = _Vectors(context, builder, signature, args[0])
+        column = _column(context, builder, signature.args[1], args[1])
+        cases = {
+            v: lambda v=v: _emit_sparse_row(e, column, v, SPARSE_SUMS[v - 1], *args[3:])
+            for v in range(1, MAX_VECTORS + 1)
+        }
+        _choose(builder, args[2], cases)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _emit_scatter(e, column, vectors, n, x, first, d, g, ldg, alpha):
+    delta = [e.builder.fmul(e.splat(alpha), e.load(e.at(d, v * e.lanes))) for v in range(vectors)]
+    with cgutils.for_range(e.builder, n) as loop:
+        value = e.number(e.at(x, loop.index))
+        row = e.at(g, (column(e.at(first, loop.index)), ldg))
+        for v in range(vectors):
+            at = e.at(row, v * e.lanes)
+            e.store(e.fma(value, delta[v], e.load(at)), at)
+
+
+@intrinsic
+def scatter(typing, work, columns, vectors, n, x, first, d, g, ldg, alpha):
+    """G[columns[first + p], :] += x[p] alpha D[:] for n numbers and a few vectors."""
+    signature = types.void(work, columns, *[types.int64] * 7, work.dtype)
+
+    def codegen(context, builder, signature, args):
+        e = _Vectors(context, builder, signature, args[0])
+        column = _column(context, builder, signature.args[1], args[1])
+        cases = {
+            v: lambda v=v: _emit_scatter(e, column, v, *args[3:])
+            for v in range(1, MAX_VECTORS + 1)
+        }
+        _choose(builder, args[2], cases)
         return context.get_dummy_value()
 
     return signature, codegen

@@ -1,0 +1,175 @@
+"""What the compiled backends share: from the arrays of a call to the arguments of a kernel.
+
+A compiled backend is one function ``call(task, memory, arguments...)``, made into the three of
+`fastgd.backends` by `Compiled`. Numba's and C's kernels take the same arguments under the same
+names; csrc/task.h says what each is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastgd.architecture import Architecture
+from fastgd.backends.plan import Memory, Plan, plan_for
+from fastgd.backends.sparse import Sparse
+from fastgd.optimizers import N_SETTINGS, UPDATES, GradientDescent, Settings, Update
+
+__all__ = ["COST", "GRADIENT", "PREDICT", "TRAIN", "Call", "Compiled"]
+
+Array = np.ndarray
+
+#: What a call may do.
+PREDICT, COST, GRADIENT, TRAIN = range(4)
+KINDS = {"float32": 0, "float64": 1, "uint8": 2}
+NOTHING = np.empty(0, dtype=np.int64)
+#: Rows computed at once where there is no mini-batch: they fill the tiles and stay in cache.
+BLOCK = 64
+
+
+class Call(NamedTuple):
+    """The arguments of a kernel, in its order, but for the thread."""
+
+    task: int
+    plan: Array
+    work: Array
+    flat: Array
+    slots: Array
+    inputs: Array
+    pointers: Array
+    columns: Array
+    gathered: Array
+    lengths: Array
+    kind: int
+    scale: float
+    order: Array
+    n: int
+    batch: int
+    classes: Array
+    targets: Array
+    outputs: Array
+    average: bool
+    linear: bool
+    update: int
+    settings: Settings
+    costs: Array
+    n_threads: int
+    barrier: Array
+
+
+class Compiled:
+    """The three functions of a backend, from what runs a `Call` and returns (steps, total)."""
+
+    def __init__(self, run: Callable[[Call], tuple[int, float]]):
+        self._run_call = run
+
+    def forward(
+        self,
+        architecture: Architecture,
+        parameters: Array,
+        X: Array | Sparse,
+        outputs: Array,
+        n_threads: int = 1,
+    ) -> None:
+        """Write the network's outputs for the rows of X."""
+        self._run_all(PREDICT, architecture, parameters, X, NOTHING, outputs.reshape(-1), n_threads)
+
+    def loss_and_gradient(
+        self,
+        architecture: Architecture,
+        parameters: Array,
+        X: Array | Sparse,
+        Y: Array,
+        gradient: Array | None,
+        n_threads: int = 1,
+    ) -> float:
+        """Return the sum of the costs of the rows of X, and add their gradients to ``gradient``."""
+        task = COST if gradient is None else GRADIENT
+        outputs = parameters[:0] if gradient is None else gradient
+        return self._run_all(task, architecture, parameters, X, Y, outputs, n_threads)
+
+    def train(
+        self,
+        architecture: Architecture,
+        parameters: Array,
+        slots: Array,
+        X: Array | Sparse,
+        order: Array,
+        Y: Array,
+        batch_size: int,
+        update: type[Update],
+        settings: Settings,
+        n_threads: int = 1,
+    ) -> tuple[int, float]:
+        """Step once for each mini-batch of the rows ``order`` of X."""
+        batch_size = min(batch_size, len(order))
+        plan = plan_for(architecture, batch_size, len(slots), False, _width(X), n_threads)
+        return self._run(
+            TRAIN, architecture, plan, parameters, slots, X, order, len(order), batch_size, Y,
+            parameters[:0], update, settings,
+        )  # fmt: skip
+
+    def _run_all(
+        self,
+        task: int,
+        architecture: Architecture,
+        parameters: Array,
+        X: Array | Sparse,
+        Y: Array,
+        outputs: Array,
+        n_threads: int,
+    ) -> float:
+        """Do a task over all rows of X in their order; return the sum of their costs."""
+        n = len(X)
+        rows = min(BLOCK * n_threads, 1 << (n - 1).bit_length())
+        plan = plan_for(architecture, rows, 0, task == GRADIENT, _width(X), n_threads)
+        no_slots = parameters[:0].reshape(0, parameters.size)
+        return self._run(
+            task, architecture, plan, parameters, no_slots, X, NOTHING, n, n, Y, outputs,
+            GradientDescent, (0.0,) * N_SETTINGS,
+        )[1]  # fmt: skip
+
+    def _run(
+        self,
+        task: int,
+        architecture: Architecture,
+        plan: Plan,
+        parameters: Array,
+        slots: Array,
+        X: Array | Sparse,
+        order: Array,
+        n: int,
+        batch_size: int,
+        Y: Array,
+        outputs: Array,
+        update: type[Update],
+        settings: Settings,
+    ) -> tuple[int, float]:
+        classes, targets = (Y, parameters[:0]) if Y.ndim == 1 else (NOTHING, Y.reshape(-1))
+        memory = plan.borrow()
+        result = self._run_call(
+            Call(
+                task, plan.table, memory.work, parameters, slots, *_inputs(X, memory),
+                architecture.input_scale, order, n, batch_size, classes, targets, outputs,
+                architecture.loss_rule.batch_average and task == TRAIN, update.linear,
+                UPDATES.code(update.name), settings, memory.costs, plan.n_threads, memory.barrier,
+            )  # fmt: skip
+        )
+        plan.release(memory)
+        return result
+
+
+def _width(X: Array | Sparse) -> int:
+    """Return the most numbers a row has, for sparse inputs; 0 for dense ones."""
+    return X.width if isinstance(X, Sparse) else 0
+
+
+def _inputs(X: Array | Sparse, memory: Memory) -> tuple[Any, ...]:
+    if isinstance(X, Sparse):
+        values, pointers, columns = X.values, X.pointers, X.columns
+    else:
+        values, pointers, columns = X.reshape(-1), NOTHING, memory.gathered
+    bytes_ = values.view(np.uint8)
+    return bytes_, pointers, columns, memory.gathered, memory.lengths, KINDS[values.dtype.name]
