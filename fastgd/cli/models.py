@@ -1,0 +1,204 @@
+"""Models and data together: what a model file remembers of its data, and how that is used.
+
+`fastgd train` leaves notes in the model file (strings, in ``network.notes``):
+
+``data``, ``data_crc32``
+    The name of the data, and a checksum of its rows.
+``task``
+    ``classification`` or ``regression``.
+``target``, ``feature_names``, ``class_names``
+    The target column, the input columns and the label of each class; the last two are JSON.
+``seed``, ``holdout``
+    How rows were held out of training; ``holdout`` is 0 where none were, and absent where the
+    data has a test part of its own.
+
+A network saved from Python has no notes; then the network itself says what it can.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+import numpy as np
+
+from fastgd.errors import DataError
+
+if TYPE_CHECKING:
+    from fastgd.data import Dataset
+    from fastgd.network import Network
+
+__all__ = [
+    "Part",
+    "check_out",
+    "class_names",
+    "load_model",
+    "load_rows",
+    "notes_for",
+    "unseen_part",
+]
+
+
+def notes_for(
+    dataset: Dataset, target: str | None, seed: int, holdout: float | None
+) -> dict[str, str]:
+    """Return the notes for a network trained on a dataset, before it is split."""
+    notes = {
+        "data": dataset.name,
+        "data_crc32": checksum(dataset),
+        "task": "classification" if dataset.is_classification else "regression",
+        "seed": str(seed),
+    }
+    if holdout is not None:
+        notes["holdout"] = str(holdout)
+    if target is not None:
+        notes["target"] = target
+    if dataset.feature_names is not None:
+        notes["feature_names"] = json.dumps(dataset.feature_names)
+    if dataset.n_classes is not None:
+        notes["class_names"] = json.dumps(class_names(dataset))
+    return notes
+
+
+def class_names(dataset: Dataset) -> tuple[str, ...]:
+    """Return the label of each class; 0, 1, ... where the data has no other."""
+    return dataset.class_names or tuple(map(str, range(dataset.n_classes or 0)))
+
+
+def checksum(dataset: Dataset) -> str:
+    """Return the CRC-32 of the rows, to tell whether two datasets are the same."""
+    crc = zlib.crc32(np.ascontiguousarray(dataset.X).data)
+    if dataset.y is not None:
+        crc = zlib.crc32(np.ascontiguousarray(dataset.y).data, crc)
+    return f"{crc:08x}"
+
+
+def load_model(path: str, data: str, backend: str | None) -> Network:
+    """Read the model of a command's MODEL DATA."""
+    from fastgd.files import load
+
+    if path == "digits" or (data.endswith(".safetensors") and not path.endswith(".safetensors")):
+        raise click.UsageError(f"the model comes first, then the data; got {path} {data}")
+    return load(path, backend=backend)
+
+
+def load_rows(
+    network: Network, source: str, *, target: str | None = None, need_target: bool
+) -> Dataset:
+    """Read data as the network was taught: its columns, its classes.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be read or has another number of columns than the network.
+    """
+    from fastgd import data
+
+    notes = network.notes
+    names, features = (_listed(notes, key) for key in ("class_names", "feature_names"))
+    task = notes.get("task")
+    if task is None and network.architecture.n_outputs == 1:
+        task = "regression"  # a single output is compared with the numbers themselves
+    elif task is None:
+        names = tuple(map(str, range(network.architecture.n_outputs)))
+    dataset = data.load(
+        source,
+        target=target or (notes.get("target") if _is_table(source) else None),
+        need_target=need_target,
+        task=task,
+        class_names=names,
+        feature_names=features,
+    )
+    expected = network.architecture.n_inputs
+    if dataset.n_features != expected:
+        raise DataError(
+            f"{source}: has {dataset.n_features} columns of inputs; the model takes {expected}"
+        )
+    return dataset
+
+
+class Part(NamedTuple):
+    """Some rows of a dataset: which ("test", "held_out" or "all") and in words."""
+
+    X: np.ndarray
+    y: np.ndarray | None
+    which: str
+    words: str
+
+
+def unseen_part(network: Network, dataset: Dataset) -> Part:
+    """Return the rows to judge a network by: those it was not trained on, where that is known."""
+    from fastgd import data
+
+    if dataset.X_test is not None:
+        n = len(dataset.X_test)
+        return Part(dataset.X_test, dataset.y_test, "test", f"the {n:,} test rows")
+    holdout = float(network.notes.get("holdout", 0))
+    known = network.notes.get("data_crc32") == checksum(dataset)
+    if holdout and known:
+        held = data.split(dataset, holdout, int(network.notes["seed"]))
+        words = f"the {len(held.X_test):,} rows held out of training"  # type: ignore[arg-type]
+        return Part(held.X_test, held.y_test, "held_out", words)  # type: ignore[arg-type]
+    words = f"all {len(dataset.X):,} rows"
+    return Part(dataset.X, dataset.y, "all", words + ", which it was trained on" * known)
+
+
+def all_rows(dataset: Dataset) -> Part:
+    """Return every row, those of a test part last."""
+    X, y = dataset.X, dataset.y
+    if dataset.X_test is not None:
+        X = np.concatenate([X, dataset.X_test])
+    if y is not None and dataset.y_test is not None:
+        y = np.concatenate([y, dataset.y_test])
+    return Part(X, y, "all", f"all {len(X):,} rows")
+
+
+def score_name(network: Network, y: np.ndarray | None) -> str:
+    """Return what `Network.score` measures on these targets."""
+    from fastgd.inputs import check_targets
+    from fastgd.metrics import is_classification
+
+    targets = check_targets(y, network.architecture)
+    return "accuracy" if is_classification(network.architecture, targets) else "R^2"
+
+
+def check_out(path: str | os.PathLike[str], *sources: str) -> None:
+    """Raise, before any work, if a file cannot be written there or is one that is being read.
+
+    Raises
+    ------
+    click.BadParameter
+        In one line that says why not.
+    """
+    out = Path(path)
+    problem = None
+    if out.is_dir():
+        problem = "is a folder; name a file in it"
+    elif out.exists() and not out.is_file():
+        problem = "is not a regular file"
+    elif not out.parent.is_dir():
+        problem = f"cannot be written: there is no folder {out.parent}"
+    elif any(out.exists() and os.path.exists(s) and out.samefile(s) for s in sources):
+        problem = "is what is being read; name another file"
+    else:
+        try:
+            tempfile.TemporaryFile(dir=out.parent).close()
+        except OSError as error:
+            problem = f"cannot be written: {error.strerror or error}"
+    if problem:
+        raise click.BadParameter(f"{path} {problem}", param_hint="--out")
+
+
+def _listed(notes: dict[str, str], key: str) -> tuple[str, ...] | None:
+    return tuple(json.loads(notes[key])) if key in notes else None
+
+
+def _is_table(source: str) -> bool:
+    from fastgd.data.tables import SUFFIXES
+
+    return source.lower().endswith(SUFFIXES)

@@ -1,0 +1,120 @@
+"""What a command prints: lines for people, tables, or one JSON object."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+import click
+import numpy as np
+
+from fastgd.cli.failures import drop_stdout, one_line
+
+__all__ = ["Output", "count", "plain"]
+
+#: The width of tables where there is no terminal.
+PIPE_WIDTH = 160
+
+
+class Output:
+    """Prints to stdout what was asked for: lines (the default), JSON, or nothing.
+
+    Parameters
+    ----------
+    as_json : bool
+        Whether lines are left out and `finish` prints the record.
+    quiet : bool
+        Whether lines and notes are left out.
+    """
+
+    def __init__(self, as_json: bool, quiet: bool):
+        self.as_json = as_json
+        self.quiet = quiet
+        self.talks = not (as_json or quiet)
+        self._read = True
+
+    @property
+    def live(self) -> bool:
+        """Whether to show a live bar, which goes to stderr: on a terminal only."""
+        return (
+            not self.quiet and is_terminal(sys.stderr) and (self.as_json or is_terminal(sys.stdout))
+        )
+
+    def say(self, line: str = "") -> None:
+        """Print a line for people."""
+        if self.talks:
+            self.write(f"{line}\n")
+
+    def note(self, line: str) -> None:
+        """Print a line for people to stderr, where it cannot disturb what others read."""
+        if not self.quiet:
+            click.echo(f"fastgd: {one_line(line)}", err=True)
+
+    def finish(self, record: Mapping[str, Any]) -> None:
+        """Print the record as JSON, if that was asked for."""
+        if self.as_json:
+            self.write(json.dumps(plain(record), allow_nan=False) + "\n")
+
+    def write(self, text: str) -> None:
+        """Print text as it is. A reader that has left (``| head``) does not stop the work."""
+        if not self._read:
+            return
+        try:
+            click.echo(text, nl=False)
+        except BrokenPipeError:
+            self._read = False
+            drop_stdout()
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table; its first column is text, the others are numbers."""
+        if not self.talks:
+            return
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        terminal = is_terminal(sys.stdout)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for column in columns:
+            table.add_column(column, justify="left" if column == columns[0] else "right")
+        for row in rows:
+            table.add_row(*(Text(one_line(cell)) for cell in row))
+        width = Console().width if terminal else PIPE_WIDTH
+        text = io.StringIO()
+        Console(file=text, width=width, force_terminal=terminal).print(table)
+        self.write("\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n")
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether somebody looks at a stream; one that is closed is None."""
+    return stream is not None and stream.isatty()
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: no NumPy, and null for what is not finite.
+
+    >>> plain({"cost": np.float32(0.5), "score": float("nan"), "sizes": (64, 10)})
+    {'cost': 0.5, 'score': None, 'sizes': [64, 10]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def count(n: int, noun: str, plural: str | None = None) -> str:
+    """Count things.
+
+    >>> count(1, "row"), count(13002, "row"), count(3, "class", "classes")
+    ('1 row', '13,002 rows', '3 classes')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

@@ -1,0 +1,252 @@
+"""``fastgd train``: from data to a model file."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import time
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastgd.cli import models
+from fastgd.cli.options import Command, option, output_options, with_options
+from fastgd.cli.output import Output, count
+from fastgd.cli.progress import Watch, compile_kernels, score_text, watching
+from fastgd.cli.scaling import Scaling, input_scale_of, scaling_for
+from fastgd.cli.settings import HOLDOUT, OPTIONS, check, default_rate, optimizer_of, rules_of
+
+if TYPE_CHECKING:
+    from fastgd.data import Dataset
+    from fastgd.history import History
+    from fastgd.network import Network
+
+__all__ = ["train"]
+
+#: The exit code of a training that Ctrl-C ended.
+INTERRUPTED = 130
+
+BOOK = """\b
+Examples:
+  fastgd train digits
+  fastgd train houses.csv --target price --hidden 64,64
+The first network of Nielsen's book, on a folder of MNIST files:
+  fastgd train mnist --hidden 30 --epochs 30 --batch-size 10 \\
+      --learning-rate 3.0 --activation sigmoid --output sigmoid \\
+      --loss quadratic
+"""
+
+
+@click.command(cls=Command, epilog=BOOK)
+@click.argument("data")
+@with_options(OPTIONS)
+@option(
+    "Other",
+    "--out",
+    metavar="FILE",
+    help="Where the model goes.  [default: the name of the data, .safetensors]",
+)
+@output_options
+def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
+    """Train a network on DATA and write it to a file.
+
+    DATA is 'digits' (small images that come with fastgd), a folder of MNIST files, a table (.csv
+    or .tsv with a header line), or an .npz with arrays X and y. Ctrl-C ends the training early
+    and keeps what has been learned.
+    """
+    from fastgd.data import load
+
+    output = Output(as_json, quiet)
+    out, target, task = settings["out"], settings["target"], settings["task"]
+    if out is not None:
+        models.check_out(out, data)
+    check(settings)
+    dataset = load(data, target=target, task=task)
+    if out is None:
+        out = default_out(dataset.name)
+        models.check_out(out, data)
+    run = Run(data, dataset, out, settings, output)
+    run.describe()
+    history = run.fit()
+    run.network.save(out)
+    output.finish(run.report(history))
+    return INTERRUPTED if history.stop_reason == "interrupted" else 0
+
+
+def default_out(name: str) -> str:
+    """Return the model file for data of that name, in the current folder.
+
+    >>> default_out("digits"), default_out("pets.csv.gz"), default_out("v1.2")
+    ('digits.safetensors', 'pets.safetensors', 'v1.2.safetensors')
+    """
+    for suffix in (".gz", ".csv", ".tsv", ".npz"):
+        if name.lower().endswith(suffix):
+            name = name[: -len(suffix)]
+    return f"{name or 'model'}.safetensors"
+
+
+@dataclass
+class Run:
+    """One training: the data, divided; the network; and what is said about both."""
+
+    source: str
+    dataset: Dataset
+    out: str
+    settings: dict[str, Any]
+    output: Output
+
+    def __post_init__(self) -> None:
+        from fastgd.data import split
+        from fastgd.inputs import check_pair
+
+        given, whole = self.settings, self.dataset
+        seed, holdout = given["seed"], given["holdout"]
+        own_test = whole.X_test is not None and holdout is None
+        self.holdout = None if own_test else HOLDOUT if holdout is None else holdout
+        if self.holdout is not None:
+            self.dataset = dataclasses.replace(whole, X_test=None, y_test=None)
+            if self.holdout:
+                self.dataset = split(self.dataset, self.holdout, seed)
+        self.network = self._make_network(whole)
+        rate = default_rate(whole.is_classification, given["activation"])
+        self.optimizer = optimizer_of(given, rate)
+        self.network.notes = models.notes_for(whole, given["target"], seed, self.holdout)
+        self.network.notes["training"] = (
+            f"{given['epochs']} epochs, batches of {given['batch_size']}, {self.optimizer}"
+        )
+        architecture = self.network.architecture
+        check_pair(self.dataset.X, self.dataset.y, architecture)
+        self.score_name = models.score_name(self.network, self.dataset.y)
+        self.scaling = self._scaling()
+
+    def _make_network(self, dataset: Dataset) -> Network:
+        from fastgd.network import Network
+
+        given, y = self.settings, dataset.y
+        assert y is not None  # it was asked for
+        if dataset.n_classes == 1:
+            raise click.UsageError(f"{self.source}: every row has the same class; nothing to learn")
+        n_outputs = dataset.n_classes or (1 if y.ndim == 1 else y.shape[1])
+        output, loss = rules_of(dataset.is_classification, given["output"], given["loss"])
+        hidden = [size for layers in given["hidden"] for size in layers]
+        scale = given["input_scale"]
+        return Network(
+            [dataset.n_features, *hidden, n_outputs],
+            activation=given["activation"],
+            output=output,
+            loss=loss,
+            init=given["init"],
+            dtype=given["dtype"],
+            input_scale=input_scale_of(dataset.X, dataset.input_scale) if scale is None else scale,
+            seed=given["seed"],
+            backend=given["backend"],
+        )
+
+    def _scaling(self) -> Scaling:
+        X, y, architecture = self.dataset.X, self.dataset.y, self.network.architecture
+        wanted = not self.settings["no_standardize"]
+        unscaled = architecture.input_scale == 1 and self.settings["input_scale"] is None
+        assert y is not None
+        return scaling_for(X, y, wanted and unscaled, wanted and architecture.output == "identity")
+
+    def describe(self) -> None:
+        """Say what is going to be trained on what."""
+        data, network = self.dataset, self.network
+        what = "rows"
+        if data.image_shape is not None:
+            what = "images of {} x {} pixels".format(*data.image_shape)
+        held = "" if data.X_test is None else f", {len(data.X_test):,} held out"
+        classes = "" if data.n_classes is None else f", {data.n_classes} classes"
+        self.output.say(f"data     {data.name}: {len(data.X):,} {what}{held}{classes}")
+        a = network.architecture
+        hidden = f"{a.activation}, " if len(a.sizes) > 2 else ""
+        self.output.say(
+            f"network  {'-'.join(map(str, a.sizes))}: {network.n_parameters:,} weights and biases "
+            f"({hidden}{a.output}, {a.loss})"
+        )
+
+    def fit(self) -> History:
+        """Train, from the scaled data to a network for the data as it is."""
+        compile_kernels(self.network.dtype, self.network.backend, self.output)
+        scaling, data, given = self.scaling, self.dataset, self.settings
+        dtype = self.network.dtype
+        validation = None
+        if data.X_test is not None and data.y_test is not None:
+            validation = scaling.inputs(data.X_test, dtype), scaling.targets(data.y_test)
+        assert data.y is not None
+        X, y = scaling.inputs(data.X, dtype), scaling.targets(data.y)
+        factor = scaling.cost_factor(self.network.architecture.loss)
+        watch = Watch(self.output, given["epochs"], len(X), self.score_name, factor)
+        self.started = time.perf_counter()
+        with watching(watch), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="training interrupted")  # said below
+            history = self.network.fit(
+                X,
+                y,
+                epochs=given["epochs"],
+                batch_size=given["batch_size"],
+                optimizer=self.optimizer,
+                validation_data=validation,
+                callbacks=watch,
+            )
+        self.seconds = time.perf_counter() - self.started
+        scaling.fold_into(self.network)
+        for costs in (history.cost, history.validation_cost):
+            costs[:] = [factor * cost for cost in costs]
+        return history
+
+    def report(self, history: History) -> dict[str, Any]:
+        """Say how it went and what to do next; return it all for --json."""
+        from fastgd.backends import current
+
+        data, network, output = self.dataset, self.network, self.output
+        held_out = data.X_test is not None
+        X, y = (data.X_test, data.y_test) if held_out else (data.X, data.y)
+        score, cost = network.score(X, y), network.loss(X, y)
+        rows = f"{'the' if held_out else 'all'} {len(X):,} rows"  # type: ignore[arg-type]
+        seen = "held out" if held_out else "it was trained on"
+        output.say(
+            f"result   {score_text(score, self.score_name)} on {rows} {seen}; "
+            f"{count(history.epochs, 'epoch')} in {self.seconds:.2g} s"
+        )
+        output.say(f"wrote    {self.out}")
+        if history.stop_reason == "interrupted":
+            epoch = history.epochs + 1
+            output.note(f"interrupted in epoch {epoch}; wrote the network so far to {self.out}")
+        self._say_next()
+        a = network.architecture
+        return {
+            "command": "train",
+            "data": data.name,
+            "task": network.notes["task"],
+            "n_train": len(data.X),
+            "n_held_out": len(X) if held_out else 0,  # type: ignore[arg-type]
+            "sizes": a.sizes,
+            "n_parameters": network.n_parameters,
+            "activation": a.activation,
+            "output": a.output,
+            "loss": a.loss,
+            "dtype": a.dtype,
+            "input_scale": a.input_scale,
+            "seed": self.settings["seed"],
+            "backend": self.settings["backend"] or current(),
+            "epochs": history.epochs,
+            "batch_size": self.settings["batch_size"],
+            "history": history.to_dict(),
+            "score_name": self.score_name,
+            "score": score,
+            "cost": cost,
+            "scored_on": "held_out" if held_out else "training",
+            "seconds": self.seconds,
+            "stop_reason": history.stop_reason,
+            "out": self.out,
+        }
+
+    def _say_next(self) -> None:
+        model, source = shlex.quote(self.out), shlex.quote(self.source)
+        self.output.say()
+        self.output.say("Next:")
+        self.output.say(f"  fastgd evaluate {model} {source}")
+        self.output.say(f"  fastgd predict {model} {source} --out predictions.csv")

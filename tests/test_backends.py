@@ -1,0 +1,351 @@
+"""One conformance suite for every backend but the reference, against the reference.
+
+A backend enters by being listed in `fastgd.backends.BACKENDS`. Ways to run one (threads, a
+sparse first layer) enter as further `SUBJECTS`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conformance import (
+    HIDDEN,
+    OPTIMIZERS,
+    RULE_TRIPLES,
+    Case,
+    assert_close,
+    assert_layers_close,
+    check,
+    check_forward,
+    check_loss_and_gradient,
+    check_train,
+    forward,
+    loss_and_gradient,
+    train,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fastgd
+from fastgd.architecture import DTYPES
+from fastgd.backends import BACKENDS, backend, plan, reference
+from fastgd.optimizers import SGD
+
+SUBJECTS = [name for name in BACKENDS if name != "numpy"]
+WIDTHS = (1, 5, 16, 17, 30, 100)
+
+
+@pytest.fixture(params=SUBJECTS)
+def subject(request):
+    """The module of a backend under test; one that is installed but broken is a failure."""
+    if importlib.util.find_spec(BACKENDS[request.param]) is None:
+        pytest.skip(f"{BACKENDS[request.param]} is not installed")
+    return backend(request.param)
+
+
+@pytest.fixture(params=DTYPES)
+def dtype(request):
+    return request.param
+
+
+@pytest.mark.parametrize(("activation", "output", "loss"), RULE_TRIPLES)
+def test_every_rule(subject, dtype, activation, output, loss):
+    case = Case(activation=activation, output=output, loss=loss, dtype=dtype)
+    check(subject, case)
+    check_loss_and_gradient(subject, replace(case, classes=True))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 10, 32])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_width_and_batch_size(subject, dtype, width, batch_size):
+    case = Case(dtype=dtype, n=47, batch_size=batch_size, activation="tanh")  # 47: a last batch
+    check(subject, replace(case, sizes=(width, 7, 3)))
+    check(subject, replace(case, sizes=(7, width, 3)))
+    check(subject, replace(case, sizes=(7, 5, width)))
+
+
+@pytest.mark.parametrize("activation", HIDDEN)
+@pytest.mark.parametrize("depth", range(9))
+def test_every_depth(subject, dtype, depth, activation):
+    hidden = (17, 5, 30, 16, 1, 33, 8, 20)[:depth]
+    case = Case(sizes=(6, *hidden, 4), activation=activation, dtype=dtype, output="identity")
+    check(subject, replace(case, optimizer=SGD(0.01)))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("batch_size", [4, 9])
+def test_every_optimizer(subject, dtype, optimizer, batch_size):
+    case = Case(dtype=dtype, n=45, batch_size=batch_size, optimizer=OPTIMIZERS[optimizer])
+    check_train(subject, replace(case, sizes=(5, 17, 3)))
+    check_train(subject, replace(case, sizes=(5, 17, 3), loss="sse", output="tanh"))
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.8, 1.0])
+@pytest.mark.parametrize(
+    ("kind", "input_scale"),
+    [("uint8", 1 / 255), ("uint8", -0.01), ("float32", 0.5), ("float64", -2.0)],
+)
+def test_every_kind_of_input(subject, dtype, kind, input_scale, zeros):
+    case = Case(dtype=dtype, kind=kind, input_scale=input_scale, zeros=zeros, sizes=(40, 17, 3))
+    check(subject, case)
+
+
+class TestBlocks:
+    """Batches larger than a block of rows are computed in blocks and stepped once."""
+
+    @pytest.mark.parametrize("optimizer", ["plain", "everything"])
+    @pytest.mark.parametrize("batch_size", [1024, 1025, 1500, 2500])
+    def test_more_rows_than_a_block(self, subject, dtype, batch_size, optimizer):
+        assert plan.MAX_ROWS == 1024
+        case = Case(sizes=(3, 17, 2), n=2500, batch_size=batch_size, dtype=dtype)
+        check(subject, replace(case, optimizer=OPTIMIZERS[optimizer]))
+
+    @pytest.mark.parametrize("loss", ["mse", "sse"])
+    def test_rows_too_wide_for_a_block(self, subject, dtype, loss, monkeypatch):
+        monkeypatch.setattr(plan, "BLOCK_BYTES", 1 << 12)
+        plan.plan_for.cache_clear()
+        optimizer = SGD(1e-3, momentum=0.9)
+        case = Case(sizes=(50, 20, 2), n=100, batch_size=70, loss=loss, output="identity")
+        check(subject, replace(case, dtype=dtype, optimizer=optimizer))
+        check(subject, replace(case, dtype=dtype, optimizer=SGD(1e-3, l2=0.1)))
+        plan.plan_for.cache_clear()
+
+    def test_gradients_and_outputs_of_many_rows(self, subject, dtype):
+        for n in (63, 64, 65, 1023, 2049):
+            check_forward(subject, Case(sizes=(5, 20, 3), n=n, dtype=dtype))
+            check_loss_and_gradient(subject, Case(sizes=(5, 20, 3), n=n, dtype=dtype))
+
+
+class TestContract:
+    """What `fastgd.backends` promises besides the numbers."""
+
+    def test_gradients_are_added(self, subject, dtype):
+        case = Case(dtype=dtype)
+        start = case.rng(9).standard_normal(case.parameters.size).astype(dtype)
+        gradient = start.copy()
+        subject.loss_and_gradient(case.architecture, case.parameters, case.X, case.Y, gradient)
+        expected = start + loss_and_gradient(reference, case)[1]
+        assert_layers_close(case, gradient, expected, "sum")
+
+    def test_arguments_are_left_alone(self, subject, dtype):
+        for classes in (False, True):
+            case = Case(dtype=dtype, classes=classes)
+            before = [a.tobytes() for a in (case.X, case.Y, case.parameters)]
+            check(subject, case)
+            assert [a.tobytes() for a in (case.X, case.Y, case.parameters)] == before
+
+    def test_classes_are_one_hot_targets(self, subject, dtype):
+        case = Case(dtype=dtype, classes=True, output="softmax", loss="cross_entropy")
+        one_hot = np.eye(3, dtype=dtype)[case.Y]
+        cost, gradient = loss_and_gradient(subject, case)
+        other = np.zeros_like(gradient)
+        arguments = (case.architecture, case.parameters, case.X, one_hot)
+        assert subject.loss_and_gradient(*arguments, other) == cost
+        assert np.array_equal(other, gradient)
+
+    def test_order_may_repeat_and_leave_out_rows(self, subject, dtype):
+        case = Case(dtype=dtype)
+        order = np.array([7, 7, 7, 0, 22, 3, 7])
+        results = []
+        for module in (subject, reference):
+            parameters = case.parameters.copy()
+            steps, cost = module.train(
+                case.architecture, parameters, parameters.reshape(1, -1)[:0], case.X, order,
+                case.Y[order], 3, SGD().update, SGD().settings(0.1),
+            )  # fmt: skip
+            assert steps == 3
+            results.append((cost, parameters))
+        assert_close(results[0][0], results[1][0], dtype, "cost")
+        assert_layers_close(case, results[0][1], results[1][1], "parameters")
+
+    @pytest.mark.parametrize("bad_row", [0, 9, 10, 22])
+    @pytest.mark.parametrize("optimizer", ["plain", "momentum"])
+    def test_no_step_is_made_for_a_cost_that_is_not_finite(
+        self, subject, dtype, bad_row, optimizer
+    ):
+        case = Case(dtype=dtype, output="identity", optimizer=OPTIMIZERS[optimizer])
+        case.Y[bad_row] = np.inf
+        results = []
+        for module in (subject, reference):
+            slots = np.zeros((case.optimizer.update.n_slots, case.parameters.size), dtype)
+            parameters = case.parameters.copy()
+            with np.errstate(invalid="ignore"):
+                steps, cost = module.train(
+                    case.architecture, parameters, slots, case.X, np.arange(case.n), case.Y, 10,
+                    case.optimizer.update, case.optimizer.settings(0.1),
+                )  # fmt: skip
+            assert steps == bad_row // 10
+            assert np.isfinite(cost) and np.isfinite(parameters).all()
+            results.append(parameters)
+        assert_layers_close(case, results[0], results[1], "parameters")
+        assert (steps == 0) == np.array_equal(results[0], case.parameters)
+
+
+class TestWorkingMemory:
+    """Padding never leaks, and memory of an earlier call is never seen."""
+
+    def test_calls_of_other_sizes_between_change_nothing(self, subject, dtype):
+        case = Case(dtype=dtype, sizes=(17, 33, 5), optimizer=OPTIMIZERS["momentum"])
+        first = train(subject, case)
+        for n, batch_size in ((1, 1), (1100, 1100), (64, 7)):
+            other = replace(case, n=n, batch_size=batch_size, seed=5)
+            train(subject, other), forward(subject, other), loss_and_gradient(subject, other)
+        again = train(subject, case)
+        assert first[0] == again[0]
+        assert np.array_equal(first[1], again[1]) and np.array_equal(first[2], again[2])
+
+    @pytest.mark.parametrize("optimizer", ["plain", "momentum"])
+    def test_a_call_that_overflowed_leaves_no_trace(self, subject, dtype, optimizer):
+        case = Case(dtype=dtype, sizes=(17, 33, 5), output="identity", activation="relu")
+        case = replace(case, optimizer=OPTIMIZERS[optimizer])
+        expected = train(subject, case), forward(subject, case), loss_and_gradient(subject, case)
+        wild = replace(case)
+        wild.parameters[:] = np.finfo(dtype).max
+        assert train(subject, wild)[0][0][0] == 0
+        forward(subject, wild), loss_and_gradient(subject, wild)
+        wild = replace(case, optimizer=replace(case.optimizer, learning_rate=1e30))
+        assert train(subject, wild)[0][0][0] < 3
+        actual = train(subject, case), forward(subject, case), loss_and_gradient(subject, case)
+        for a, b in zip(_arrays(actual), _arrays(expected), strict=True):
+            assert np.array_equal(a, b)
+
+    def test_a_column_of_zeros_is_the_same_as_none(self, subject, dtype):
+        narrow = Case(dtype=dtype, sizes=(16, 16, 3))
+        wide = replace(narrow, sizes=(17, 16, 3))
+        wide.X[:, :16], wide.X[:, 16] = narrow.X, 0
+        W = wide.architecture.layout.weights(wide.parameters)
+        b = wide.architecture.layout.biases(wide.parameters)
+        for layer, (V, c) in enumerate(
+            zip(
+                narrow.architecture.layout.weights(narrow.parameters),
+                narrow.architecture.layout.biases(narrow.parameters),
+                strict=True,
+            )
+        ):
+            W[layer][: len(V)], b[layer][:] = V, c
+        assert_close(forward(subject, wide), forward(subject, narrow), dtype, "outputs")
+
+    def test_threads_at_the_same_time_agree(self, subject, dtype):
+        case = Case(dtype=dtype, n=300, sizes=(17, 33, 5), batch_size=7)
+        expected = train(subject, case)
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(lambda _: train(subject, case), range(12)))
+        for result in results:
+            assert np.array_equal(result[1], expected[1])
+
+    def test_memory_of_many_large_networks_is_given_back(self, subject):
+        """However many architectures were used, what is kept between calls stays small."""
+        for hidden in range(1000, 1040):
+            forward(subject, Case(sizes=(500, hidden, 2), n=1))
+        kept = sum(work.nbytes for work in _kept_memory())
+        assert kept <= 64 << 20, f"{kept >> 20} MB are kept"
+
+
+def _arrays(results):
+    (_, parameters, slots), outputs, (cost, gradient) = results
+    return parameters, slots, outputs, np.array(cost), gradient
+
+
+def _kept_memory():
+    """Return the blocks that plans keep for their next call."""
+    import gc
+
+    plans = [o for o in gc.get_objects() if isinstance(o, plan.Plan)]
+    return [work for p in plans for work in p._free]
+
+
+CASES = st.builds(
+    lambda rules, sizes, **fields: Case(
+        sizes=tuple(sizes), activation=rules[0], output=rules[1], loss=rules[2], **fields
+    ),
+    st.sampled_from(RULE_TRIPLES),
+    st.lists(st.integers(1, 40), min_size=2, max_size=7),
+    dtype=st.just("float64"),
+    kind=st.sampled_from(["float32", "float64", "uint8"]),
+    input_scale=st.sampled_from([1 / 255, 0.01, -0.003]),
+    zeros=st.sampled_from([0.0, 0.8]),
+    n=st.integers(1, 150),
+    classes=st.booleans(),
+    batch_size=st.integers(1, 150),
+    optimizer=st.sampled_from([SGD(0.01), SGD(0.003, momentum=0.9, nesterov=True, l2=0.1)]),
+    seed=st.integers(0, 2**32 - 1),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(case=CASES)
+def test_random_cases(subject, case):
+    check_forward(subject, case)
+    check_loss_and_gradient(subject, case)
+    check_train(subject, case)
+
+
+class TestChoice:
+    """`fastgd.set_backend`, ``Network(backend=...)`` and what is said about backends."""
+
+    @pytest.fixture(autouse=True)
+    def _restore(self, monkeypatch):
+        monkeypatch.setattr(fastgd.backends, "_chosen", None)
+        monkeypatch.delenv("FASTGD_BACKEND", raising=False)
+
+    def test_auto_takes_the_first(self):
+        fastgd.set_backend("auto")
+        assert fastgd.backends.current() == next(iter(BACKENDS))
+
+    @pytest.mark.parametrize("name", BACKENDS)
+    def test_named(self, name, capsys):
+        fastgd.set_backend(name)
+        assert fastgd.backends.current() == name
+        assert backend() is backend(name)
+        fastgd.show_backends()
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in lines] == list(BACKENDS)
+        assert [line for line in lines if "in use" in line] == [f"{name:8s} in use"]
+
+    def test_environment(self, monkeypatch):
+        monkeypatch.setenv("FASTGD_BACKEND", "numpy")
+        assert backend() is reference
+        fastgd.set_backend("numba")
+        assert backend() is not reference
+
+    def test_environment_with_a_wrong_name(self, monkeypatch):
+        monkeypatch.setenv("FASTGD_BACKEND", "nunpy")
+        with pytest.raises(ValueError, match=r"FASTGD_BACKEND .*'nunpy'; did you mean 'numpy'\?"):
+            backend()
+
+    def test_a_network_has_its_own(self):
+        fastgd.set_backend("numba")
+        net = fastgd.Network([2, 1], backend="numpy")
+        assert net.backend == "numpy" and fastgd.backends.current() == "numba"
+
+    def test_unknown(self):
+        with pytest.raises(ValueError, match=r"backend must be one of auto, .*'numpi'.*'numpy'"):
+            fastgd.set_backend("numpi")
+        with pytest.raises(ValueError, match=r"backend must be one of auto, .*'numbra'.*'numba'"):
+            fastgd.Network([2, 1], backend="numbra")
+
+    def test_absent(self, monkeypatch, capsys):
+        monkeypatch.setitem(BACKENDS, "numba", "not_a_package")
+        with pytest.raises(ValueError, match="'numba' cannot be used: not_a_package is not inst"):
+            fastgd.set_backend("numba")
+        fastgd.set_backend("auto")
+        assert fastgd.backends.current() == "numpy"
+        fastgd.show_backends()
+        assert "numba    not_a_package is not installed" in capsys.readouterr().out
+
+    def test_broken(self, monkeypatch):
+        def broken(name):
+            raise OSError("libsomething.so: cannot open\nand a second line")
+
+        monkeypatch.setattr(fastgd.backends, "_module", broken)
+        reason = fastgd.backends.why_not("numba")
+        assert reason == "numba does not load: OSError: libsomething.so: cannot open"
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_backends_have_three_functions_and_nothing_else(name):
+    assert sorted(backend(name).__all__) == ["forward", "loss_and_gradient", "train"]
