@@ -52,14 +52,10 @@ class Architecture:
             raise ValueError(
                 f"activation must be elementwise; got {self.activation!r}, which is an output only"
             )
-        if self.output not in ACTIVATIONS:
-            raise unknown_name("output", self.output, ACTIVATIONS)
+        ACTIVATIONS.find(self.output, "output")
         find_loss(self.loss, self.output)
         object.__setattr__(self, "dtype", _check_dtype(self.dtype))
-        scale = check_number("input_scale", self.input_scale)
-        if scale == 0:
-            raise ValueError(f"input_scale must not be 0; got {self.input_scale!r}")
-        object.__setattr__(self, "input_scale", scale)
+        object.__setattr__(self, "input_scale", _check_scale(self.input_scale, self.dtype))
 
     @cached_property
     def layout(self) -> Layout:
@@ -106,3 +102,12 @@ def _check_dtype(dtype: Any) -> str:
     if dtype is None or name not in DTYPES:
         raise unknown_name("dtype", dtype, DTYPES)
     return name
+
+
+def _check_scale(scale: object, dtype: str) -> float:
+    value = check_number("input_scale", scale)
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = np.dtype(dtype).type(value)
+    if rounded == 0 or not np.isfinite(rounded):
+        raise ValueError(f"input_scale must not be 0 or infinite in {dtype}; got {scale!r}")
+    return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import reprlib
 
 __all__ = ["check_flag", "check_integer", "check_number"]
 
@@ -35,23 +36,38 @@ def check_number(
     ]
     accepted = " ".join([kind, " and ".join(bounds)]).strip()
     expected = numbers.Integral if integer else numbers.Real
+    error = f"{argument} must be {accepted}; got {reprlib.repr(given)}"
     if isinstance(given, bool) or not isinstance(given, expected):
-        raise TypeError(f"{argument} must be {accepted}; got {given!r}")
-    value = float(given)
+        raise TypeError(error)
+    try:
+        value = float(given)
+    except OverflowError:
+        raise ValueError(error) from None
     if (
         not math.isfinite(value)
         or (minimum is not None and value < minimum)
         or (above is not None and value <= above)
         or (below is not None and value >= below)
     ):
-        raise ValueError(f"{argument} must be {accepted}; got {given!r}")
+        raise ValueError(error)
     return value
 
 
 def check_integer(argument: str, given: object, minimum: int) -> int:
-    """Return an integer of at least ``minimum``, exactly, or raise as `check_number` does."""
-    check_number(argument, given, minimum=minimum, integer=True)
-    return operator.index(given)  # type: ignore[arg-type]
+    """Return an integer of at least ``minimum``, of any size.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_number` does.
+    """
+    error = f"{argument} must be an integer at least {minimum}; got {reprlib.repr(given)}"
+    if isinstance(given, bool) or not isinstance(given, numbers.Integral):
+        raise TypeError(error)
+    value = operator.index(given)
+    if value < minimum:
+        raise ValueError(error)
+    return value
 
 
 def check_flag(argument: str, given: object) -> bool:

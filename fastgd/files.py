@@ -6,10 +6,10 @@ JSON with the architecture. Same network, same bytes.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,24 +36,25 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     """
     from safetensors.numpy import save as serialize
 
+    network.check_parameters()
     tensors = {}
     for layer, (W, b) in enumerate(zip(network.weights, network.biases, strict=True)):
         tensors[f"weights.{layer}"], tensors[f"biases.{layer}"] = W, b
-    header = {"format": FORMAT, "architecture": asdict(network.architecture)}
+    header = {"format": FORMAT, "architecture": dataclasses.asdict(network.architecture)}
     header["notes"] = network.notes
     write_whole(path, serialize(tensors, {"fastgd": json.dumps(header, sort_keys=True)}))
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     """Write bytes to a file, whole or not at all."""
-    target = Path(path)
+    target = Path(os.path.realpath(path))  # a link stays one
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; name a file in it")
     if target.exists() and not target.is_file():
         raise OSError(f"{target} is not a regular file; name another")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"the folder {target.parent} does not exist")
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".fastgd-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -92,15 +93,20 @@ def load(path: str | os.PathLike[str], *, backend: str | None = None) -> Network
     tensors, header = _read(Path(path))
     try:
         fields = dict(header["architecture"])
-        sizes = fields.pop("sizes")
-        architecture = Architecture(tuple(sizes), **fields)
+        missing = {field.name for field in dataclasses.fields(Architecture)} - fields.keys()
+        if missing:
+            raise ValueError(f"{', '.join(sorted(missing))} is missing")
+        architecture = Architecture(**{**fields, "sizes": tuple(fields["sizes"])})
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a network this version can read: {error}") from None
-    network = Network(sizes, **fields, init="zeros", backend=backend)
-    network.notes = {str(k): str(v) for k, v in dict(header.get("notes", {})).items()}
+    notes = header.get("notes", {})
+    if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
+        raise DataError(f"{path}: its notes must be texts by name; got {notes!r}")
+    _check_tensors(path, tensors, architecture)
+    network = Network(**fields, init="zeros", backend=backend)
+    network.notes = notes
     for layer, (W, b) in enumerate(zip(network.weights, network.biases, strict=True)):
-        for name, view in ((f"weights.{layer}", W), (f"biases.{layer}", b)):
-            view[...] = _tensor(path, tensors, name, view.shape, architecture.dtype)
+        W[:], b[:] = tensors[f"weights.{layer}"], tensors[f"biases.{layer}"]
     return network
 
 
@@ -115,7 +121,7 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, TypeError) as error:
+    except (SafetensorError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not a safetensors file, or damaged: {error}") from None
     try:
         header = json.loads(metadata["fastgd"])
@@ -126,16 +132,24 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return tensors, header
 
 
-def _tensor(
-    path: object, tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...], dtype: str
-) -> np.ndarray:
-    tensor = tensors.get(name)
-    if tensor is None:
-        raise DataError(f"{path}: tensor {name} is missing")
-    if tensor.shape != shape or tensor.dtype.name != dtype:
-        raise DataError(
-            f"{path}: tensor {name} must be {dtype} {shape}; it is {tensor.dtype} {tensor.shape}"
-        )
-    if not np.isfinite(tensor).all():
-        raise DataError(f"{path}: tensor {name} holds NaN or infinity")
-    return tensor
+def _check_tensors(
+    path: object, tensors: dict[str, np.ndarray], architecture: Architecture
+) -> None:
+    """Raise unless the tensors are those of the architecture, before room is made for it."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer, (n_in, n_out) in enumerate(architecture.layout.shapes):
+        shapes[f"weights.{layer}"], shapes[f"biases.{layer}"] = (n_in, n_out), (n_out,)
+    for name, shape in shapes.items():
+        tensor = tensors.get(name)
+        if tensor is None:
+            raise DataError(f"{path}: tensor {name} is missing")
+        if tensor.shape != shape or tensor.dtype.name != architecture.dtype:
+            raise DataError(
+                f"{path}: tensor {name} must be {architecture.dtype} {shape}; "
+                f"it is {tensor.dtype} {tensor.shape}"
+            )
+        if not np.isfinite(tensor).all():
+            raise DataError(f"{path}: tensor {name} holds NaN or infinity")
+    extra = tensors.keys() - shapes.keys()
+    if extra:
+        raise DataError(f"{path}: tensor {min(extra)} is not part of the network it describes")

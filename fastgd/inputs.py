@@ -6,11 +6,13 @@ is (other dtypes, orders, alignments) is converted a piece at a time.
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import numpy as np
 
 from fastgd.architecture import Architecture
+from fastgd.backends.sparse import Sparse, compress, density
 
 __all__ = ["Inputs", "Targets", "check_inputs", "check_pair", "check_targets"]
 
@@ -18,10 +20,14 @@ Array = np.ndarray
 
 #: Kinds of number backends read as they are.
 DIRECT = ("float32", "float64", "uint8")
-#: How much of X is converted or checked at once, in numbers.
+#: How much of X or y is converted or checked at once, in numbers.
 PIECE = 1 << 20
-#: X is converted as a whole where that costs at most this and a quarter of its own size.
+#: X is converted, or its zeros are left out, where that takes at most this and a quarter of X.
 COPY_BYTES = 48 << 20
+#: Inputs with fewer numbers that are not zero than this are trained on without their zeros.
+SPARSE_DENSITY = 0.3
+#: Layers this narrow, or fewer inputs, gain nothing from leaving zeros out.
+SPARSE_INPUTS = 64
 
 
 class Inputs:
@@ -29,17 +35,18 @@ class Inputs:
 
     Parameters
     ----------
-    X : ndarray of shape (n, n_inputs)
+    X : ndarray of shape (n, n_inputs), or Sparse
         Checked by `check_inputs`.
     dtype : str
         The network's dtype, for what has to be converted.
     """
 
-    def __init__(self, X: Array, dtype: str):
+    def __init__(self, X: Array | Sparse, dtype: str):
         self.dtype = dtype
-        self.direct = X.dtype.name in DIRECT and X.dtype.isnative and X.flags.carray
-        if not self.direct and X.size * np.dtype(dtype).itemsize <= COPY_BYTES + X.nbytes // 4:
-            X, self.direct = np.ascontiguousarray(X, dtype=dtype), True
+        self.sparse = X if isinstance(X, Sparse) else None
+        self.direct = isinstance(X, Sparse) or _readable(X)
+        if not isinstance(X, Sparse) and not self.direct and _fits(X.size, dtype, X):
+            X, self.direct = _require(X, dtype), True
         self.X = X
 
     def __len__(self) -> int:
@@ -48,21 +55,53 @@ class Inputs:
     @property
     def most_rows(self) -> int:
         """How many rows may be asked for at once."""
-        return len(self.X) if self.direct else max(1, PIECE // self.X.shape[1])
+        if isinstance(self.X, Sparse) or self.direct:
+            return len(self.X)
+        return max(1, PIECE // self.X.shape[1])
 
-    def visit(self, order: Array) -> tuple[Array, Array]:
-        """Return an array and the rows of it that are the rows ``order`` of X."""
-        if self.direct:
-            return self.X, order.astype(np.int64, copy=False)
-        return self._convert(self.X[order]), np.arange(len(order))
+    def leave_out_zeros(self) -> None:
+        """Keep only the numbers that are not zero, where they are few: worth it before a fit."""
+        X = self.X
+        if self.sparse or isinstance(X, Sparse) or not self.direct:
+            return
+        if X.shape[1] < SPARSE_INPUTS or density(X) > SPARSE_DENSITY:
+            return
+        if np.count_nonzero(X) * (X.itemsize + 4) <= COPY_BYTES + X.nbytes // 4:
+            self.sparse = compress(X)
 
-    def rows(self, start: int, stop: int) -> Array:
+    def visit(self, order: Array) -> tuple[Array | Sparse, Array]:
+        """Return inputs and the rows of them that are the rows ``order`` of X."""
+        if self.sparse is not None or self.direct:
+            X = self.X if self.sparse is None else self.sparse
+            return X, order.astype(np.int64, copy=False)
+        return self.take(order), np.arange(len(order), dtype=np.int64)
+
+    def take(self, order: Array) -> Array | Sparse:
+        """Return the rows ``order``, copied."""
+        if isinstance(self.X, Sparse):
+            return self.X.take(order)
+        return _require(self.X[order], self.dtype if not self.direct else self.X.dtype)
+
+    def rows(self, start: int, stop: int) -> Array | Sparse:
         """Return the rows from start to stop."""
-        rows = self.X[start:stop]
-        return rows if self.direct else self._convert(rows)
+        if isinstance(self.X, Sparse) or self.direct:
+            return self.X[start:stop]
+        return _require(self.X[start:stop], self.dtype)
 
-    def _convert(self, rows: Array) -> Array:
-        return np.ascontiguousarray(rows, dtype=self.dtype)
+
+def _readable(X: Array) -> bool:
+    flags = X.flags
+    return X.dtype.name in DIRECT and X.dtype.isnative and flags.c_contiguous and flags.aligned
+
+
+def _require(X: Array, dtype: np.typing.DTypeLike) -> Array:
+    """Return X as C-contiguous, aligned and native numbers of ``dtype``."""
+    return np.require(X, np.dtype(dtype), ["C", "A"])
+
+
+def _fits(n: int, dtype: str, X: Array) -> bool:
+    """Return whether n numbers of ``dtype`` may be kept beside X."""
+    return n * np.dtype(dtype).itemsize <= COPY_BYTES + X.nbytes // 4
 
 
 class Targets:
@@ -72,6 +111,14 @@ class Targets:
         self.y = y
         self.dtype = np.dtype(np.int64) if y.ndim == 1 else np.dtype(dtype)
 
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def most_rows(self) -> int:
+        """How many rows may be asked for at once."""
+        return max(1, PIECE // (1 if self.y.ndim == 1 else self.y.shape[1]))
+
     @property
     def are_classes(self) -> bool:
         """Whether each target is the number of a class."""
@@ -79,11 +126,11 @@ class Targets:
 
     def visit(self, order: Array) -> Array:
         """Return the targets of the rows ``order``."""
-        return np.ascontiguousarray(self.y[order], dtype=self.dtype)
+        return _require(self.y[order], self.dtype)
 
     def rows(self, start: int, stop: int) -> Array:
         """Return the targets of the rows from start to stop."""
-        return np.ascontiguousarray(self.y[start:stop], dtype=self.dtype)
+        return _require(self.y[start:stop], self.dtype)
 
 
 def check_pair(
@@ -92,10 +139,10 @@ def check_pair(
     """Return `Inputs` and `Targets` of the same length, or raise."""
     inputs = check_inputs(X, architecture, names[0])
     targets = check_targets(y, architecture, names[1])
-    if len(inputs) != len(targets.y):
+    if len(inputs) != len(targets):
         raise ValueError(
             f"{names[0]} and {names[1]} must have one row for each example; "
-            f"got {len(inputs)} rows and {len(targets.y)} targets"
+            f"got {len(inputs)} rows and {len(targets)} targets"
         )
     return inputs, targets
 
@@ -110,6 +157,8 @@ def check_inputs(X: Any, architecture: Architecture, name: str = "X") -> Inputs:
     ValueError
         If X is empty, has the wrong shape or holds NaN or infinity.
     """
+    if hasattr(X, "tocsr"):
+        return Inputs(_check_sparse(X, architecture, name), architecture.dtype)
     array = _numeric(X, name)
     if array.ndim != 2:
         hint = f"; reshape one example with {name}[None, :]" if array.ndim == 1 else ""
@@ -162,6 +211,8 @@ def _numeric(given: Any, name: str) -> Array:
         array = np.asarray(given)
     except ValueError as error:  # ragged lists
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    if array.ndim == 0 and array.dtype.kind not in "biufcMm":
+        raise TypeError(f"{name} must be an array of numbers; got {reprlib.repr(given)}")
     if array.dtype.kind in "OUS":
         array = _from_objects(array, name)
     if array.dtype.kind not in "biuf":
@@ -169,16 +220,50 @@ def _numeric(given: Any, name: str) -> Array:
     return array
 
 
+def _check_sparse(X: Any, architecture: Architecture, name: str) -> Sparse:
+    """Return a scipy.sparse matrix or array as `Sparse`; the given one is never changed."""
+    if X.ndim != 2 or X.shape[1] != architecture.n_inputs:
+        raise ValueError(
+            f"{name} must have {architecture.n_inputs} columns, one for each input; "
+            f"got shape {X.shape}"
+        )
+    if X.shape[0] == 0:
+        raise ValueError(f"{name} must hold at least one example; got shape {X.shape}")
+    if X.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers; got dtype {X.dtype}")
+    csr = X.tocsr()
+    if not csr.has_canonical_format:  # duplicates, or columns out of order
+        csr = csr.copy()
+        csr.sum_duplicates()
+    finite = np.isfinite(csr.data.astype(architecture.dtype, copy=False))
+    if not finite.all():
+        at = int(np.argmin(finite))
+        row = int(np.searchsorted(csr.indptr, at, side="right")) - 1
+        index = (row, int(csr.indices[at]))
+        raise ValueError(f"{name} must be finite; {_place(name, index)} is {csr.data[at]}")
+    kind = csr.dtype if _readable(csr.data) else architecture.dtype
+    return Sparse(
+        _require(csr.data, kind),
+        _require(csr.indices, np.int32),
+        _require(csr.indptr, np.int64),
+        architecture.n_inputs,
+    )
+
+
 def _from_objects(array: Array, name: str) -> Array:
     try:
         return array.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         for index, item in np.ndenumerate(array):
             try:
                 float(item)
             except (TypeError, ValueError):
                 raise TypeError(
                     f"{name} must hold numbers; got {item!r} at {_place(name, index)}"
+                ) from None
+            except OverflowError:
+                raise ValueError(
+                    f"{name} must be finite; {_place(name, index)} is too large"
                 ) from None
         raise
 

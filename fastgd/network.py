@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from fastgd import metrics
 from fastgd.architecture import Architecture
 from fastgd.backends import backend as _backend
+from fastgd.backends.threads import check_threads, threads_for
 from fastgd.checks import check_flag, check_integer
 from fastgd.history import History
 from fastgd.initializers import INITIALIZERS
 from fastgd.inputs import Inputs, Targets, check_inputs, check_pair
+from fastgd.metrics import score_for
 from fastgd.optimizers import Optimizer, find_optimizer
 from fastgd.training import Trainer
 
@@ -23,7 +24,7 @@ __all__ = ["Network"]
 Array = np.ndarray
 
 #: One call to a backend computes at most about this many multiplications: under 100 ms.
-CALL_WORK = 1 << 28
+CALL_WORK = 1 << 30
 
 
 class Network:
@@ -54,6 +55,10 @@ class Network:
         seed gives the same run on every backend, to rounding; None is different every time.
     backend : {"native", "numba", "numpy"} or None
         The backend of this network; None is the one chosen by `fastgd.set_backend`.
+    threads : "auto" or int
+        Threads inside each step. ``"auto"`` takes more than one only where that is faster, and
+        never more than FASTGD_NUM_THREADS, the process's cores or its control group allow.
+        Results are the same to the last bit for any number.
 
     Raises
     ------
@@ -82,9 +87,10 @@ class Network:
         input_scale: float = 1.0,
         seed: int | np.random.Generator | None = None,
         backend: str | None = None,
+        threads: int | str = "auto",
     ):
         self.architecture = Architecture(
-            sizes if isinstance(sizes, (str, tuple)) else _listed(sizes),
+            sizes,  # type: ignore[arg-type]
             activation,
             output,
             loss,
@@ -97,6 +103,7 @@ class Network:
         if backend is not None:
             _backend(backend)
         self.backend = backend
+        self.threads = check_threads("threads", threads)
         self.rng = np.random.default_rng(seed)
         self.notes: dict[str, str] = {}
         self._parameters = np.zeros(self.n_parameters, dtype=self.dtype)
@@ -224,7 +231,7 @@ class Network:
             callbacks=_check_callbacks(callbacks),
             shuffle=shuffle,
         )
-        self._check_parameters()
+        self.check_parameters()
         return trainer.run(epochs)
 
     def predict(self, X: Any) -> Array:
@@ -267,7 +274,8 @@ class Network:
         X, y = validation_data
         return check_pair(X, y, self.architecture, names)
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
+        """Raise ValueError unless every parameter is finite."""
         if not np.isfinite(self._parameters).all():
             index = int(np.argmin(np.isfinite(self._parameters)))
             raise ValueError(
@@ -275,58 +283,68 @@ class Network:
                 f"{self._parameters[index]}"
             )
 
-    def _in_calls(self, n: int, most: int, call: Callable[[int, int], Any]) -> None:
-        """Call ``call(start, stop)`` for pieces of n rows that keep each call short."""
-        rows = max(1, min(most, CALL_WORK // self.n_parameters))
+    @property
+    def rows_per_call(self) -> int:
+        """How many rows one call to a backend may take: few enough to be back in 100 ms."""
+        return max(256, CALL_WORK // self.n_parameters)
+
+    def _pieces(self, inputs: Inputs, targets: Targets | None = None) -> Iterator[slice]:
+        """Yield slices of the rows, each for one call."""
+        n = len(inputs)
+        rows = min(self.rows_per_call, inputs.most_rows, targets.most_rows if targets else n)
         for start in range(0, n, rows):
-            call(start, min(start + rows, n))
+            yield slice(start, min(start + rows, n))
+
+    def _outputs(self, inputs: Inputs, rows: slice, outputs: Array) -> None:
+        X = inputs.rows(rows.start, rows.stop)
+        n_threads = threads_for(self.threads, self.architecture, len(X))
+        forward = _backend(self.backend).forward
+        with np.errstate(over="ignore", invalid="ignore"):
+            forward(self.architecture, self._parameters, X, outputs, n_threads)
 
     def _predict(self, inputs: Inputs) -> Array:
         outputs = np.empty((len(inputs), self.architecture.n_outputs), dtype=self.dtype)
-        forward = _backend(self.backend).forward
-
-        def call(start: int, stop: int) -> None:
-            X = inputs.rows(start, stop)
-            forward(self.architecture, self._parameters, X, outputs[start:stop])
-
-        self._in_calls(len(inputs), inputs.most_rows, call)
+        for rows in self._pieces(inputs):
+            self._outputs(inputs, rows, outputs[rows])
         return outputs
 
     def _sum(self, inputs: Inputs, targets: Targets, gradient: Array | None) -> float:
         """Return the sum of the rows' costs, and add their gradients."""
         loss_and_gradient = _backend(self.backend).loss_and_gradient
-        totals = []
-
-        def call(start: int, stop: int) -> None:
-            X, Y = inputs.rows(start, stop), targets.rows(start, stop)
-            totals.append(loss_and_gradient(self.architecture, self._parameters, X, Y, gradient))
-
-        self._in_calls(len(inputs), inputs.most_rows, call)
-        return float(sum(totals))
+        total = 0.0
+        for rows in self._pieces(inputs, targets):
+            X, Y = inputs.rows(rows.start, rows.stop), targets.rows(rows.start, rows.stop)
+            n_threads = threads_for(self.threads, self.architecture, len(X))
+            with np.errstate(over="ignore", invalid="ignore"):
+                total += loss_and_gradient(
+                    self.architecture, self._parameters, X, Y, gradient, n_threads
+                )
+        return float(total)
 
     def _loss(self, inputs: Inputs, targets: Targets) -> float:
         total = self._sum(inputs, targets, None)
         return total / len(inputs) if self.architecture.loss_rule.batch_average else total
 
     def _score(self, inputs: Inputs, targets: Targets) -> float:
-        outputs = self._predict(inputs)
-        if metrics.is_classification(self.architecture, targets):
-            return metrics.accuracy(outputs, targets, self.architecture.output)
-        return metrics.r2(outputs, targets.y)
-
-
-def _listed(sizes: Any) -> Any:
-    return tuple(sizes) if isinstance(sizes, Iterable) else sizes
+        with np.errstate(over="ignore", invalid="ignore"):
+            score = score_for(self.architecture, targets)
+            for rows in self._pieces(inputs, targets):
+                n = rows.stop - rows.start
+                outputs = np.empty((n, self.architecture.n_outputs), dtype=self.dtype)
+                self._outputs(inputs, rows, outputs)
+                score.add(outputs, targets.rows(rows.start, rows.stop))
+            return score.result()
 
 
 def _check_callbacks(callbacks: Any) -> list[Any]:
     given = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
     for callback in given:
-        if not any(
-            callable(getattr(callback, name, None)) for name in ("on_epoch_end", "on_progress")
+        methods = ("on_epoch_end", "on_progress")
+        if isinstance(callback, type) or not any(
+            callable(getattr(callback, name, None)) for name in methods
         ):
             raise TypeError(
-                "callbacks must have a method on_epoch_end(network, epoch, logs) or "
+                "callbacks must be objects with a method on_epoch_end(network, epoch, logs) or "
                 f"on_progress(network, epoch, logs); got {callback!r}"
             )
     return given

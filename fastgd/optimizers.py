@@ -153,10 +153,12 @@ class SGD(Optimizer):
     l2: float = 0.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.learning_rate, Schedule):
-            check_number("learning_rate", self.learning_rate, minimum=0)
-        check_number("momentum", self.momentum, minimum=0, below=1)
-        check_number("l2", self.l2, minimum=0)
+        below = {"momentum": 1.0}
+        for name in ("learning_rate", "momentum", "l2"):
+            given = getattr(self, name)
+            if not isinstance(given, Schedule):
+                value = check_number(name, given, minimum=0, below=below.get(name))
+                object.__setattr__(self, name, value)
         if check_flag("nesterov", self.nesterov) and not self.momentum:
             raise ValueError("nesterov=True needs a momentum above 0; got momentum=0")
 

@@ -38,12 +38,10 @@ class Registry(Mapping[str, Rule], Generic[Rule]):
     def __len__(self) -> int:
         return len(self._rules)
 
-    def find(self, name: str | Rule) -> Rule:
-        """Return the rule of that name (a rule is returned as it is)."""
-        if any(name is rule for rule in self._rules.values()):
-            return name  # type: ignore[return-value]
+    def find(self, name: object, argument: str = "") -> Rule:
+        """Return the rule of that name, or raise ValueError with the nearest known one."""
         if not isinstance(name, str) or name not in self._rules:
-            raise unknown_name(self.argument, name, self._rules)
+            raise unknown_name(argument or self.argument, name, self._rules)
         return self._rules[name]
 
     def code(self, name: str) -> int:

@@ -6,6 +6,7 @@ To add one, write a dataclass with a ``learning_rate`` and ``__call__(epoch)``, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,6 +14,14 @@ from fastgd.checks import check_number
 from fastgd.registry import Registry
 
 __all__ = ["SCHEDULES", "Constant", "Exponential", "InverseScaling", "Schedule", "Step"]
+
+
+def _power(base: float, exponent: float) -> float:
+    """Return base to the power exponent, infinity where that is too large."""
+    try:
+        return float(base) ** float(exponent)
+    except OverflowError:
+        return math.inf
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,8 @@ class Schedule:
     learning_rate: float
 
     def __post_init__(self) -> None:
-        check_number("learning_rate", self.learning_rate, minimum=0)
+        rate = check_number("learning_rate", self.learning_rate, minimum=0)
+        object.__setattr__(self, "learning_rate", rate)
 
     def __call__(self, epoch: int) -> float:
         """Return the rate of an epoch, counted from 0."""
@@ -68,7 +78,7 @@ class Step(Schedule):
         check_number("every", self.every, minimum=1, integer=True)
 
     def __call__(self, epoch: int) -> float:
-        return self.learning_rate * self.factor ** (epoch // self.every)
+        return self.learning_rate * _power(self.factor, epoch // self.every)
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,7 @@ class Exponential(Schedule):
         check_number("decay", self.decay, above=0)
 
     def __call__(self, epoch: int) -> float:
-        return self.learning_rate * self.decay**epoch
+        return self.learning_rate * _power(self.decay, epoch)
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,7 @@ class InverseScaling(Schedule):
         check_number("power", self.power, minimum=0)
 
     def __call__(self, epoch: int) -> float:
-        return self.learning_rate / (epoch + 1) ** self.power
+        return self.learning_rate * _power(epoch + 1, -self.power)
 
 
 SCHEDULES: Registry[type[Schedule]] = Registry(

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.backends import backend
+from fastgd.backends import backend, reference
+from fastgd.backends.sparse import Sparse
+from fastgd.backends.threads import threads_for
 from fastgd.errors import DivergenceError
 from fastgd.history import History
 from fastgd.inputs import Inputs, Targets
@@ -56,6 +58,10 @@ class Trainer:
         n_parameters = self.network.n_parameters
         n_slots = self.optimizer.update.n_slots
         self.slots = np.zeros((n_slots, n_parameters), dtype=self.network.dtype)
+        self.n_threads = threads_for(
+            self.network.threads, self.network.architecture, self.batch_size
+        )
+        self.inputs.leave_out_zeros()
         self.pace = Pace()
         self.history = History()
         n = len(self.inputs)
@@ -64,12 +70,8 @@ class Trainer:
     def run(self, epochs: int) -> History:
         """Train; Ctrl-C ends it with the parameters so far."""
         try:
-            for epoch in range(epochs):
-                logs = self._epoch(epoch)
-                self.history.append(logs)
-                if self._ask("on_epoch_end", epoch, logs):
-                    self.history.stop_reason = "callback"
-                    break
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._epochs(epochs)
         except KeyboardInterrupt:
             self.history.stop_reason = "interrupted"
             warnings.warn(
@@ -79,12 +81,20 @@ class Trainer:
             )
         return self.history
 
+    def _epochs(self, epochs: int) -> None:
+        for epoch in range(epochs):
+            logs = self._epoch(epoch)
+            self.history.append(logs)
+            if self._ask("on_epoch_end", epoch, logs):
+                self.history.stop_reason = "callback"
+                break
+
     def _ask(self, event: str, epoch: int, logs: dict[str, float]) -> bool:
         """Call every callback that listens; return whether one asks to stop."""
         answers = [
             getattr(callback, event)(self.network, epoch, dict(logs))
             for callback in self.callbacks
-            if hasattr(callback, event)
+            if callable(getattr(callback, event, None))
         ]
         return any(answer is True or answer is np.True_ for answer in answers)
 
@@ -95,7 +105,7 @@ class Trainer:
             self.network.rng.shuffle(self.order)
         total, n, done = 0.0, len(self.order), 0
         while done < n:
-            rows = min(self.pace.steps * self.batch_size, n - done, self._most_rows())
+            rows = self._rows(n - done)
             total += self._call(self.order[done : done + rows], epoch, rate)
             done += rows
             cost = total * self._scale(done)
@@ -111,47 +121,85 @@ class Trainer:
         return 1 / n if self.network.architecture.loss_rule.batch_average else 1.0
 
     def _most_rows(self) -> int:
-        """Return whole mini-batches that may be converted at once, or one."""
-        return max(1, self.inputs.most_rows // self.batch_size) * self.batch_size
+        """Return how many rows one call may take; a mini-batch may be larger."""
+        most = min(self.inputs.most_rows, self.targets.most_rows)
+        return max(1, min(most, self.network.rows_per_call))
+
+    def _rows(self, left: int) -> int:
+        """Return how many rows the next call visits: whole mini-batches, or the last ones."""
+        batches = min(self.pace.steps, max(1, self._most_rows() // self.batch_size))
+        return min(batches * self.batch_size, left)
 
     def _call(self, order: Array, epoch: int, rate: float) -> float:
         """Train on the rows ``order``; return the sum of their costs."""
         parameters = self.network.parameters
         before, slots = parameters.copy(), self.slots.copy()
+        started = time.perf_counter()
+        if len(order) > self._most_rows():
+            steps, total = self._large_step(order, rate)
+            repeat = None
+        else:
+            repeat = self._train_on(order, rate)
+            steps, total = repeat(len(order))
+        self.pace.saw(steps + 1, time.perf_counter() - started)
+        finite = bool(np.isfinite(parameters).all())
+        if steps * self.batch_size < len(order) or not finite:
+            if not finite:
+                self._rewind(parameters, before, slots, max(0, steps - 1), repeat)
+            raise self._diverged(epoch, rate)
+        return total
+
+    def _train_on(self, order: Array, rate: float) -> Callable[[int], tuple[int, float]]:
+        """Return a function that trains on the first n of the rows ``order``."""
         X, rows = self.inputs.visit(order)
         Y = self.targets.visit(order)
         settings = self.optimizer.settings(rate)
 
         def train(n: int) -> tuple[int, float]:
             return backend(self.network.backend).train(
-                self.network.architecture, parameters, self.slots, X, rows[:n], Y[:n],
-                self.batch_size, self.optimizer.update, settings,
+                self.network.architecture, self.network.parameters, self.slots, X, rows[:n], Y[:n],
+                self.batch_size, self.optimizer.update, settings, self.n_threads,
             )  # fmt: skip
 
-        started = time.perf_counter()
-        with np.errstate(over="ignore", invalid="ignore"):
-            steps, total = train(len(rows))
-        self.pace.saw(steps + 1, time.perf_counter() - started)
-        finite = bool(np.isfinite(parameters).all())
-        if steps * self.batch_size < len(rows) or not finite:
-            if not finite:
-                self._rewind(parameters, before, slots, max(0, steps - 1), train)
-            raise self._diverged(epoch, rate)
-        return total
+        return train
+
+    def _large_step(self, order: Array, rate: float) -> tuple[int, float]:
+        """Make one step for a mini-batch too large for one call: its gradient in pieces."""
+        network, most = self.network, self._most_rows()
+        gradient, total = np.zeros_like(network.parameters), 0.0
+        for start in range(0, len(order), most):
+            piece = order[start : start + most]
+            total += backend(network.backend).loss_and_gradient(
+                network.architecture, network.parameters, self.inputs.take(piece),
+                self.targets.visit(piece), gradient, self.n_threads,
+            )  # fmt: skip
+        if not np.isfinite(total):
+            return 0, 0.0
+        gradient *= self._scale(len(order))
+        reference.apply_update(
+            network.architecture, network.parameters, gradient, self.slots, self.optimizer.update,
+            self.optimizer.settings(rate),
+        )  # fmt: skip
+        return 1, total
 
     def _rewind(
-        self, parameters: Array, before: Array, slots: Array, steps: int, train: Callable
+        self,
+        parameters: Array,
+        before: Array,
+        slots: Array,
+        steps: int,
+        train: Callable[[int], tuple[int, float]] | None,
     ) -> None:
         """Go back to the last parameters that were finite: repeat the call, a step less."""
         parameters[:], self.slots[:] = before, slots
-        if steps:
+        if steps and train:
             train(steps * self.batch_size)
         if not np.isfinite(parameters).all():
             parameters[:] = before
 
     def _diverged(self, epoch: int, rate: float) -> DivergenceError:
         largest = _largest(self.inputs) * abs(self.network.architecture.input_scale)
-        advice = f"a learning rate of {rate / 10:g} or less"
+        advice = f"a learning rate of {rate / 10:g} or less" if rate else "other parameters"
         if largest > 10:
             advice += f", or inputs scaled to about 1 (the largest is {largest:g}; input_scale=...)"
         error = DivergenceError(
@@ -166,4 +214,6 @@ class Trainer:
 
 def _largest(inputs: Inputs) -> float:
     """Return the largest size of an input among the first rows: enough for advice."""
-    return float(np.abs(inputs.rows(0, min(len(inputs), 1000)).astype(np.float64)).max())
+    rows = inputs.rows(0, min(len(inputs), 1000))
+    numbers = rows.values[: rows.pointers[-1]] if isinstance(rows, Sparse) else rows
+    return float(np.abs(numbers.astype(np.float64)).max(initial=0))

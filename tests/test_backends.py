@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -33,18 +33,58 @@ from hypothesis import strategies as st
 import fastgd
 from fastgd.architecture import DTYPES
 from fastgd.backends import BACKENDS, backend, plan, reference
+from fastgd.backends.sparse import compress
 from fastgd.optimizers import SGD
 
-SUBJECTS = [name for name in BACKENDS if name != "numpy"]
+COMPILED = [name for name in BACKENDS if name != "numpy"]
 WIDTHS = (1, 5, 16, 17, 30, 100)
 
 
-@pytest.fixture(params=SUBJECTS)
+@dataclass(frozen=True)
+class Subject:
+    """A way to run a backend: with a number of threads, and inputs with or without their zeros."""
+
+    name: str
+    n_threads: int = 1
+    sparse: bool = False
+
+    def __str__(self):
+        return f"{self.name}-{self.n_threads}{'-sparse' * self.sparse}"
+
+    @property
+    def module(self):
+        return backend(self.name)
+
+    def inputs(self, X):
+        return compress(X) if self.sparse else X
+
+    def forward(self, architecture, parameters, X, outputs):
+        self.module.forward(architecture, parameters, self.inputs(X), outputs, self.n_threads)
+
+    def loss_and_gradient(self, architecture, parameters, X, Y, gradient):
+        return self.module.loss_and_gradient(
+            architecture, parameters, self.inputs(X), Y, gradient, self.n_threads
+        )
+
+    def train(self, architecture, parameters, slots, X, *rest):
+        return self.module.train(
+            architecture, parameters, slots, self.inputs(X), *rest, self.n_threads
+        )
+
+
+SUBJECTS = [
+    Subject(name, n_threads, sparse)
+    for name in COMPILED
+    for n_threads, sparse in ((1, False), (1, True), (3, False), (2, True))
+] + [Subject("numpy", 1, True)]
+
+
+@pytest.fixture(params=SUBJECTS, ids=str)
 def subject(request):
-    """The module of a backend under test; one that is installed but broken is a failure."""
-    if importlib.util.find_spec(BACKENDS[request.param]) is None:
-        pytest.skip(f"{BACKENDS[request.param]} is not installed")
-    return backend(request.param)
+    """A backend under test; one that is installed but broken is a failure."""
+    if importlib.util.find_spec(BACKENDS[request.param.name]) is None:
+        pytest.skip(f"{BACKENDS[request.param.name]} is not installed")
+    return request.param
 
 
 @pytest.fixture(params=DTYPES)
@@ -241,21 +281,13 @@ class TestWorkingMemory:
         """However many architectures were used, what is kept between calls stays small."""
         for hidden in range(1000, 1040):
             forward(subject, Case(sizes=(500, hidden, 2), n=1))
-        kept = sum(work.nbytes for work in _kept_memory())
+        kept = plan._pool.nbytes
         assert kept <= 64 << 20, f"{kept >> 20} MB are kept"
 
 
 def _arrays(results):
     (_, parameters, slots), outputs, (cost, gradient) = results
     return parameters, slots, outputs, np.array(cost), gradient
-
-
-def _kept_memory():
-    """Return the blocks that plans keep for their next call."""
-    import gc
-
-    plans = [o for o in gc.get_objects() if isinstance(o, plan.Plan)]
-    return [work for p in plans for work in p._free]
 
 
 CASES = st.builds(
@@ -349,3 +381,21 @@ class TestChoice:
 @pytest.mark.parametrize("name", BACKENDS)
 def test_backends_have_three_functions_and_nothing_else(name):
     assert sorted(backend(name).__all__) == ["forward", "loss_and_gradient", "train"]
+
+
+@pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize("optimizer", ["plain", "momentum"])
+def test_any_number_of_threads_gives_the_same_bytes(name, dtype, sparse, optimizer):
+    rules = {"plain": SGD(0.05), "momentum": SGD(0.05, momentum=0.9, l2=0.01)}
+    case = Case(
+        sizes=(70, 33, 20, 5), n=150, batch_size=19, zeros=0.7, dtype=dtype,
+        activation="tanh", output="softmax", loss="cross_entropy", optimizer=rules[optimizer],
+    )  # fmt: skip
+    expected = None
+    for n_threads in (1, 2, 3, 4, 8):
+        subject = Subject(name, n_threads, sparse)
+        results = train(subject, case), forward(subject, case), loss_and_gradient(subject, case)
+        actual = [array.tobytes() for array in _arrays(results)]
+        expected = expected or actual
+        assert actual == expected, f"{n_threads} threads"

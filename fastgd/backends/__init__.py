@@ -2,18 +2,19 @@
 
 A backend is a module here with
 
-``forward(architecture, parameters, X, outputs)``
+``forward(architecture, parameters, X, outputs, n_threads)``
     Write the network's outputs for the rows of X into ``outputs`` (n, n_out).
-``loss_and_gradient(architecture, parameters, X, Y, gradient)``
+``loss_and_gradient(architecture, parameters, X, Y, gradient, n_threads)``
     Return the sum of the rows' costs, and add the sum of their gradients to ``gradient``
     (n_parameters,) unless it is None. Sums, so that the caller may go through X in pieces.
-``train(architecture, parameters, slots, X, order, Y, batch_size, update, settings)``
+``train(architecture, parameters, slots, X, order, Y, batch_size, update, settings, n_threads)``
     Visit the rows ``order`` of X in mini-batches of ``batch_size`` and step once for each; change
     ``parameters`` and the optimizer's ``slots`` (n_slots, n_parameters) in place. Return the
     number of steps made and the sum of the rows' costs. Fewer steps than mini-batches means that
     the cost of the next one is not finite; no step is made for it.
 
-X is C-contiguous (n, n_in) float32, float64 or uint8, multiplied by ``input_scale`` as it is read.
+X is C-contiguous (n, n_in) float32, float64 or uint8, or `Sparse` rows of them, multiplied by
+``input_scale`` as it is read.
 Y holds one entry a row, or in ``train`` one entry a visited row, in that order: either classes,
 int64 (n,), or targets (n, n_out) in the network's dtype. ``parameters``, ``outputs``,
 ``gradient`` and ``slots`` are C-contiguous and of the network's dtype. Everything was checked
@@ -25,6 +26,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+from pathlib import Path
 from types import ModuleType
 
 from fastgd.registry import unknown_name
@@ -32,7 +34,7 @@ from fastgd.registry import unknown_name
 __all__ = ["BACKENDS", "backend", "describe", "set_backend", "show_backends"]
 
 #: The backends "auto" tries, in this order, each with the package it needs.
-BACKENDS = {"numba": "numba", "numpy": "numpy"}
+BACKENDS = {"native": "fastgd.backends._native", "numba": "numba", "numpy": "numpy"}
 CHOICES = ("auto", *BACKENDS)
 
 _chosen: str | None = None
@@ -47,7 +49,7 @@ def why_not(name: str) -> str | None:
     """Return why a backend cannot work here, or None where it can."""
     package = BACKENDS[name]
     if importlib.util.find_spec(package) is None:
-        return f"{package} is not installed (pip install {package})"
+        return _native_missing() if name == "native" else f"{package} is not installed"
     try:
         _module(name)
     except Exception as error:  # a broken install must not take the other backends along
@@ -55,12 +57,20 @@ def why_not(name: str) -> str | None:
     return None
 
 
+def _native_missing() -> str:
+    """Return why the native backend was not built, as the build noted it."""
+    note = Path(__file__).with_name("_native_missing.txt")
+    if note.exists():
+        return note.read_text(encoding="utf-8").strip()
+    return "it was not built (FASTGD_NATIVE=0, or no C compiler when fastgd was installed)"
+
+
 def set_backend(name: str) -> None:
     """Choose the backend for all networks from now on.
 
     Parameters
     ----------
-    name : {"auto", "numba", "numpy"}
+    name : {"auto", "native", "numba", "numpy"}
         ``"auto"`` takes the first that works. The environment variable ``FASTGD_BACKEND`` does
         the same for a whole process.
 

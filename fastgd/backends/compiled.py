@@ -8,7 +8,7 @@ names; csrc/task.h says what each is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ Array = np.ndarray
 
 #: What a call may do.
 PREDICT, COST, GRADIENT, TRAIN = range(4)
-KINDS = {"float32": 0, "float64": 1, "uint8": 2}
+KINDS = {np.dtype(name): code for code, name in enumerate(("float32", "float64", "uint8"))}
 NOTHING = np.empty(0, dtype=np.int64)
 #: Rows computed at once where there is no mini-batch: they fill the tiles and stay in cache.
 BLOCK = 64
@@ -149,14 +149,15 @@ class Compiled:
     ) -> tuple[int, float]:
         classes, targets = (Y, parameters[:0]) if Y.ndim == 1 else (NOTHING, Y.reshape(-1))
         memory = plan.borrow()
-        result = self._run_call(
-            Call(
-                task, plan.table, memory.work, parameters, slots, *_inputs(X, memory),
-                architecture.input_scale, order, n, batch_size, classes, targets, outputs,
-                architecture.loss_rule.batch_average and task == TRAIN, update.linear,
-                UPDATES.code(update.name), settings, memory.costs, plan.n_threads, memory.barrier,
-            )  # fmt: skip
-        )
+        bytes_, pointers, columns, kind = _inputs(X, memory)
+        call = Call(
+            task, plan.table, memory.work, parameters, slots, bytes_, pointers, columns,
+            memory.gathered, memory.lengths, kind, architecture.input_scale, order, n, batch_size,
+            classes, targets, outputs, architecture.loss_rule.batch_average and task == TRAIN,
+            update.linear, UPDATES.code(update.name), settings, memory.costs, plan.n_threads,
+            memory.barrier,
+        )  # fmt: skip
+        result = self._run_call(call)
         plan.release(memory)
         return result
 
@@ -166,10 +167,8 @@ def _width(X: Array | Sparse) -> int:
     return X.width if isinstance(X, Sparse) else 0
 
 
-def _inputs(X: Array | Sparse, memory: Memory) -> tuple[Any, ...]:
+def _inputs(X: Array | Sparse, memory: Memory) -> tuple[Array, Array, Array, int]:
+    """Return the bytes of the numbers, where rows begin, their columns, and the kind of number."""
     if isinstance(X, Sparse):
-        values, pointers, columns = X.values, X.pointers, X.columns
-    else:
-        values, pointers, columns = X.reshape(-1), NOTHING, memory.gathered
-    bytes_ = values.view(np.uint8)
-    return bytes_, pointers, columns, memory.gathered, memory.lengths, KINDS[values.dtype.name]
+        return X.values.view(np.uint8), X.pointers, X.columns, KINDS[X.values.dtype]
+    return X.reshape(-1).view(np.uint8), NOTHING, memory.gathered, KINDS[X.dtype]

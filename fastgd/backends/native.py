@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgd.backends import _native
+from fastgd.backends import _native  # type: ignore[attr-defined]
 from fastgd.backends.compiled import Call, Compiled
 from fastgd.backends.team import run_team
 

@@ -7,7 +7,7 @@ columns are named below; csrc/plan.h and the Numba kernels use the same names.
 
 from __future__ import annotations
 
-from collections import deque
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,8 +28,8 @@ CHUNK_SIZE = 4096
 #: The working memory a batch may take; larger batches are computed in blocks of rows.
 BLOCK_BYTES = 16 << 20
 MAX_ROWS = 1024
-#: Working memory up to this size is kept for the next call.
-KEPT_BYTES = 32 << 20
+#: How much working memory is kept between calls.
+KEPT_BYTES = 48 << 20
 
 # Row 0: the block. Offsets count numbers, not bytes.
 (
@@ -105,7 +105,6 @@ class Plan:
         self.table[0, ROWS] = rows
         self._lay_out_block(architecture, n_slots, gradient)
         self._lay_out_layers(architecture, rows)
-        self._free: deque[Memory] = deque(maxlen=8)
 
     def _reserve(self, n: int) -> int:
         start, self.size = self.size, self.size + padded(int(n))
@@ -146,15 +145,11 @@ class Plan:
 
     def borrow(self) -> Memory:
         """Return memory, zeroed where it is new; give it back with `release`."""
-        try:
-            return self._free.pop()
-        except IndexError:
-            return self._allocate()
+        return _pool.take(self) or self._allocate()
 
     def release(self, memory: Memory) -> None:
-        """Keep memory for the next call, unless it is large."""
-        if memory.work.nbytes <= KEPT_BYTES:
-            self._free.append(memory)
+        """Keep memory for the next call."""
+        _pool.give(self, memory)
 
     def _allocate(self) -> Memory:
         rows, ld_x = int(self.table[0, ROWS]), int(self.table[0, LD_X])
@@ -167,6 +162,37 @@ class Plan:
             gathered=np.zeros(rows * ld_x if self.sparse else 0, dtype=np.int32),
             lengths=np.zeros(rows * (1 + self.n_threads) if self.sparse else 0, dtype=np.int32),
         )
+
+
+class Pool:
+    """Memory between calls, the latest first: never more than `KEPT_BYTES` in all."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[Plan, Memory]] = []
+        self._lock = threading.Lock()
+
+    def take(self, plan: Plan) -> Memory | None:
+        """Return memory of that plan, or None."""
+        with self._lock:
+            for i in range(len(self._kept) - 1, -1, -1):
+                if self._kept[i][0] is plan:
+                    return self._kept.pop(i)[1]
+        return None
+
+    def give(self, plan: Plan, memory: Memory) -> None:
+        """Keep memory, and let the oldest go where that is too much."""
+        with self._lock:
+            self._kept.append((plan, memory))
+            while self.nbytes > KEPT_BYTES:
+                self._kept.pop(0)
+
+    @property
+    def nbytes(self) -> int:
+        """How much is kept."""
+        return sum(memory.work.nbytes + memory.gathered.nbytes for _, memory in self._kept)
+
+
+_pool = Pool()
 
 
 def aligned(n: int, dtype: np.dtype) -> Array:

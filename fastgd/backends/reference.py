@@ -6,9 +6,12 @@ arguments. Equations are those of Nielsen, Neural Networks and Deep Learning, ch
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastgd.architecture import Architecture
+from fastgd.backends.sparse import Sparse
 from fastgd.optimizers import Settings, Update
 
 __all__ = ["forward", "loss_and_gradient", "train"]
@@ -19,21 +22,32 @@ Array = np.ndarray
 BLOCK = 1024
 
 
-def forward(architecture: Architecture, parameters: Array, X: Array, outputs: Array) -> None:
+def forward(
+    architecture: Architecture,
+    parameters: Array,
+    X: Array | Sparse,
+    outputs: Array,
+    n_threads: int = 1,
+) -> None:
     """Write the network's outputs for the rows of X."""
     for start in range(0, len(X), BLOCK):
         rows = slice(start, start + BLOCK)
-        outputs[rows] = feed_forward(architecture, parameters, X[rows])[1][-1]
+        outputs[rows] = feed_forward(architecture, parameters, dense(X, rows))[1][-1]
 
 
 def loss_and_gradient(
-    architecture: Architecture, parameters: Array, X: Array, Y: Array, gradient: Array | None
+    architecture: Architecture,
+    parameters: Array,
+    X: Array | Sparse,
+    Y: Array,
+    gradient: Array | None,
+    n_threads: int = 1,
 ) -> float:
     """Return the sum of the costs of the rows of X, and add their gradients to ``gradient``."""
     total = 0.0
     for start in range(0, len(X), BLOCK):
         rows = slice(start, start + BLOCK)
-        zs, activations = feed_forward(architecture, parameters, X[rows])
+        zs, activations = feed_forward(architecture, parameters, dense(X, rows))
         targets = one_hot(architecture, Y[rows])
         total += cost(architecture, zs, activations, targets)
         if gradient is not None:
@@ -45,29 +59,37 @@ def train(
     architecture: Architecture,
     parameters: Array,
     slots: Array,
-    X: Array,
+    X: Array | Sparse,
     order: Array,
     Y: Array,
     batch_size: int,
     update: type[Update],
     settings: Settings,
+    n_threads: int = 1,
 ) -> tuple[int, float]:
     """Step once for each mini-batch of the rows ``order`` of X."""
     total = 0.0
     gradient = np.empty_like(parameters)
     for step, start in enumerate(range(0, len(order), batch_size)):
-        batch = slice(start, start + batch_size)
+        stop = min(start + batch_size, len(order))
         gradient[:] = 0
-        batch_cost = loss_and_gradient(
-            architecture, parameters, X[order[batch]], Y[batch], gradient
-        )
+        batch_cost = 0.0
+        for first in range(start, stop, BLOCK):
+            visits = slice(first, min(first + BLOCK, stop))
+            rows = dense(X, order[visits])
+            batch_cost += loss_and_gradient(architecture, parameters, rows, Y[visits], gradient)
         if not np.isfinite(batch_cost):
             return step, total
         total += batch_cost
         if architecture.loss_rule.batch_average:
-            gradient /= len(order[batch])
+            gradient /= stop - start
         apply_update(architecture, parameters, gradient, slots, update, settings)
     return -(-len(order) // batch_size), total
+
+
+def dense(X: Any, rows: Array | slice) -> Array:
+    """Return some rows of X, with their zeros."""
+    return X.dense(rows) if isinstance(X, Sparse) else X[rows]
 
 
 def feed_forward(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["Sparse"]
+__all__ = ["Sparse", "compress", "density"]
 
 Array = np.ndarray
 
@@ -44,9 +44,15 @@ class Sparse:
     def __getitem__(self, rows: slice) -> Sparse:
         """Return consecutive rows, sharing the numbers."""
         start, stop, _ = rows.indices(len(self))
-        return Sparse(
-            self.values, self.columns, self.pointers[start : stop + 1], self.n_columns
-        )
+        return Sparse(self.values, self.columns, self.pointers[start : stop + 1], self.n_columns)
+
+    def take(self, rows: Array) -> Sparse:
+        """Return some rows, copied."""
+        lengths = np.diff(self.pointers)[rows]
+        pointers = np.concatenate([[0], np.cumsum(lengths)])
+        shift = np.repeat(self.pointers[rows] - pointers[:-1], lengths)
+        places = np.arange(pointers[-1]) + shift
+        return Sparse(self.values[places], self.columns[places], pointers, self.n_columns)
 
     def dense(self, rows: Array | slice = slice(None)) -> Array:
         """Return some rows with their zeros: for the reference, and for looking at."""
@@ -56,3 +62,35 @@ class Sparse:
             kept = slice(self.pointers[row], self.pointers[row + 1])
             X[i, self.columns[kept]] = self.values[kept]
         return X
+
+
+#: How many numbers are looked at together.
+PIECE = 1 << 20
+
+
+def density(X: Array) -> float:
+    """Return the share of numbers that are not zero, in up to 1,000 rows spread over X."""
+    rows = X[:: max(1, len(X) // 1000)]
+    return np.count_nonzero(rows) / rows.size
+
+
+def compress(X: Array) -> Sparse:
+    """Return a C-contiguous X (n, n_columns) without its zeros.
+
+    >>> sparse = compress(np.array([[0.0, 2.0], [0.0, 0.0], [3.0, 0.0]]))
+    >>> sparse.values, sparse.columns, sparse.pointers
+    (array([2., 3.]), array([1, 0], dtype=int32), array([0, 1, 1, 2]))
+    """
+    n, width = X.shape
+    pointers = np.zeros(n + 1, dtype=np.int64)
+    np.cumsum(np.count_nonzero(X, axis=1), out=pointers[1:])
+    values = np.empty(pointers[-1], dtype=X.dtype)
+    columns = np.empty(pointers[-1], dtype=np.int32)
+    step = max(1, PIECE // width)
+    for start in range(0, n, step):
+        piece = X[start : start + step]
+        kept = slice(pointers[start], pointers[min(start + step, n)])
+        places = np.flatnonzero(piece)
+        np.take(piece.reshape(-1), places, out=values[kept])
+        columns[kept] = places % width
+    return Sparse(values, columns, pointers, width)

@@ -161,10 +161,9 @@ def all_rows(dataset: Dataset) -> Part:
 def score_name(network: Network, y: np.ndarray | None) -> str:
     """Return what `Network.score` measures on these targets."""
     from fastgd.inputs import check_targets
-    from fastgd.metrics import is_classification
+    from fastgd.metrics import score_for
 
-    targets = check_targets(y, network.architecture)
-    return "accuracy" if is_classification(network.architecture, targets) else "R^2"
+    return score_for(network.architecture, check_targets(y, network.architecture)).name
 
 
 def check_out(path: str | os.PathLike[str], *sources: str) -> None:

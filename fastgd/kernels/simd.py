@@ -229,8 +229,7 @@ def scatter(typing, work, columns, vectors, n, x, first, d, g, ldg, alpha):
         e = _Vectors(context, builder, signature, args[0])
         column = _column(context, builder, signature.args[1], args[1])
         cases = {
-            v: lambda v=v: _emit_scatter(e, column, v, *args[3:])
-            for v in range(1, MAX_VECTORS + 1)
+            v: lambda v=v: _emit_scatter(e, column, v, *args[3:]) for v in range(1, MAX_VECTORS + 1)
         }
         _choose(builder, args[2], cases)
         return context.get_dummy_value()

@@ -1,0 +1,110 @@
+"""What only the native backend has: instruction tiers, and C that repeats names of Python's."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastgd.activations import ACTIVATIONS
+from fastgd.backends import plan, why_not
+from fastgd.kernels import steps
+from fastgd.losses import LOSSES
+from fastgd.optimizers import N_SETTINGS, UPDATES
+
+CSRC = Path(__file__).parents[1] / "csrc"
+needs_native = pytest.mark.skipif(why_not("native") is not None, reason=str(why_not("native")))
+
+
+def enums(header: str) -> dict[str, int]:
+    """Return the names of a header's enums with their values."""
+    text = re.sub(r"/\*.*?\*/", "", (CSRC / header).read_text(), flags=re.S)
+    values: dict[str, int] = {}
+    for body in re.findall(r"enum \{(.*?)\}", text, flags=re.S):
+        following = 0
+        for entry in filter(None, (part.strip() for part in body.split(","))):
+            name, _, given = entry.partition("=")
+            following = int(given) if given else following
+            values[name.strip()] = following
+            following += 1
+    return values
+
+
+def test_plans_have_the_same_columns():
+    for name, value in enums("plan.h").items():
+        assert getattr(plan, name) == value, name
+
+
+def test_rules_have_the_same_codes():
+    codes = enums("rules.h")
+    for registry in (ACTIVATIONS, LOSSES, UPDATES):
+        for name in registry:
+            if name != "softmax":
+                assert codes[name.upper()] == registry.code(name), name
+
+
+def test_limits_are_the_same():
+    assert enums("task.h")["N_SETTINGS"] == N_SETTINGS
+    assert enums("steps.h")["DEPTH"] == steps.DEPTH
+    assert enums("steps.h")["DIRECT_ROWS"] == steps.DIRECT_ROWS
+
+
+def in_tier(tier: str, code: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "FASTGD_CPU_TIER": tier},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+CONFORMS = """
+import sys
+sys.path.insert(0, {tests!r})
+from conformance import Case, check, RULE_TRIPLES
+from fastgd.backends import native
+from fastgd.optimizers import SGD
+print(native.TIER)
+for dtype in ("float32", "float64"):
+    for widths in ((1, 1), (7, 5, 3), (17, 100, 30, 10), (70, 33, 16, 1)):
+        for batch_size in (1, 3, 10, 32):
+            for optimizer in (SGD(0.05), SGD(0.05, momentum=0.9, nesterov=True, l2=0.01)):
+                check(native, Case(sizes=widths, n=45, batch_size=batch_size, dtype=dtype,
+                                   activation="tanh", optimizer=optimizer))
+    for activation, output, loss in RULE_TRIPLES:
+        check(native, Case(activation=activation, output=output, loss=loss, dtype=dtype))
+"""
+
+
+@needs_native
+@pytest.mark.parametrize("tier", ["avx512", "avx2", "neon", "portable"])
+def test_every_tier_agrees_with_the_reference(tier):
+    from fastgd.backends import native
+
+    if tier not in native.TIERS:
+        pytest.skip(f"this processor has no {tier}")
+    done = in_tier(tier, CONFORMS.format(tests=str(Path(__file__).parent)))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == tier
+
+
+@needs_native
+def test_an_unknown_tier_is_told():
+    done = in_tier("sse9", "import fastgd; fastgd.set_backend('native')")
+    assert "FASTGD_CPU_TIER must be one of" in done.stderr and "'sse9'" in done.stderr
+
+
+@needs_native
+def test_loads_no_numba():
+    code = (
+        "import fastgd, sys; fastgd.set_backend('native');"
+        "fastgd.Network([2, 2]).fit([[0.0, 1.0]], [1], epochs=1);"
+        "print('numba' in sys.modules)"
+    )
+    done = in_tier("", code)
+    assert done.stdout.strip() == "False", done.stderr
