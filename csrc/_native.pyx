@@ -79,7 +79,7 @@ cdef class Call:
 
     cdef Task task
     cdef Kernel kernel
-    cdef object arrays
+    cdef readonly object arrays
 
     def __init__(
         self,
@@ -150,3 +150,108 @@ cdef class Call:
         with nogil:
             self.kernel(&self.task, thread)
         return self.task.steps, self.task.total
+
+
+cdef bint _finite(cnp.ndarray array, int64_t kind) noexcept nogil:
+    """Whether all numbers are finite; those that are not make the sum of x - x NaN."""
+    cdef int64_t i, n = cnp.PyArray_SIZE(array)
+    cdef float narrow = 0
+    cdef double wide = 0
+    cdef const float *f = <const float *>cnp.PyArray_DATA(array)
+    cdef const double *d = <const double *>cnp.PyArray_DATA(array)
+    if kind == 0:
+        for i in range(n):
+            narrow += f[i] - f[i]
+        return narrow == 0
+    if kind == 1:
+        for i in range(n):
+            wide += d[i] - d[i]
+        return wide == 0
+    return True
+
+
+cdef int64_t _kind(cnp.ndarray array) noexcept:
+    """Return the code of a kind of number the kernels read as it is, or -1."""
+    if not cnp.PyArray_ISCARRAY_RO(array) or not cnp.PyArray_ISNOTSWAPPED(array):
+        return -1
+    cdef int code = cnp.PyArray_TYPE(array)
+    return 0 if code == cnp.NPY_FLOAT32 else 1 if code == cnp.NPY_FLOAT64 else (
+        2 if code == cnp.NPY_UINT8 else -1
+    )
+
+
+cdef class Quick:
+    """Little calls on one network: a few rows, plain arrays, no work but the kernel's.
+
+    `predict` and `step` return None for whatever is not plain; the caller then takes the long way,
+    which also finds the words for what is wrong.
+    """
+
+    cdef Call call
+    cdef int64_t most_rows, n_in, n_out
+    cdef int number
+    cdef bint busy
+
+    def __init__(self, Call call, int64_t most_rows, int64_t n_in, int64_t n_out):
+        self.call, self.most_rows, self.n_in, self.n_out = call, most_rows, n_in, n_out
+        self.number = cnp.NPY_FLOAT64 if call.arrays[2].dtype.itemsize == 8 else cnp.NPY_FLOAT32
+        self.busy = False
+
+    cdef int64_t _take(self, X) except -2:
+        """Point the task at the rows of X; return their number, or 0 where they are not plain."""
+        if self.busy or type(X) is not cnp.ndarray or cnp.PyArray_NDIM(X) != 2:
+            return 0
+        cdef int64_t n = cnp.PyArray_DIM(X, 0), kind = _kind(X)
+        if kind < 0 or n < 1 or n > self.most_rows or cnp.PyArray_DIM(X, 1) != self.n_in:
+            return 0
+        if kind == 1 and self.number == cnp.NPY_FLOAT32:  # may be too large for float32
+            return 0
+        if not _finite(X, kind):
+            return 0
+        self.call.task.inputs = cnp.PyArray_DATA(X)
+        self.call.task.kind = kind
+        self.call.task.n = self.call.task.batch = n
+        return n
+
+    def predict(self, X):
+        """Return the outputs, or None."""
+        cdef int64_t n = self._take(X)
+        if n == 0:
+            return None
+        cdef cnp.npy_intp[2] shape
+        shape[0], shape[1] = n, self.n_out
+        cdef cnp.ndarray outputs = cnp.PyArray_EMPTY(2, shape, self.number, 0)
+        self.call.task.outputs = cnp.PyArray_DATA(outputs)
+        self._go()
+        return outputs
+
+    def step(self, X, y):
+        """Make one step; return the sum of the rows' costs (of which NaN made none), or None."""
+        cdef int64_t n = self._take(X), i
+        cdef const int64_t *classes
+        if n == 0 or type(y) is not cnp.ndarray or not cnp.PyArray_ISCARRAY_RO(y):
+            return None
+        if cnp.PyArray_DIM(y, 0) != n or not cnp.PyArray_ISNOTSWAPPED(y):
+            return None
+        if cnp.PyArray_NDIM(y) != 1 or cnp.PyArray_TYPE(y) != cnp.NPY_INT64 or self.n_out < 2:
+            return None
+        classes = <const int64_t *>cnp.PyArray_DATA(y)
+        for i in range(n):
+            if classes[i] < 0 or classes[i] >= self.n_out:
+                return None
+        self.call.task.classes = classes
+        self._go()
+        if self.call.task.steps == 0:
+            return float("nan")
+        return self.call.task.total
+
+    def parameters_are_finite(self):
+        """Return whether every parameter is finite."""
+        cdef cnp.ndarray flat = self.call.arrays[2]
+        return _finite(flat, 1 if self.number == cnp.NPY_FLOAT64 else 0)
+
+    cdef void _go(self):
+        self.busy = True
+        with nogil:
+            self.call.kernel(&self.call.task, 0)
+        self.busy = False

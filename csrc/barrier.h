@@ -4,8 +4,8 @@
 
 #include "task.h"
 
-#if defined(_WIN32)
-#include <windows.h>
+#if defined(_WIN32) /* windows.h itself would define near, far and INPUT */
+__declspec(dllimport) int __stdcall SwitchToThread(void);
 #define YIELD() SwitchToThread()
 #else
 #include <sched.h>
@@ -15,25 +15,18 @@
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #define PAUSE() _mm_pause()
-#elif defined(__aarch64__) && !defined(_MSC_VER)
+#elif defined(__aarch64__)
 #define PAUSE() __asm__ __volatile__("yield")
 #else
 #define PAUSE() ((void)0)
 #endif
 
-#if defined(_MSC_VER) && !defined(__clang__)
-#include <intrin.h>
-#define ADD(p, v) (_InterlockedExchangeAdd64((volatile __int64 *)(p), (v)))
-#define LOAD(p) (_InterlockedOr64((volatile __int64 *)(p), 0))
-#define STORE(p, v) (_InterlockedExchange64((volatile __int64 *)(p), (v)))
-#else
 #define ADD(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
 #define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#endif
 
 /* Spin this often before giving the core to somebody else. */
-enum { SPINS = 2000, LINE = 8 };
+enum { SPINS = 500, LINE = 8 };
 
 static inline void wait_for_all(Task *task) {
     if (task->n_threads == 1) return;
@@ -44,7 +37,8 @@ static inline void wait_for_all(Task *task) {
         STORE(generation, now + 1);
         return;
     }
-    for (integer spins = 0; LOAD(generation) == now; spins++)
+    /* Where thread 0 never came, it says so next to the generation: nobody is waited for then. */
+    for (integer spins = 0; LOAD(generation) == now && !LOAD(generation + 1); spins++)
         if (spins < SPINS) PAUSE();
         else YIELD();
 }

@@ -42,12 +42,14 @@
 
 #if defined(NUMBER_DOUBLE)
 #define number double
+#define mask_number int64_t
 #define exp_of exp
 #define tanh_of tanh
 #define LOG1P log1p
 #define SUFFIX _double
 #else
 #define number float
+#define mask_number int32_t
 #define exp_of exp_float
 #define tanh_of tanh_float
 #define LOG1P log1pf
@@ -62,6 +64,7 @@
 #include "simd.h"
 #include "rules.h"
 #include "steps.h"
+#include "small.h"
 
 /* One batch, in blocks of rows. Returns its cost; no step is made where it is not finite. */
 static double run_batch(Team *t, integer start, integer stop) {
@@ -104,6 +107,10 @@ void RUN(Task *task, integer thread) {
     integer steps = 0;
     double total = 0;
     for (int i = 0; i < N_SETTINGS; i++) team.settings[i] = (number)task->settings[i];
+    if (task->task == PREDICT && task->n <= SMALL_ROWS && task->n_threads == 1 && !task->pointers) {
+        small_predict(&team);
+        return;
+    }
     if (thread == 0) load(&team);
     wait_for_all(task);
     for (integer start = 0; start < task->n; start += task->batch) {

@@ -3,7 +3,7 @@
 #ifndef FASTGD_PLAN_H
 #define FASTGD_PLAN_H
 
-enum { PAD = 16, CHUNK_SIZE = 4096, N_COLUMNS = 16 };
+enum { PAD = 16, CHUNK_SIZE = 4096, SPARSE_CHUNK_SIZE = 32768, N_COLUMNS = 16 };
 
 /* Row 0: the block. */
 enum {
@@ -12,6 +12,6 @@ enum {
 };
 
 /* Row l: layer l. */
-enum { N_IN, N_OUT, LD_IN, LD, FLAT, WEIGHTS, TRANSPOSED, ACTIVATION, INPUT, Z, A, DELTA };
+enum { N_IN, N_OUT, WIDTH_IN, WIDTH, LD_IN, LD, FLAT, WEIGHTS, TRANSPOSED, ACTIVATION, INPUT, Z, A, DELTA };
 
 #endif

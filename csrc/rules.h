@@ -4,7 +4,11 @@
 INLINE number relu_of(number z) { return z < 0 ? 0 : z; } /* this way round NaN stays NaN */
 INLINE number sigmoid_of(number z) { return 1 / (1 + exp_of(-z)); }
 
+#if defined(__clang__) /* which trusts `restrict` alone */
+#define FOR(n) for (integer i = 0; i < (n); i++)
+#else
 #define FOR(n) _Pragma("GCC ivdep") for (integer i = 0; i < (n); i++)
+#endif
 
 enum { IDENTITY, SIGMOID, TANH, RELU };
 

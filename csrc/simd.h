@@ -12,6 +12,9 @@
 
 typedef number vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(number)), may_alias));
 
+/* Integers as wide as a number, to say which numbers a shuffle takes. */
+typedef mask_number mask __attribute__((vector_size(VECTOR_BYTES)));
+
 INLINE vector load_vector(const number *p) { return *(const vector *)p; }
 INLINE void store_vector(number *p, vector v) { *(vector *)p = v; }
 
@@ -42,7 +45,7 @@ static const int MAX_TILE_ROWS[] = {0, 8, 8, 6, 6};
 #else
 static const int MAX_TILE_ROWS[] = {0, 8, 5, 4, 3};
 #endif
-enum { MAX_TILE_VECTORS = 4 };
+enum { MAX_TILE_VECTORS = 4, MAX_SPARSE_VECTORS = N_REGISTERS / 4 };
 
 #define TILE(R, V)                                                                              \
     case V * 16 + R:                                                                            \
@@ -65,12 +68,36 @@ static void tile(integer rows, integer vectors, integer depth, const number *s, 
     }
 }
 
+/* Write a square block of W, a vector wide, transposed to T; rows from n_rows on are zero. Each
+   pass interleaves the halves of the block. */
+static void transpose_block(const number *w, integer ldw, integer n_rows, const number *zero,
+                            number *t, integer ldt) {
+#if defined(__clang__)
+    for (integer r = 0; r < LANES; r++)
+        for (integer c = 0; c < LANES; c++) t[c * ldt + r] = r < n_rows ? w[r * ldw + c] : zero[0];
+#else
+    enum { N = VECTOR_BYTES / sizeof(number) };
+    vector rows[N], mixed[N];
+    mask low, high;
+    UNROLL for (int k = 0; k < N; k++) low[k] = k / 2 + N * (k % 2), high[k] = low[k] + N / 2;
+    UNROLL for (int r = 0; r < N; r++) rows[r] = load_vector(r < n_rows ? w + r * ldw : zero);
+    UNROLL for (int width = 1; width < N; width *= 2) {
+        UNROLL for (int r = 0; r < N / 2; r++) {
+            mixed[2 * r] = __builtin_shuffle(rows[r], rows[r + N / 2], low);
+            mixed[2 * r + 1] = __builtin_shuffle(rows[r], rows[r + N / 2], high);
+        }
+        UNROLL for (int r = 0; r < N; r++) rows[r] = mixed[r];
+    }
+    UNROLL for (int r = 0; r < N; r++) store_vector(t + r * ldt, rows[r]);
+#endif
+}
+
 /* C[:] = start[:] + sum_p x[p] W[columns[p], :] for V vectors; U sums at a time hide the
    multiplication's latency. */
 INLINE void sparse_row_of(const int V, const int U, integer n, const number *x,
                           const int32_t *columns, const number *w, integer ldw,
                           const number *start, number *c) {
-    vector sums[4][4];
+    vector sums[4][MAX_SPARSE_VECTORS];
     UNROLL for (int u = 0; u < U; u++)
         UNROLL for (int v = 0; v < V; v++) sums[u][v] = (vector){0};
     integer p = 0;
@@ -96,6 +123,12 @@ static void sparse_row(integer vectors, integer n, const number *x, const int32_
         case 2: sparse_row_of(2, 4, n, x, columns, w, ldw, start, c); break;
         case 3: sparse_row_of(3, 2, n, x, columns, w, ldw, start, c); break;
         case 4: sparse_row_of(4, 2, n, x, columns, w, ldw, start, c); break;
+#if N_REGISTERS == 32
+        case 5: sparse_row_of(5, 1, n, x, columns, w, ldw, start, c); break;
+        case 6: sparse_row_of(6, 1, n, x, columns, w, ldw, start, c); break;
+        case 7: sparse_row_of(7, 1, n, x, columns, w, ldw, start, c); break;
+        case 8: sparse_row_of(8, 1, n, x, columns, w, ldw, start, c); break;
+#endif
     }
 }
 

@@ -54,8 +54,16 @@ static void product(integer m, integer n, integer depth, const number *s, intege
 
 static void copy_rows(const number *source, integer stride, number *target, integer ld,
                       integer rows, integer n) {
-    for (integer row = 0; row < rows; row++)
-        memcpy(target + row * ld, source + row * stride, (size_t)n * sizeof(number));
+    for (integer row = 0; row < rows; row++, source += stride, target += ld) {
+        if (n < LANES) {
+            for (integer i = 0; i < n; i++) target[i] = source[i];
+            continue;
+        }
+        /* The last vector overlaps the one before: rows are short, and this has no remainder. */
+        for (integer i = 0; i < n - LANES; i += LANES)
+            store_vector(target + i, load_vector(source + i));
+        store_vector(target + n - LANES, load_vector(source + n - LANES));
+    }
 }
 
 /* Copy a flat vector into padded rows at `base`, weights then biases of each layer. */
@@ -78,14 +86,12 @@ static void unpack(const Team *t, integer base, number *flat) {
 
 /* Copy some rows of a layer's weights, transposed, to where the backward pass reads them. */
 static void transpose(const Team *t, const integer *l, integer from, integer to) {
-    const number *w = t->work + l[WEIGHTS];
+    const number *w = t->work + l[WEIGHTS], *zero = t->work + t->block[ZERO];
     number *transposed = t->work + l[TRANSPOSED];
-    for (integer first = from; first < to; first += PAD) {
-        integer last = smaller(first + PAD, to);
-        for (integer j = 0; j < l[N_OUT]; j++)
-            for (integer i = first; i < last; i++)
-                transposed[j * l[LD_IN] + i] = w[i * l[LD] + j];
-    }
+    for (integer first = from; first < to; first += LANES)
+        for (integer column = 0; column < l[WIDTH]; column += LANES)
+            transpose_block(w + first * l[LD] + column, l[LD], to - first, zero,
+                            transposed + column * l[LD_IN] + first, l[LD_IN]);
 }
 
 /* Copy parameters and the optimizer's state into the working memory. */
@@ -145,7 +151,9 @@ static void gather(const Team *t, integer first, integer m) {
                 }
             integer start = task->pointers[source], count = task->pointers[source + 1] - start;
             convert(task->inputs, task->kind, start, count, x + row * ld, (number)task->scale);
-            memcpy(task->gathered + row * ld, task->columns + start, (size_t)count * sizeof(int32_t));
+            if (count) /* there may be no columns at all */
+                memcpy(task->gathered + row * ld, task->columns + start,
+                       (size_t)count * sizeof(int32_t));
             task->lengths[row] = (int32_t)count;
             continue;
         }
@@ -192,9 +200,9 @@ static void softmax(const Team *t, const integer *l) {
 static void sparse_forward(const Team *t, const integer *l) {
     const number *w = t->work + l[WEIGHTS], *bias = w + l[N_IN] * l[LD];
     integer ld_x = t->block[LD_X], vectors;
-    for (integer column = 0; column < l[LD]; column += vectors * LANES) {
-        integer left = (l[LD] - column) / LANES;
-        vectors = smaller(left, MAX_TILE_VECTORS);
+    for (integer column = 0; column < l[WIDTH]; column += vectors * LANES) {
+        integer left = (l[WIDTH] - column) / LANES;
+        vectors = smaller(left, MAX_SPARSE_VECTORS);
         for (integer row = t->from; row < t->to; row++)
             sparse_row(vectors, t->task->lengths[row], t->work + t->block[X] + row * ld_x,
                        t->task->gathered + row * ld_x, w + column, l[LD], bias + column,
@@ -213,7 +221,7 @@ static void forward(const Team *t) {
         if (i == 1 && t->task->pointers)
             sparse_forward(t, l);
         else
-            product(rows, l[LD], l[N_IN], t->work + l[INPUT] + t->from * ld_in, ld_in, 1, w, l[LD],
+            product(rows, l[WIDTH], l[N_IN], t->work + l[INPUT] + t->from * ld_in, ld_in, 1, w, l[LD],
                     bias, 0, z, l[LD], 1, 1);
         if (i == t->block[N_LAYERS] && t->block[SOFTMAX])
             softmax(t, l);
@@ -248,7 +256,7 @@ static void backward(const Team *t) {
         const integer *l = layer_of(t, i), *below = layer_of(t, i - 1);
         integer first = t->from * l[LD_IN];
         number *delta = t->work + below[DELTA] + first;
-        product(rows, l[LD_IN], l[N_OUT], t->work + l[DELTA] + t->from * l[LD], l[LD], 1,
+        product(rows, l[WIDTH_IN], l[N_OUT], t->work + l[DELTA] + t->from * l[LD], l[LD], 1,
                 t->work + l[TRANSPOSED], l[LD_IN], t->work + t->block[ZERO], 0, delta, l[LD_IN], 1, 1);
         multiply_by_slope(below[ACTIVATION], rows * l[LD_IN], t->work + below[Z] + first,
                           t->work + below[A] + first, delta);
@@ -287,8 +295,8 @@ static void sparse_gradient(const Team *t, integer last, integer m, number *targ
         if (start == stop) continue;
         const number *x = t->work + t->block[X] + row * ld_x + start;
         const number *delta = t->work + l[DELTA] + row * l[LD];
-        for (integer column = 0; column < l[LD]; column += vectors * LANES) {
-            vectors = smaller((l[LD] - column) / LANES, MAX_TILE_VECTORS);
+        for (integer column = 0; column < l[WIDTH]; column += vectors * LANES) {
+            vectors = smaller((l[WIDTH] - column) / LANES, MAX_TILE_VECTORS);
             scatter(vectors, stop - start, x, columns + start, delta + column, target + column,
                     l[LD], alpha);
         }
@@ -304,10 +312,10 @@ static void gradient_rows(const Team *t, integer i, integer first, integer rows,
     const number *delta = t->work + l[DELTA];
     integer ld_in = i == 1 ? t->block[LD_X] : l[LD_IN];
     if (first == l[N_IN])
-        product(rows, l[LD], m, t->work + t->block[ONE], 0, 0, delta, l[LD], start, ld_start,
+        product(rows, l[WIDTH], m, t->work + t->block[ONE], 0, 0, delta, l[LD], start, ld_start,
                 target, l[LD], beta, alpha);
     else
-        product(rows, l[LD], m, t->work + l[INPUT] + first, 1, ld_in, delta, l[LD], start,
+        product(rows, l[WIDTH], m, t->work + l[INPUT] + first, 1, ld_in, delta, l[LD], start,
                 ld_start, target, l[LD], beta, alpha);
 }
 
@@ -329,7 +337,8 @@ typedef struct {
 static void gradient_and_update(const Team *t, integer i, integer from, integer to, integer m,
                                 Use use) {
     const integer *l = layer_of(t, i);
-    integer chunk = l[LD] < CHUNK_SIZE ? CHUNK_SIZE / l[LD] : 1;
+    integer sparse = i == 1 && t->task->pointers, chunk_size = sparse ? SPARSE_CHUNK_SIZE : CHUNK_SIZE;
+    integer chunk = l[LD] < chunk_size ? chunk_size / l[LD] : 1;
     number no_penalty[N_SETTINGS] = {t->settings[0], 0, t->settings[2], t->settings[3]};
     for (integer first = from, rows; first < to; first += rows) {
         int biases = first == l[N_IN];
@@ -337,7 +346,7 @@ static void gradient_and_update(const Team *t, integer i, integer from, integer 
         integer at = l[WEIGHTS] - t->block[PARAMETERS] + first * l[LD], size = rows * l[LD];
         number *g = t->work + (use.keep ? t->block[GRADIENT] + at
                                         : t->block[CHUNK] + t->thread * t->block[CHUNK_STRIDE]);
-        if (i == 1 && t->task->pointers && !biases) {
+        if (sparse && !biases) {
             if (use.fresh) memset(g, 0, (size_t)size * sizeof(number));
             sparse_gradient(t, first + rows, m, g - first * l[LD], 1);
         } else if (use.fresh)

@@ -51,6 +51,10 @@ def warmup(dtype: str | None = None) -> None:
         Network([1, 1], dtype=name, init="zeros").predict([[0.0]])
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__", "data"]
+
+
 def __getattr__(name: str) -> Any:
     # Readers of files are loaded when they are used.
     if name == "data":

@@ -47,11 +47,9 @@ class Architecture:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", _check_sizes(self.sizes))
-        hidden = ACTIVATIONS.find(self.activation)
-        if hidden.row_wise:
-            raise ValueError(
-                f"activation must be elementwise; got {self.activation!r}, which is an output only"
-            )
+        hidden = [name for name, rule in ACTIVATIONS.items() if not rule.row_wise]
+        if self.activation not in hidden:
+            raise unknown_name("activation", self.activation, hidden)
         ACTIVATIONS.find(self.output, "output")
         find_loss(self.loss, self.output)
         object.__setattr__(self, "dtype", _check_dtype(self.dtype))

@@ -24,7 +24,7 @@ class History(Mapping[str, "list[float]"]):
     seconds : list of float
         Wall-clock time, without validation.
     stop_reason : str
-        ``"epochs"`` (all done), ``"callback"`` or ``"interrupted"`` (Ctrl-C).
+        ``"epochs"`` (all done), ``"callback"``, ``"interrupted"`` (Ctrl-C) or ``"diverged"``.
     """
 
     cost: list[float] = field(default_factory=list)

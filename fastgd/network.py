@@ -10,6 +10,7 @@ import numpy as np
 
 from fastgd.architecture import Architecture
 from fastgd.backends import backend as _backend
+from fastgd.backends import current
 from fastgd.backends.threads import check_threads, threads_for
 from fastgd.checks import check_flag, check_integer
 from fastgd.history import History
@@ -17,6 +18,7 @@ from fastgd.initializers import INITIALIZERS
 from fastgd.inputs import Inputs, Targets, check_inputs, check_pair
 from fastgd.metrics import score_for
 from fastgd.optimizers import Optimizer, find_optimizer
+from fastgd.stepping import Stepper
 from fastgd.training import Trainer
 
 __all__ = ["Network"]
@@ -106,6 +108,8 @@ class Network:
         self.threads = check_threads("threads", threads)
         self.rng = np.random.default_rng(seed)
         self.notes: dict[str, str] = {}
+        self._quick: tuple[str, Any] | None = None
+        self._stepper: Stepper | None = None
         self._parameters = np.zeros(self.n_parameters, dtype=self.dtype)
         for W, b in zip(self.weights, self.biases, strict=True):
             W[:], b[:] = initializer.draw(self.rng, *W.shape)
@@ -234,9 +238,38 @@ class Network:
         self.check_parameters()
         return trainer.run(epochs)
 
+    def partial_fit(self, X: Any, y: Any, *, optimizer: str | Optimizer | None = None) -> float:
+        """Make one step on one mini-batch, with little overhead; return its cost before the step.
+
+        Parameters
+        ----------
+        X, y : array
+            The mini-batch, as in `fit`.
+        optimizer : Optimizer or str, optional
+            Its state (momentum) is kept from call to call for as long as the optimizer is equal;
+            by default the one of the last call, at first ``SGD(learning_rate=0.1)``. A schedule
+            stays at its first epoch.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not accepted; nothing has changed then.
+        DivergenceError
+            If the cost, or a parameter after the step, is not finite; no step is made then.
+        """
+        if self._stepper is None or (
+            optimizer is not None and optimizer is not self._stepper.optimizer
+        ):
+            chosen = find_optimizer("sgd" if optimizer is None else optimizer)
+            if self._stepper is None or chosen != self._stepper.optimizer:
+                self._stepper = Stepper(self, chosen)
+        return self._stepper.step(X, y)
+
     def predict(self, X: Any) -> Array:
         """Return the outputs (n, n_outputs) for examples X (n, n_inputs)."""
-        return self._predict(check_inputs(X, self.architecture))
+        quick = self._quick_for_predictions()
+        outputs = quick.predict(X) if quick else None
+        return self._predict(check_inputs(X, self.architecture)) if outputs is None else outputs
 
     def score(self, X: Any, y: Any) -> float:
         """Return the accuracy for classes, R^2 for numbers.
@@ -264,6 +297,18 @@ class Network:
         from fastgd.files import save
 
         save(self, path)
+
+    def _quick_for_predictions(self) -> Any:
+        """Return what predicts a few rows with little overhead, if the backend has it."""
+        name = self.backend or current()
+        if self._quick is None or self._quick[0] != name:
+            make = getattr(_backend(name), "quick", None)
+            self._quick = (name, make and make(self.architecture, self._parameters))
+        return self._quick[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs: not what only speeds up calls."""
+        return {**self.__dict__, "_quick": None, "_stepper": None}
 
     def _check_validation(self, validation_data: Any) -> tuple[Inputs, Targets]:
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:

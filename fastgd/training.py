@@ -199,7 +199,9 @@ class Trainer:
 
     def _diverged(self, epoch: int, rate: float) -> DivergenceError:
         largest = _largest(self.inputs) * abs(self.network.architecture.input_scale)
-        advice = f"a learning rate of {rate / 10:g} or less" if rate else "other parameters"
+        # Far too high a rate is not a tenth too high: name one that suits most networks.
+        lower = min(rate / 10, 0.1)
+        advice = f"a learning rate of {lower:g} or less" if rate else "other parameters"
         if largest > 10:
             advice += f", or inputs scaled to about 1 (the largest is {largest:g}; input_scale=...)"
         error = DivergenceError(
@@ -208,6 +210,7 @@ class Trainer:
             epoch + 1,
             rate,
         )
+        self.history.stop_reason = "diverged"
         error.history = self.history
         return error
 

@@ -52,8 +52,10 @@ def test_target_column_known_by_its_name(save, name):
     assert data.load(save(f"a,{name}\n5,1\n6,0\n")).y.tolist() == [1, 0]
 
 
-def test_target_names_have_an_order(save):
-    assert data.load(save("x,y,label\n1,2,0\n3,4,1\n")).feature_names == ("x", "y")
+def test_two_usual_target_names_must_be_told_apart(save, refusal):
+    path = save("x,y,label\n1,2,0\n3,4,1\n")
+    assert "(--target), as y and label could each be it" in refusal(data.load, path)
+    assert data.load(path, target="label").feature_names == ("x", "y")
 
 
 def test_target_must_be_named(save, refusal):

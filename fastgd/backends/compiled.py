@@ -17,7 +17,7 @@ from fastgd.backends.plan import Memory, Plan, plan_for
 from fastgd.backends.sparse import Sparse
 from fastgd.optimizers import N_SETTINGS, UPDATES, GradientDescent, Settings, Update
 
-__all__ = ["COST", "GRADIENT", "PREDICT", "TRAIN", "Call", "Compiled"]
+__all__ = ["COST", "GRADIENT", "NOTHING", "PREDICT", "TRAIN", "Call", "Compiled", "call_for"]
 
 Array = np.ndarray
 
@@ -123,7 +123,7 @@ class Compiled:
     ) -> float:
         """Do a task over all rows of X in their order; return the sum of their costs."""
         n = len(X)
-        rows = min(BLOCK * n_threads, 1 << (n - 1).bit_length())
+        rows = min(BLOCK * (4 if task == GRADIENT else n_threads), 1 << (n - 1).bit_length())
         plan = plan_for(architecture, rows, 0, task == GRADIENT, _width(X), n_threads)
         no_slots = parameters[:0].reshape(0, parameters.size)
         return self._run(
@@ -147,19 +147,42 @@ class Compiled:
         update: type[Update],
         settings: Settings,
     ) -> tuple[int, float]:
-        classes, targets = (Y, parameters[:0]) if Y.ndim == 1 else (NOTHING, Y.reshape(-1))
         memory = plan.borrow()
-        bytes_, pointers, columns, kind = _inputs(X, memory)
-        call = Call(
-            task, plan.table, memory.work, parameters, slots, bytes_, pointers, columns,
-            memory.gathered, memory.lengths, kind, architecture.input_scale, order, n, batch_size,
-            classes, targets, outputs, architecture.loss_rule.batch_average and task == TRAIN,
-            update.linear, UPDATES.code(update.name), settings, memory.costs, plan.n_threads,
-            memory.barrier,
+        call = call_for(
+            task, architecture, plan, memory, parameters, slots, X, order, n, batch_size, Y,
+            outputs, update, settings,
         )  # fmt: skip
         result = self._run_call(call)
         plan.release(memory)
         return result
+
+
+def call_for(
+    task: int,
+    architecture: Architecture,
+    plan: Plan,
+    memory: Memory,
+    parameters: Array,
+    slots: Array,
+    X: Array | Sparse,
+    order: Array,
+    n: int,
+    batch_size: int,
+    Y: Array,
+    outputs: Array,
+    update: type[Update],
+    settings: Settings,
+) -> Call:
+    """Return the arguments of one call, to work in that memory."""
+    classes, targets = (Y, parameters[:0]) if Y.ndim == 1 else (NOTHING, Y.reshape(-1))
+    bytes_, pointers, columns, kind = _inputs(X, memory)
+    return Call(
+        task, plan.table, memory.work, parameters, slots, bytes_, pointers, columns,
+        memory.gathered, memory.lengths, kind, architecture.input_scale, order, n, batch_size,
+        classes, targets, outputs, architecture.loss_rule.batch_average and task == TRAIN,
+        update.linear, UPDATES.code(update.name), settings, memory.costs, plan.n_threads,
+        memory.barrier,
+    )  # fmt: skip
 
 
 def _width(X: Array | Sparse) -> int:

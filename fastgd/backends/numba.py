@@ -24,7 +24,7 @@ def _run(call: Call) -> tuple[int, float]:
         classes=_read_only(call.classes),
         targets=_read_only(call.targets),
     )
-    return run_team(lambda thread: entries.run(*arguments, thread), call.n_threads)
+    return run_team(lambda thread: entries.run(*arguments, thread), call.n_threads, call.barrier)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

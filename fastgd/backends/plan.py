@@ -7,6 +7,7 @@ columns are named below; csrc/plan.h and the Numba kernels use the same names.
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +26,8 @@ Array = np.ndarray
 PAD = 16
 #: How many gradient numbers are computed before they are used: 16 KiB, half of a small L1 cache.
 CHUNK_SIZE = 4096
+#: The same for sparse inputs, which have few numbers in a few rows: 128 KiB, part of a small L2.
+SPARSE_CHUNK_SIZE = 32768
 #: The working memory a batch may take; larger batches are computed in blocks of rows.
 BLOCK_BYTES = 16 << 20
 MAX_ROWS = 1024
@@ -38,7 +41,7 @@ KEPT_BYTES = 48 << 20
     LOSS,  # the loss's code
     SOFTMAX,  # 1 where the output is softmax
     X,  # inputs of the block: (ROWS, LD_X)
-    LD_X,  # n_in of layer 1, padded; or where they are sparse the most a row has, padded
+    LD_X,  # how far apart their rows are
     Y,  # targets of the block: (ROWS, LD of the last layer)
     ZERO,  # a row of zeros
     ONE,  # the number 1
@@ -54,23 +57,33 @@ KEPT_BYTES = 48 << 20
 (
     N_IN,
     N_OUT,
-    LD_IN,  # n_in, padded
-    LD,  # n_out, padded
+    WIDTH_IN,  # n_in, padded
+    WIDTH,  # n_out, padded
+    LD_IN,  # how far apart rows of inputs are
+    LD,  # how far apart rows of outputs, and of weights, are
     FLAT,  # weights in the flat vector; biases follow
     WEIGHTS,  # weights (N_IN, LD); biases follow as one more row
-    TRANSPOSED,  # weights transposed: (N_OUT, LD_IN); not for layer 1
+    TRANSPOSED,  # weights transposed: (WIDTH, LD_IN); not for layer 1
     ACTIVATION,  # the activation's code
     INPUT,  # what the layer reads: (ROWS, LD_IN), for layer 1 (ROWS, LD_X)
     Z,  # (ROWS, LD)
     A,  # (ROWS, LD)
     DELTA,  # dC/dz: (ROWS, LD)
-) = range(12)
+) = range(14)
 N_COLUMNS = 16
 
 
 def padded(n: int) -> int:
     """Return n, rounded up to a multiple of `PAD`."""
     return -(-n // PAD) * PAD
+
+
+def spaced(n: int) -> int:
+    """Return how far apart rows of n numbers lie: padded, but not by a power of two.
+
+    Rows 1 KiB apart would compete for the same few places of the cache.
+    """
+    return padded(n) + PAD * (padded(n) % 256 == 0)
 
 
 @dataclass
@@ -101,7 +114,7 @@ class Plan:
         self.sparse = sparse_width > 0
         self.size = 0
         self.table = np.zeros((len(architecture.sizes), N_COLUMNS), dtype=np.int64)
-        self.table[0, LD_X] = padded(sparse_width or architecture.n_inputs)
+        self.table[0, LD_X] = spaced(sparse_width or architecture.n_inputs)
         self.table[0, ROWS] = rows
         self._lay_out_block(architecture, n_slots, gradient)
         self._lay_out_layers(architecture, rows)
@@ -111,15 +124,15 @@ class Plan:
         return start
 
     def _lay_out_block(self, architecture: Architecture, n_slots: int, gradient: bool) -> None:
-        widths = [padded(n) for n in architecture.sizes]
-        n_padded = sum((n_in + 1) * padded(n_out) for n_in, n_out in architecture.layout.shapes)
+        widths = [spaced(n) for n in architecture.sizes]
+        n_padded = sum((n_in + 1) * spaced(n_out) for n_in, n_out in architecture.layout.shapes)
         block = self.table[0]
         block[N_LAYERS] = len(architecture.rules)
         block[LOSS] = LOSSES.code(architecture.loss_rule.name)
         block[SOFTMAX] = architecture.rules[-1].row_wise
         block[ZERO] = self._reserve(max(widths))
         block[ONE] = self._reserve(1)
-        block[CHUNK_STRIDE] = max(CHUNK_SIZE, *widths)
+        block[CHUNK_STRIDE] = max(SPARSE_CHUNK_SIZE if self.sparse else CHUNK_SIZE, *widths)
         block[CHUNK] = self._reserve(block[CHUNK_STRIDE] * self.n_threads)
         block[X] = self._reserve(block[ROWS] * block[LD_X])
         block[Y] = self._reserve(block[ROWS] * widths[-1])
@@ -133,11 +146,12 @@ class Plan:
         weights, source = int(self.table[0, PARAMETERS]), int(self.table[0, X])
         shapes = zip(layout.shapes, layout.offsets, architecture.rules, strict=True)
         for layer, ((n_in, n_out), flat, rule) in zip(self.table[1:], shapes, strict=True):
-            ld_in, ld = padded(n_in), padded(n_out)
+            ld_in, ld = spaced(n_in), spaced(n_out)
             layer[[N_IN, N_OUT, LD_IN, LD]] = n_in, n_out, ld_in, ld
+            layer[[WIDTH_IN, WIDTH]] = padded(n_in), padded(n_out)
             layer[FLAT], layer[WEIGHTS], layer[INPUT] = flat, weights, source
             layer[ACTIVATION] = ACTIVATIONS.code(rule.name)
-            layer[TRANSPOSED] = self._reserve(n_out * ld_in if flat else 0)
+            layer[TRANSPOSED] = self._reserve(padded(n_out) * ld_in if flat else 0)
             layer[Z] = self._reserve(rows * ld)
             layer[A] = source = self._reserve(rows * ld)
             layer[DELTA] = self._reserve(rows * ld)
@@ -145,13 +159,14 @@ class Plan:
 
     def borrow(self) -> Memory:
         """Return memory, zeroed where it is new; give it back with `release`."""
-        return _pool.take(self) or self._allocate()
+        return _pool.take(self) or self.allocate()
 
     def release(self, memory: Memory) -> None:
         """Keep memory for the next call."""
         _pool.give(self, memory)
 
-    def _allocate(self) -> Memory:
+    def allocate(self) -> Memory:
+        """Return new memory, zeroed."""
         rows, ld_x = int(self.table[0, ROWS]), int(self.table[0, LD_X])
         work = aligned(self.size, self.dtype)
         work[self.table[0, ONE]] = 1
@@ -168,6 +183,10 @@ class Pool:
     """Memory between calls, the latest first: never more than `KEPT_BYTES` in all."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, also who holds the lock."""
         self._kept: list[tuple[Plan, Memory]] = []
         self._lock = threading.Lock()
 
@@ -193,6 +212,8 @@ class Pool:
 
 
 _pool = Pool()
+if hasattr(os, "register_at_fork"):  # a lock that another thread held would stay locked
+    os.register_at_fork(after_in_child=_pool.reset)
 
 
 def aligned(n: int, dtype: np.dtype) -> Array:

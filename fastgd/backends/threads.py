@@ -31,8 +31,8 @@ def threads_for(threads: int | str, architecture: Architecture, n_rows: int) -> 
     """Return how many threads to use for a batch of ``n_rows``."""
     if threads != "auto":
         return int(threads)
-    work = n_rows * architecture.layout.n_weights
-    return max(1, min(available_threads(), MOST, n_rows, work // WORTH_A_THREAD))
+    helpful = min(MOST, n_rows, n_rows * architecture.layout.n_weights // WORTH_A_THREAD)
+    return min(helpful, available_threads()) if helpful > 1 else 1
 
 
 def available_threads() -> int:

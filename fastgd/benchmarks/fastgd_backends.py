@@ -45,7 +45,7 @@ class BackendTrainer(Trainer):
         w = self.workload
         self.network = Network(
             w.sizes, activation=w.activation, output=w.output, loss=w.loss, init="zeros",
-            backend=self.backend,
+            backend=self.backend, threads=self.threads,
         )  # fmt: skip
         self.data = check_pair(self.X, self.y, self.network.architecture)
         self.start = np.concatenate([p.ravel() for layer in self.parameters for p in layer])

@@ -56,6 +56,8 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     or .tsv with a header line), or an .npz with arrays X and y. Ctrl-C ends the training early
     and keeps what has been learned.
     """
+    from fastgd.backends import backend
+    from fastgd.backends.threads import available_threads
     from fastgd.data import load
 
     output = Output(as_json, quiet)
@@ -63,6 +65,7 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     if out is not None:
         models.check_out(out, data)
     check(settings)
+    backend(settings["backend"]), available_threads()  # and what the environment says of them
     dataset = load(data, target=target, task=task)
     if out is None:
         out = default_out(dataset.name)
@@ -158,7 +161,9 @@ class Run:
         if data.image_shape is not None:
             what = "images of {} x {} pixels".format(*data.image_shape)
         held = "" if data.X_test is None else f", {len(data.X_test):,} held out"
-        classes = "" if data.n_classes is None else f", {data.n_classes} classes"
+        target = network.notes.get("target")
+        classes = f", {data.n_classes} classes" if data.n_classes else ", numbers to predict"
+        classes += f" in column {target!r}" if target else ""
         self.output.say(f"data     {data.name}: {len(data.X):,} {what}{held}{classes}")
         a = network.architecture
         hidden = f"{a.activation}, " if len(a.sizes) > 2 else ""

@@ -136,7 +136,8 @@ def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> Dataset:
     held_out = np.zeros(n, dtype=bool)
     if y is not None and dataset.is_classification:
         held_out[_stratified(y, n_test, rng)] = True
-    if not held_out.any():  # no classes, or each has one example only
+    if held_out.sum() < n_test / 2:  # no classes, or most have one example only
+        held_out[:] = False
         held_out[rng.permutation(n)[:n_test]] = True
     return replace(
         dataset,

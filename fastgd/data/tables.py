@@ -151,16 +151,24 @@ def _target_column(
     if target in table.names:
         return table.names.index(target)
     if target is None:
-        folded = [name.casefold() for name in table.names]
-        for name in _TARGET_NAMES:
-            if name in folded and table.names[folded.index(name)] not in (feature_names or ()):
-                return folded.index(name)
+        usual = [
+            name
+            for name in table.names
+            if name.casefold() in _TARGET_NAMES and name not in (feature_names or ())
+        ]
+        if len(usual) > 1 and need_target:
+            raise DataError(
+                f"{table.path}: name the target column (--target), as {' and '.join(usual)} "
+                f"could each be it"
+            )
+        if usual:
+            return table.names.index(usual[0])
     if not need_target:
         return None
     if target is not None:
         raise table.no_column("target", target)
     raise DataError(
-        f"{table.path}: name the target column, as none is called "
+        f"{table.path}: name the target column (--target), as none is called "
         f"{', '.join(_TARGET_NAMES)}; columns are {table.listing()}"
     )
 

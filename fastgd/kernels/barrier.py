@@ -14,7 +14,7 @@ from fastgd.kernels.compiling import compiled
 __all__ = ["wait_for_all"]
 
 #: Spin this often before giving the core to somebody else.
-SPINS = 2000
+SPINS = 500
 #: How many integers a cache line holds.
 LINE = 8
 
@@ -86,7 +86,7 @@ def wait_for_all(barrier, n_threads):
         _store(barrier, LINE, now + 1)
         return
     spins = 0
-    while _load(barrier, LINE) == now:
+    while _load(barrier, LINE) == now and _load(barrier, LINE + 1) == 0:
         spins += 1
         if spins < SPINS:
             _pause()

@@ -16,8 +16,8 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 __all__ = [
-    "MAX_ROWS", "MAX_VECTORS", "VECTOR_BYTES", "never_inline", "part", "prefetch", "scatter",
-    "sparse_row", "tile",
+    "MAX_ROWS", "MAX_VECTORS", "SPARSE_SUMS", "VECTOR_BYTES", "never_inline", "part", "prefetch",
+    "scatter", "sparse_row", "tile", "transpose_block",
 ]  # fmt: skip
 
 INT = ir.IntType(64)
@@ -39,8 +39,8 @@ VECTOR_BYTES, _N_REGISTERS = _registers()
 #: For 1, 2, 3 and 4 vectors: the most rows whose sums, with the vectors, fit the registers.
 MAX_ROWS = (8, 8, 6, 6) if _N_REGISTERS == 32 else (8, 5, 4, 3)
 MAX_VECTORS = 4
-#: For 1, 2, 3 and 4 vectors: how many sums of a sparse row run side by side.
-SPARSE_SUMS = (4, 4, 2, 2)
+#: For 1, 2, ... vectors of a sparse row: how many sums of it run side by side.
+SPARSE_SUMS = (4, 4, 2, 2, 1, 1, 1, 1)[: _N_REGISTERS // 4]
 
 
 class _Vectors:
@@ -202,7 +202,7 @@ def sparse_row(typing, work, columns, vectors, n, x, first, w, ldw, start, c):
         column = _column(context, builder, signature.args[1], args[1])
         cases = {
             v: lambda v=v: _emit_sparse_row(e, column, v, SPARSE_SUMS[v - 1], *args[3:])
-            for v in range(1, MAX_VECTORS + 1)
+            for v in range(1, len(SPARSE_SUMS) + 1)
         }
         _choose(builder, args[2], cases)
         return context.get_dummy_value()
@@ -232,6 +232,30 @@ def scatter(typing, work, columns, vectors, n, x, first, d, g, ldg, alpha):
             v: lambda v=v: _emit_scatter(e, column, v, *args[3:]) for v in range(1, MAX_VECTORS + 1)
         }
         _choose(builder, args[2], cases)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def transpose_block(typing, work, w, ldw, n_rows, zero, t, ldt):
+    """Write a square block of W, a vector wide, transposed to T; rows from n_rows on are zero."""
+    signature = types.void(work, *[types.int64] * 6)
+
+    def codegen(context, builder, signature, args):
+        e = _Vectors(context, builder, signature, args[0])
+        _, w, ldw, n_rows, zero, t, ldt = args
+        n, rows = e.lanes, []
+        for r in range(e.lanes):
+            inside = builder.icmp_signed("<", INT(r), n_rows)
+            rows.append(e.load(builder.select(inside, e.at(w, (ldw, r)), zero)))
+        halves = [[k // 2 + n * (k % 2) + part for k in range(n)] for part in (0, n // 2)]
+        masks = [ir.Constant(ir.VectorType(I32, n), half) for half in halves]
+        for _ in range(n.bit_length() - 1):  # each pass interleaves the halves of the block
+            pairs = zip(rows[: n // 2], rows[n // 2 :], strict=True)
+            rows = [builder.shuffle_vector(a, b, mask) for a, b in pairs for mask in masks]
+        for r, row in enumerate(rows):
+            e.store(row, e.at(t, (ldt, r)))
         return context.get_dummy_value()
 
     return signature, codegen

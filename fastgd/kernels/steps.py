@@ -19,6 +19,7 @@ from fastgd.kernels.rules import activate, apply_update, multiply_by_slope, outp
 from fastgd.kernels.simd import (
     MAX_ROWS,
     MAX_VECTORS,
+    SPARSE_SUMS,
     VECTOR_BYTES,
     never_inline,
     part,
@@ -26,6 +27,7 @@ from fastgd.kernels.simd import (
     scatter,
     sparse_row,
     tile,
+    transpose_block,
 )
 from fastgd.scalar import exp
 
@@ -125,13 +127,15 @@ def unpack(t, base, flat):
 @compiled
 def transpose(plan, work, layer, start, stop):
     """Copy some rows of a layer's weights, transposed, to where the backward pass reads them."""
-    n_out, ld_in, ld = plan[layer, P.N_OUT], plan[layer, P.LD_IN], plan[layer, P.LD]
+    width, ld_in, ld = plan[layer, P.WIDTH], plan[layer, P.LD_IN], plan[layer, P.LD]
     w, transposed = plan[layer, P.WEIGHTS], plan[layer, P.TRANSPOSED]
-    for first in range(start, stop, P.PAD):
-        last = min(first + P.PAD, stop)
-        for j in range(n_out):
-            for i in range(first, last):
-                work[transposed + j * ld_in + i] = work[w + i * ld + j]
+    lanes = VECTOR_BYTES // work.itemsize
+    for first in range(start, stop, lanes):
+        for column in range(0, width, lanes):
+            transpose_block(
+                work, w + first * ld + column, ld, stop - first, plan[0, P.ZERO],
+                transposed + column * ld_in + first, ld_in,
+            )  # fmt: skip
 
 
 @inlined
@@ -250,8 +254,9 @@ def sparse_forward(t, start, stop):
     ld, ld_x, w, x = plan[1, P.LD], plan[0, P.LD_X], plan[1, P.WEIGHTS], plan[0, P.X]
     bias, z = w + plan[1, P.N_IN] * ld, plan[1, P.Z]
     lanes = VECTOR_BYTES // work.itemsize
-    for column in range(0, ld, MAX_VECTORS * lanes):
-        vectors = min((ld - column) // lanes, MAX_VECTORS)
+    width = plan[1, P.WIDTH]
+    for column in range(0, width, len(SPARSE_SUMS) * lanes):
+        vectors = min((width - column) // lanes, len(SPARSE_SUMS))
         for row in range(start, stop):
             sparse_row(
                 work, t.gathered, vectors, t.lengths[row], x + row * ld_x, row * ld_x,
@@ -273,7 +278,8 @@ def forward(t, start, stop):
             sparse_forward(t, start, stop)
         else:
             product(
-                work, stop - start, ld, n_in, plan[layer, P.INPUT] + start * ld_in, ld_in, ONE,
+                work, stop - start, plan[layer, P.WIDTH], n_in,
+                plan[layer, P.INPUT] + start * ld_in, ld_in, ONE,
                 w, ld, w + n_in * ld, ZERO, z, ld, one, one,
             )  # fmt: skip
         if layer == n_layers and plan[0, P.SOFTMAX] == 1:
@@ -324,7 +330,8 @@ def backward(t, start, stop):
         first, size = start * ld_in, (stop - start) * ld_in
         delta = plan[layer - 1, P.DELTA] + first
         product(
-            work, stop - start, ld_in, n_out, plan[layer, P.DELTA] + start * ld, ld, ONE,
+            work, stop - start, plan[layer, P.WIDTH_IN], n_out,
+            plan[layer, P.DELTA] + start * ld, ld, ONE,
             plan[layer, P.TRANSPOSED], ld_in, plan[0, P.ZERO], ZERO, delta, ld_in, one, one,
         )  # fmt: skip
         z, a = plan[layer - 1, P.Z] + first, plan[layer - 1, P.A] + first
@@ -357,7 +364,7 @@ def sparse_gradient(t, last, m, target, alpha):
     """
     plan, work, lengths = t.plan, t.work, t.lengths
     rows, ld, ld_x, x = plan[0, P.ROWS], plan[1, P.LD], plan[0, P.LD_X], plan[0, P.X]
-    lanes = VECTOR_BYTES // work.itemsize
+    lanes, width = VECTOR_BYTES // work.itemsize, plan[1, P.WIDTH]
     for row in range(m):
         cursor, at = (1 + t.thread) * rows + row, row * ld_x
         start, count = lengths[cursor], lengths[row]
@@ -369,8 +376,8 @@ def sparse_gradient(t, last, m, target, alpha):
         lengths[cursor] = stop
         if start == stop:
             continue
-        for column in range(0, ld, MAX_VECTORS * lanes):
-            vectors = min((ld - column) // lanes, MAX_VECTORS)
+        for column in range(0, width, MAX_VECTORS * lanes):
+            vectors = min((width - column) // lanes, MAX_VECTORS)
             scatter(
                 work, t.gathered, vectors, stop - start, x + at + start, at + start,
                 plan[1, P.DELTA] + row * ld + column, target + column, ld, alpha,
@@ -391,8 +398,9 @@ def gradient_rows(t, layer, first, rows, m, start, ld_start, target, beta, alpha
         s, s_row = plan[layer, P.INPUT] + first, 1
         s_depth = plan[0, P.LD_X] if layer == 1 else plan[layer, P.LD_IN]
     product(
-        work, rows, ld, m, s, s_row, s_depth, delta, ld, start, ld_start, target, ld, beta, alpha
-    )
+        work, rows, plan[layer, P.WIDTH], m, s, s_row, s_depth, delta, ld, start, ld_start,
+        target, ld, beta, alpha,
+    )  # fmt: skip
 
 
 @inlined
@@ -419,7 +427,8 @@ def gradient_and_update(t, layer, start, stop, m, fresh, keep, step):
     one = work.dtype.type(1)
     no_penalty = (settings[0], settings[1] * 0, settings[2], settings[3])
     n_in, ld = plan[layer, P.N_IN], plan[layer, P.LD]
-    chunk = max(P.CHUNK_SIZE // ld, 1)
+    sparse = layer == 1 and len(t.pointers) > 0
+    chunk = max((P.SPARSE_CHUNK_SIZE if sparse else P.CHUNK_SIZE) // ld, 1)
     first = start
     while first < stop:
         biases = first == n_in
@@ -428,7 +437,7 @@ def gradient_and_update(t, layer, start, stop, m, fresh, keep, step):
         g = plan[0, P.CHUNK] + t.thread * plan[0, P.CHUNK_STRIDE]
         if keep:
             g = plan[0, P.GRADIENT] + at
-        if layer == 1 and len(t.pointers) and not biases:
+        if sparse and not biases:
             if fresh:
                 zeros = part(work, g, size)
                 for i in range(size):

@@ -1,0 +1,134 @@
+"""`partial_fit` and predictions of a few rows: the short way gives what the long way gives."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import fastgd
+from fastgd.architecture import DTYPES
+from fastgd.backends import BACKENDS, why_not
+
+SHAPES = ((7, 3), (20, 5, 2), (40, 16, 4), (33, 30, 10), (9, 100, 70, 3))
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    if why_not(request.param):
+        pytest.skip(why_not(request.param))
+    return request.param
+
+
+def network(sizes, backend, **settings):
+    settings = {"output": "softmax", "loss": "cross_entropy", "seed": 1, **settings}
+    return fastgd.Network(sizes, backend=backend, **settings)
+
+
+def examples(sizes, n, dtype="float32"):
+    rng = np.random.default_rng(0)
+    X = (rng.standard_normal((n, sizes[0])) * (rng.random((n, sizes[0])) < 0.6)).astype(dtype)
+    return X, rng.integers(0, sizes[-1], n)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", SHAPES)
+def test_few_rows_are_predicted_as_in_many(backend, sizes, dtype):
+    net = network(sizes, backend, dtype=dtype, input_scale=0.5)
+    X, _ = examples(sizes, 40, dtype)
+    expected = network(sizes, "numpy", dtype=dtype, input_scale=0.5).predict(X)
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    for n in (1, 2, 4, 5):
+        np.testing.assert_allclose(net.predict(X[:n]), expected[:n], rtol=tolerance, atol=tolerance)
+    net.parameters[:] = 0  # the array itself is what is predicted with
+    np.testing.assert_allclose(net.predict(X[:1]), 1 / sizes[-1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [fastgd.SGD(0.2), fastgd.SGD(0.1, momentum=0.9, nesterov=True, l2=0.01)],
+    ids=["plain", "momentum"],
+)
+@pytest.mark.parametrize("sizes", SHAPES)
+def test_steps_are_those_of_fit(backend, sizes, optimizer):
+    X, y = examples(sizes, 60)
+    fitted, stepped = network(sizes, backend), network(sizes, backend)
+    fitted.fit(X, y, epochs=2, batch_size=10, optimizer=optimizer, shuffle=False)
+    for _ in range(2):
+        for start in range(0, 60, 10):
+            batch = slice(start, start + 10)
+            expected = stepped.loss(X[batch], y[batch])
+            cost = stepped.partial_fit(X[batch], y[batch], optimizer=optimizer)
+            assert cost == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(stepped.parameters, fitted.parameters, rtol=1e-4, atol=1e-6)
+
+
+def test_state_is_kept_for_an_equal_optimizer_only(backend):
+    X, y = examples((5, 3), 8)
+
+    def run(*optimizers):
+        net = network((5, 3), backend)
+        for optimizer in optimizers:
+            net.partial_fit(X, y, optimizer=optimizer)
+        return net.parameters.copy()
+
+    first, equal, other = (fastgd.SGD(0.1, momentum=m) for m in (0.9, 0.9, 0.5))
+    assert np.array_equal(run(first, first, first), run(first, equal, None))
+    assert not np.array_equal(run(first, first), run(first, other))
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        ([[0.0, np.nan]], [1], r"X\[0, 1\] .* is nan"),
+        ([[0.0]], [1], "X must have 2 columns"),
+        ([[0.0, 1.0]], [2], r"y must hold classes, integers from 0 to 1"),
+        ([[0.0, 1.0]], [0, 1], "1 rows and 2 targets"),
+        (np.empty((0, 2)), [], "at least one|must be 2-D"),
+    ],
+)
+@pytest.mark.parametrize("form", [list, np.asarray, lambda a: np.asarray(a, np.float32)])
+def test_bad_input_changes_nothing(backend, X, y, message, form):
+    net = network((2, 2), backend)
+    before = net.parameters.tobytes()
+    y = np.asarray(y, dtype=np.int64)
+    with pytest.raises(ValueError, match=message):
+        net.partial_fit(form(X), y)
+    assert net.parameters.tobytes() == before
+
+
+def test_divergence_is_told(backend):
+    X, y = examples((5, 3), 8)
+    net = fastgd.Network([5, 3], output="identity", loss="mse", backend=backend, seed=1)
+    with pytest.raises(fastgd.DivergenceError, match="learning rate 1e"):
+        for _ in range(100):
+            net.partial_fit(X, y, optimizer=fastgd.SGD(1e10))
+
+
+def test_copies_are_independent(backend):
+    X, y = examples((5, 3), 8)
+    net = network((5, 3), backend)
+    net.partial_fit(X, y)
+    expected = net.predict(X[:1])
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert np.array_equal(other.predict(X[:1]), expected)
+        other.parameters[:] = 0
+        assert np.array_equal(net.predict(X[:1]), expected)
+        other.partial_fit(X, y)
+        assert np.array_equal(net.predict(X[:1]), expected)
+
+
+def test_a_backend_chosen_later_is_used():
+    if why_not("native"):
+        pytest.skip(why_not("native"))
+    net = network((5, 3), None)
+    X, _ = examples((5, 3), 1)
+    try:
+        for name in ("native", "numpy", "native"):
+            fastgd.set_backend(name)
+            net.predict(X)
+            assert net._quick[0] == name
+    finally:
+        fastgd.set_backend("auto")
