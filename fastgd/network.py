@@ -99,6 +99,7 @@ class Network:
             dtype,
             input_scale,
         )
+        _check_size(self.architecture)
         initializer = INITIALIZERS.find(init)
         if not isinstance(seed, np.random.Generator) and seed is not None:
             check_integer("seed", seed, 0)
@@ -379,6 +380,21 @@ class Network:
                 self._outputs(inputs, rows, outputs)
                 score.add(outputs, targets.rows(rows.start, rows.stop))
             return score.result()
+
+
+def _check_size(architecture: Architecture) -> None:
+    """Raise ValueError if the parameters alone would not fit this machine's memory."""
+    n = architecture.layout.n_parameters
+    needed = n * np.dtype(architecture.dtype).itemsize
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        memory = 1 << 40
+    if needed > memory:
+        raise ValueError(
+            f"sizes {list(architecture.sizes)} make {n:,} parameters, which need "
+            f"{needed / 2**30:,.1f} GiB; this machine has {memory / 2**30:,.1f} GiB"
+        )
 
 
 def _check_callbacks(callbacks: Any) -> list[Any]:

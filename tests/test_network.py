@@ -31,6 +31,11 @@ def net(backend):
 
 
 class TestMaking:
+    @pytest.mark.parametrize("sizes", [[10**6, 10**6, 10], [10**12, 10**12], [1, 10**30]])
+    def test_too_large_for_memory(self, sizes):
+        with pytest.raises(ValueError, match=r"sizes .* make [\d,]+ parameters, which need .* GiB"):
+            fastgd.Network(sizes)
+
     @pytest.mark.parametrize(
         "sizes", [[4, 3], (4, 3), np.array([4, 3]), iter([4, 3]), range(4, 2, -1)]
     )
@@ -83,7 +88,7 @@ class TestMaking:
             ({"activation": "RELU"}, ValueError, "'RELU'; did you mean 'relu'"),
             ({"activation": None}, ValueError, "activation must be one of .*; got None"),
             ({"activation": ["relu"]}, ValueError, "activation must be one of"),
-            ({"activation": "softmax"}, ValueError, "activation must be elementwise.*'softmax'"),
+            ({"activation": "softmax"}, ValueError, "activation must be one of .*; got 'softmax'"),
             ({"output": "sofmax"}, ValueError, "output must .*'sofmax'; did you mean 'softmax'"),
             ({"output": None}, ValueError, "output must be one of .*; got None"),
             ({"output": ["relu"]}, ValueError, "output must be one of"),

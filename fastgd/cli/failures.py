@@ -62,7 +62,9 @@ def describe(error: BaseException) -> str:
     'model.safetensors: No such file or directory'
     """
     if isinstance(error, DivergenceError):
-        return str(error).replace(" The network keeps its last finite parameters.", "")
+        return str(error).replace(
+            "The network keeps its last finite parameters", "Nothing is written"
+        )
     if isinstance(error, MemoryError):
         return f"not enough memory: {error}".removesuffix(": ")
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
