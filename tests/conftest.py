@@ -10,6 +10,15 @@ import pytest
 from fastgd.errors import DataError
 
 
+@pytest.fixture(autouse=True, scope="session")
+def outside_the_checkout(tmp_path_factory):
+    """Work in an empty folder, so that subprocesses import the fastgd that is installed."""
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("outside"))
+    yield
+    os.chdir(before)
+
+
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     """The folder of the real MNIST files: FASTGD_MNIST, or shared/data/mnist nearby."""

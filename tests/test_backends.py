@@ -238,6 +238,7 @@ class TestWorkingMemory:
         assert first[0] == again[0]
         assert np.array_equal(first[1], again[1]) and np.array_equal(first[2], again[2])
 
+    @pytest.mark.filterwarnings("ignore:.*encountered in")
     @pytest.mark.parametrize("optimizer", ["plain", "momentum"])
     def test_a_call_that_overflowed_leaves_no_trace(self, subject, dtype, optimizer):
         case = Case(dtype=dtype, sizes=(17, 33, 5), output="identity", activation="relu")
@@ -362,6 +363,7 @@ class TestChoice:
 
     def test_absent(self, monkeypatch, capsys):
         monkeypatch.setitem(BACKENDS, "numba", "not_a_package")
+        monkeypatch.setitem(BACKENDS, "native", "not_a_package")
         with pytest.raises(ValueError, match="'numba' cannot be used: not_a_package is not inst"):
             fastgd.set_backend("numba")
         fastgd.set_backend("auto")

@@ -24,7 +24,7 @@ LAYERS = (
     ],
     ["layout", "architecture"],
     ["backends", "kernels"],
-    ["history", "inputs", "metrics", "training", "network"],
+    ["history", "inputs", "metrics", "stepping", "training", "network"],
 )
 OUTER_RING = len(LAYERS)  # everything else: files, data, benchmarks, cli, sklearn, plot, ...
 
