@@ -4,6 +4,7 @@
 import os
 
 cimport numpy as cnp
+from libc.math cimport isnan
 from libc.stdint cimport int32_t, int64_t
 
 cnp.import_array()
@@ -152,6 +153,33 @@ cdef class Call:
         return self.task.steps, self.task.total
 
 
+ctypedef fused kept_number:
+    float
+    double
+    unsigned char
+
+
+def compress(
+    const kept_number[:, ::1] X,
+    const int64_t[::1] pointers,
+    kept_number[::1] values,
+    int32_t[::1] columns,
+):
+    """Write the numbers of X that are not zero, and their columns, to where ``pointers`` says.
+
+    Each place is written before it is known whether it is kept: there is room for one more.
+    """
+    cdef int64_t row, at
+    cdef int32_t column, n = <int32_t>X.shape[1]
+    with nogil:
+        for row in range(X.shape[0]):
+            at = pointers[row]
+            for column in range(n):
+                values[at] = X[row, column]
+                columns[at] = column
+                at += X[row, column] != 0
+
+
 cdef bint _finite(cnp.ndarray array, int64_t kind) noexcept nogil:
     """Whether all numbers are finite; those that are not make the sum of x - x NaN."""
     cdef int64_t i, n = cnp.PyArray_SIZE(array)
@@ -206,8 +234,6 @@ cdef class Quick:
             return 0
         if kind == 1 and self.number == cnp.NPY_FLOAT32:  # may be too large for float32
             return 0
-        if not _finite(X, kind):
-            return 0
         self.call.task.inputs = cnp.PyArray_DATA(X)
         self.call.task.kind = kind
         self.call.task.n = self.call.task.batch = n
@@ -223,13 +249,13 @@ cdef class Quick:
         cdef cnp.ndarray outputs = cnp.PyArray_EMPTY(2, shape, self.number, 0)
         self.call.task.outputs = cnp.PyArray_DATA(outputs)
         self._go()
-        return outputs
+        return None if isnan(self.call.task.total) else outputs
 
     def step(self, X, y):
         """Make one step; return the sum of the rows' costs (of which NaN made none), or None."""
         cdef int64_t n = self._take(X), i
         cdef const int64_t *classes
-        if n == 0 or type(y) is not cnp.ndarray or not cnp.PyArray_ISCARRAY_RO(y):
+        if n == 0 or not _finite(X, self.call.task.kind) or type(y) is not cnp.ndarray or not cnp.PyArray_ISCARRAY_RO(y):
             return None
         if cnp.PyArray_DIM(y, 0) != n or not cnp.PyArray_ISNOTSWAPPED(y):
             return None

@@ -43,6 +43,7 @@
 #if defined(NUMBER_DOUBLE)
 #define number double
 #define mask_number int64_t
+#define EXPONENT 0x7ff0000000000000
 #define exp_of exp
 #define tanh_of tanh
 #define LOG1P log1p
@@ -50,6 +51,7 @@
 #else
 #define number float
 #define mask_number int32_t
+#define EXPONENT 0x7f800000
 #define exp_of exp_float
 #define tanh_of tanh_float
 #define LOG1P log1pf
@@ -77,6 +79,9 @@ static double run_batch(Team *t, integer start, integer stop) {
         share(task->task == PREDICT ? block : m, 1, t->thread, task->n_threads, &t->from, &t->to);
         t->from = smaller(t->from, m), t->to = smaller(t->to, m);
         gather(t, first, m);
+        if (t->by_columns) wait_for_all(task);
+        first_layer(t, t->by_columns ? 0 : t->from, t->by_columns ? m : t->to);
+        if (t->by_columns) wait_for_all(task);
         forward(t);
         if (task->task == PREDICT) {
             const integer *l = layer_of(t, t->block[N_LAYERS]);
@@ -108,20 +113,27 @@ void RUN(Task *task, integer thread) {
     double total = 0;
     for (int i = 0; i < N_SETTINGS; i++) team.settings[i] = (number)task->settings[i];
     if (task->task == PREDICT && task->n <= SMALL_ROWS && task->n_threads == 1 && !task->pointers) {
+        task->costs[0] = 0;
         small_predict(&team);
+        task->total = task->costs[0];
         return;
     }
+    share_first_layer(&team);
     if (thread == 0) load(&team);
     wait_for_all(task);
+    if (team.by_columns) copy_panel(&team, 0);
     for (integer start = 0; start < task->n; start += task->batch) {
         double cost = run_batch(&team, start, smaller(start + task->batch, task->n));
         if (task->task == TRAIN && !isfinite(cost)) break;
         total += cost;
         steps++;
     }
+    if (team.by_columns) copy_panel(&team, 1);
     wait_for_all(task);
     if (thread) return;
     store(&team);
+    if (task->task == PREDICT)
+        for (integer row = 0; row < team.block[ROWS]; row++) total += task->costs[row];
     task->steps = steps;
     task->total = total;
 }

@@ -93,7 +93,8 @@ static void transpose_block(const number *w, integer ldw, integer n_rows, const 
 }
 
 /* C[:] = start[:] + sum_p x[p] W[columns[p], :] for V vectors; U sums at a time hide the
-   multiplication's latency. */
+   multiplication's latency. U comes from the whole width, so that results do not depend on which
+   columns a thread has. */
 INLINE void sparse_row_of(const int V, const int U, integer n, const number *x,
                           const int32_t *columns, const number *w, integer ldw,
                           const number *start, number *c) {
@@ -116,18 +117,20 @@ INLINE void sparse_row_of(const int V, const int U, integer n, const number *x,
         store_vector(c + v * LANES, load_vector(start + v * LANES) + sums[0][v]);
 }
 
-static void sparse_row(integer vectors, integer n, const number *x, const int32_t *columns,
-                       const number *w, integer ldw, const number *start, number *c) {
-    switch (vectors) {
-        case 1: sparse_row_of(1, 4, n, x, columns, w, ldw, start, c); break;
-        case 2: sparse_row_of(2, 4, n, x, columns, w, ldw, start, c); break;
-        case 3: sparse_row_of(3, 2, n, x, columns, w, ldw, start, c); break;
-        case 4: sparse_row_of(4, 2, n, x, columns, w, ldw, start, c); break;
+#define SPARSE_ROW(V, U)                                        \
+    case U * 16 + V:                                            \
+        sparse_row_of(V, U, n, x, columns, w, ldw, start, c);   \
+        break;
+
+static void sparse_row(integer width, integer vectors, integer n, const number *x,
+                       const int32_t *columns, const number *w, integer ldw, const number *start,
+                       number *c) {
+    integer sums = width <= 2 ? 4 : 2;
+    switch (sums * 16 + vectors) {
+        SPARSE_ROW(1, 4) SPARSE_ROW(2, 4)
+        SPARSE_ROW(1, 2) SPARSE_ROW(2, 2) SPARSE_ROW(3, 2) SPARSE_ROW(4, 2)
 #if N_REGISTERS == 32
-        case 5: sparse_row_of(5, 1, n, x, columns, w, ldw, start, c); break;
-        case 6: sparse_row_of(6, 1, n, x, columns, w, ldw, start, c); break;
-        case 7: sparse_row_of(7, 1, n, x, columns, w, ldw, start, c); break;
-        case 8: sparse_row_of(8, 1, n, x, columns, w, ldw, start, c); break;
+        SPARSE_ROW(5, 2) SPARSE_ROW(6, 2) SPARSE_ROW(7, 2) SPARSE_ROW(8, 2)
 #endif
     }
 }
@@ -152,4 +155,49 @@ static void scatter(integer vectors, integer n, const number *x, const int32_t *
         case 3: scatter_of(3, n, x, columns, d, g, ldg, alpha); break;
         case 4: scatter_of(4, n, x, columns, d, g, ldg, alpha); break;
     }
+}
+
+/* Write the numbers of `source` that are not zero, times the scale, to the front of x (which may be
+   the source) and their columns; return how many. Whole vectors are written: x and columns have
+   room for n rounded up to one. */
+enum { AHEAD = 8192 / sizeof(number) }; /* measured: rows come one after the other */
+
+static int32_t compress(integer n, const number *source, number scale, number *x,
+                        int32_t *columns) {
+    int32_t count = 0;
+    integer i = 0;
+#if defined(TIER_AVX512)
+    integer whole = n / LANES * LANES;
+#if defined(NUMBER_DOUBLE)
+    __m256i column = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), step = _mm256_set1_epi32(8);
+    for (; i < whole; i += LANES, column = _mm256_add_epi32(column, step)) {
+        __builtin_prefetch(source + i + AHEAD, 0, 3);
+        __m512d v = _mm512_loadu_pd(source + i);
+        __mmask8 kept = _mm512_cmp_pd_mask(v, _mm512_setzero_pd(), _CMP_NEQ_UQ);
+        v = _mm512_mul_pd(v, _mm512_set1_pd(scale));
+        _mm512_storeu_pd(x + count, _mm512_maskz_compress_pd(kept, v));
+        _mm256_storeu_si256((__m256i *)(columns + count),
+                            _mm256_maskz_compress_epi32(kept, column));
+        count += __builtin_popcount(kept);
+    }
+#else
+    __m512i column = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i step = _mm512_set1_epi32(16);
+    for (; i < whole; i += LANES, column = _mm512_add_epi32(column, step)) {
+        __builtin_prefetch(source + i + AHEAD, 0, 3);
+        __m512 v = _mm512_loadu_ps(source + i);
+        __mmask16 kept = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+        v = _mm512_mul_ps(v, _mm512_set1_ps(scale));
+        _mm512_storeu_ps(x + count, _mm512_maskz_compress_ps(kept, v));
+        _mm512_storeu_si512(columns + count, _mm512_maskz_compress_epi32(kept, column));
+        count += __builtin_popcount(kept);
+    }
+#endif
+#endif
+    for (; i < n; i++) { /* no branch: which numbers are zero cannot be guessed */
+        number value = source[i];
+        x[count] = value * scale, columns[count] = (int32_t)i;
+        count += value != 0;
+    }
+    return count;
 }

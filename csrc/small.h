@@ -41,6 +41,7 @@ static void small_predict(Team *t) {
         t->from = 0, t->to = 1;
         convert(task->inputs, task->kind, row * layer_of(t, 1)[N_IN], layer_of(t, 1)[N_IN], a,
                 (number)task->scale);
+        if (!all_finite(layer_of(t, 1)[N_IN], a)) task->costs[0] = NAN;
         for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
             const integer *l = layer_of(t, i);
             number *z = t->work + l[Z];

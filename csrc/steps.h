@@ -9,6 +9,10 @@ typedef struct {
     number settings[N_SETTINGS];
     integer thread;
     integer from, to;      /* this thread's rows of the block */
+    int by_columns;        /* whether it has columns of the first layer, for all rows */
+    integer left, right;   /* those columns: else all */
+    number *first;         /* the first layer's weights, from column `left` on; then biases */
+    integer ld_first;
 } Team;
 
 INLINE const integer *layer_of(const Team *t, integer layer) { return t->block + layer * N_COLUMNS; }
@@ -98,6 +102,7 @@ static void transpose(const Team *t, const integer *l, integer from, integer to)
 static void load(const Team *t) {
     const Task *task = t->task;
     pack(t, task->flat, t->block[PARAMETERS]);
+    memset(task->costs, 0, (size_t)t->block[ROWS] * sizeof(double));
     for (integer slot = 0; slot < task->n_slots; slot++)
         pack(t, (const number *)task->slots + slot * task->n_parameters,
              t->block[SLOTS] + slot * t->block[N_PADDED]);
@@ -127,41 +132,62 @@ static void convert(const void *source, integer kind, integer first, integer n, 
     }
 }
 
+/* Whether n numbers are all finite: those that are not have every bit of the exponent. */
+static int all_finite(integer n, const number *x) {
+    mask_number bits, found = 0;
+    for (integer i = 0; i < n; i++) {
+        memcpy(&bits, x + i, sizeof bits);
+        found |= (bits & EXPONENT) == EXPONENT;
+    }
+    return !found;
+}
+
 static const integer KIND_BYTES[] = {4, 8, 1};
 
 INLINE integer row_visited(const Task *task, integer visit) {
     return task->order ? task->order[visit] : visit;
 }
 
-/* Read this thread's rows of the block, times the scale, into the block's inputs. */
+/* Whether the block's inputs leave out zeros: sparse ones, or dense ones with few other numbers. */
+INLINE int sparse(const Team *t) { return t->task->lengths != NULL; }
+
+/* Read this thread's rows of the block, times the scale, into the block's inputs. The cost of a
+   row that cannot be predicted, for its numbers are not finite, is NaN. */
 static void gather(const Team *t, integer first, integer m) {
     const Task *task = t->task;
-    integer n = layer_of(t, 1)[N_IN], ld = t->block[LD_X];
-    number *x = t->work + t->block[X];
+    const char *inputs = (const char *)task->inputs;
+    const number scale = (number)task->scale;
+    integer n = layer_of(t, 1)[N_IN], ld = t->block[LD_X], itemsize = KIND_BYTES[task->kind];
     for (integer row = t->from; row < t->to; row++) {
-        integer source = row_visited(task, first + row);
+        number *x = t->work + t->block[X] + row * ld;
+        int32_t *columns = task->gathered + row * ld;
+        integer source = row_visited(task, first + row), count = n;
         /* Rows come in no order the processor could guess: ask for the next batch's now. */
         integer ahead = task->order && first + row + m < task->n ? task->order[first + row + m] : -1;
-        const char *bytes = (const char *)task->inputs;
         if (task->pointers) {
             if (ahead >= 0)
                 for (integer at = task->pointers[ahead]; at < task->pointers[ahead + 1]; at += 16) {
-                    __builtin_prefetch(bytes + at * KIND_BYTES[task->kind], 0, 2);
+                    __builtin_prefetch(inputs + at * itemsize, 0, 2);
                     __builtin_prefetch(task->columns + at, 0, 2);
                 }
-            integer start = task->pointers[source], count = task->pointers[source + 1] - start;
-            convert(task->inputs, task->kind, start, count, x + row * ld, (number)task->scale);
+            integer start = task->pointers[source];
+            count = task->pointers[source + 1] - start;
+            convert(inputs, task->kind, start, count, x, scale);
             if (count) /* there may be no columns at all */
-                memcpy(task->gathered + row * ld, task->columns + start,
-                       (size_t)count * sizeof(int32_t));
-            task->lengths[row] = (int32_t)count;
-            continue;
+                memcpy(columns, task->columns + start, (size_t)count * sizeof(int32_t));
+        } else {
+            if (ahead >= 0)
+                for (integer at = ahead * n * itemsize; at < (ahead + 1) * n * itemsize; at += 64)
+                    __builtin_prefetch(inputs + at, 0, 2);
+            if (sparse(t) && itemsize == sizeof(number))
+                count = compress(n, (const number *)inputs + source * n, scale, x, columns);
+            else {
+                convert(inputs, task->kind, source * n, n, x, scale);
+                if (sparse(t)) count = compress(n, x, 1, x, columns);
+            }
         }
-        if (ahead >= 0)
-            for (integer at = ahead * n * KIND_BYTES[task->kind];
-                 at < (ahead + 1) * n * KIND_BYTES[task->kind]; at += 64)
-                __builtin_prefetch(bytes + at, 0, 2);
-        convert(task->inputs, task->kind, source * n, n, x + row * ld, (number)task->scale);
+        if (sparse(t)) task->lengths[row] = (int32_t)count;
+        if (task->task == PREDICT && !all_finite(count, x)) task->costs[row] = NAN;
     }
 }
 
@@ -196,33 +222,36 @@ static void softmax(const Team *t, const integer *l) {
     }
 }
 
-/* The first layer's z where only the inputs that are not zero are kept. */
-static void sparse_forward(const Team *t, const integer *l) {
-    const number *w = t->work + l[WEIGHTS], *bias = w + l[N_IN] * l[LD];
-    integer ld_x = t->block[LD_X], vectors;
-    for (integer column = 0; column < l[WIDTH]; column += vectors * LANES) {
-        integer left = (l[WIDTH] - column) / LANES;
-        vectors = smaller(left, MAX_SPARSE_VECTORS);
-        for (integer row = t->from; row < t->to; row++)
-            sparse_row(vectors, t->task->lengths[row], t->work + t->block[X] + row * ld_x,
-                       t->task->gathered + row * ld_x, w + column, l[LD], bias + column,
-                       t->work + l[Z] + row * l[LD] + column);
+/* Compute this thread's columns of the first layer's z for some rows. */
+static void first_layer(const Team *t, integer from, integer to) {
+    const integer *l = layer_of(t, 1);
+    const number *w = t->first, *bias = w + l[N_IN] * t->ld_first, *x = t->work + t->block[X];
+    number *z = t->work + l[Z] + t->left;
+    integer ld_x = t->block[LD_X], width = t->right - t->left, vectors;
+    if (!sparse(t)) {
+        product(to - from, width, l[N_IN], x + from * ld_x, ld_x, 1, w, t->ld_first, bias, 0,
+                z + from * l[LD], l[LD], 1, 1);
+        return;
+    }
+    for (integer column = 0; column < width; column += vectors * LANES) {
+        vectors = smaller((width - column) / LANES, MAX_SPARSE_VECTORS);
+        for (integer row = from; row < to; row++)
+            sparse_row(l[WIDTH] / LANES, vectors, t->task->lengths[row], x + row * ld_x,
+                       t->task->gathered + row * ld_x, w + column, t->ld_first, bias + column,
+                       z + row * l[LD] + column);
     }
 }
 
-/* Compute every layer's z and a for this thread's rows. */
+/* Compute every layer's z and a for this thread's rows, from the first layer's z. */
 static void forward(const Team *t) {
     integer rows = t->to - t->from;
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
         const integer *l = layer_of(t, i);
-        integer ld_in = i == 1 ? t->block[LD_X] : l[LD_IN];
         const number *w = t->work + l[WEIGHTS], *bias = w + l[N_IN] * l[LD];
         number *z = t->work + l[Z] + t->from * l[LD], *a = t->work + l[A] + t->from * l[LD];
-        if (i == 1 && t->task->pointers)
-            sparse_forward(t, l);
-        else
-            product(rows, l[WIDTH], l[N_IN], t->work + l[INPUT] + t->from * ld_in, ld_in, 1, w, l[LD],
-                    bias, 0, z, l[LD], 1, 1);
+        if (i > 1)
+            product(rows, l[WIDTH], l[N_IN], t->work + l[INPUT] + t->from * l[LD_IN], l[LD_IN], 1, w,
+                    l[LD], bias, 0, z, l[LD], 1, 1);
         if (i == t->block[N_LAYERS] && t->block[SOFTMAX])
             softmax(t, l);
         else
@@ -279,9 +308,10 @@ static void find_cursors(const Team *t, integer first, integer m) {
     }
 }
 
-/* Add alpha dC/dW of the first layer's rows up to `last`, from inputs that are not zero. Row k of
-   the weights is added to at target + k * LD. */
-static void sparse_gradient(const Team *t, integer last, integer m, number *target, number alpha) {
+/* Add alpha dC/dW of the first layer's rows up to `last`, for this thread's columns, from inputs
+   that are not zero. Row k of the weights is added to at target + k * ld. */
+static void sparse_gradient(const Team *t, integer last, integer m, number *target, integer ld,
+                            number alpha) {
     const Task *task = t->task;
     const integer *l = layer_of(t, 1);
     integer ld_x = t->block[LD_X], vectors;
@@ -294,38 +324,41 @@ static void sparse_gradient(const Team *t, integer last, integer m, number *targ
         cursors[row] = (int32_t)stop;
         if (start == stop) continue;
         const number *x = t->work + t->block[X] + row * ld_x + start;
-        const number *delta = t->work + l[DELTA] + row * l[LD];
-        for (integer column = 0; column < l[WIDTH]; column += vectors * LANES) {
-            vectors = smaller((l[WIDTH] - column) / LANES, MAX_TILE_VECTORS);
-            scatter(vectors, stop - start, x, columns + start, delta + column, target + column,
-                    l[LD], alpha);
+        const number *delta = t->work + l[DELTA] + row * l[LD] + t->left;
+        for (integer column = 0; column < t->right - t->left; column += vectors * LANES) {
+            vectors = smaller((t->right - t->left - column) / LANES, MAX_TILE_VECTORS);
+            scatter(vectors, stop - start, x, columns + start, delta + column, target + column, ld,
+                    alpha);
         }
     }
 }
 
-/* Write beta start + alpha dC/dW, for a few rows of a layer's weights, to `target`. The biases
-   are the row after the weights: their input is always 1 (Nielsen, eqs. BP3, BP4). */
+/* Write beta start + alpha dC/dW, for a few rows of a layer's weights (of the first layer: this
+   thread's columns), to `target`. The biases are the row after the weights: their input is always 1
+   (Nielsen, eqs. BP3, BP4). */
 static void gradient_rows(const Team *t, integer i, integer first, integer rows, integer m,
-                          const number *start, integer ld_start, number *target, number beta,
-                          number alpha) {
+                          const number *start, integer ld_start, number *target, integer ld,
+                          number beta, number alpha) {
     const integer *l = layer_of(t, i);
-    const number *delta = t->work + l[DELTA];
+    const number *delta = t->work + l[DELTA] + (i == 1 ? t->left : 0);
     integer ld_in = i == 1 ? t->block[LD_X] : l[LD_IN];
+    integer n = i == 1 ? t->right - t->left : l[WIDTH];
     if (first == l[N_IN])
-        product(rows, l[WIDTH], m, t->work + t->block[ONE], 0, 0, delta, l[LD], start, ld_start,
-                target, l[LD], beta, alpha);
+        product(rows, n, m, t->work + t->block[ONE], 0, 0, delta, l[LD], start, ld_start, target,
+                ld, beta, alpha);
     else
-        product(rows, l[WIDTH], m, t->work + l[INPUT] + first, 1, ld_in, delta, l[LD], start,
-                ld_start, target, l[LD], beta, alpha);
+        product(rows, n, m, t->work + l[INPUT] + first, 1, ld_in, delta, l[LD], start, ld_start,
+                target, ld, beta, alpha);
 }
 
-/* Update this thread's part of a layer as w <- shrink w - rate dC/dw, without writing the gradient
+/* Update some rows of a layer as w <- shrink w - rate dC/dw, without writing the gradient
    down: for update rules that are linear, the update is a product that starts from the weights. */
 static void descend(const Team *t, integer i, integer from, integer to, integer m) {
     const integer *l = layer_of(t, i);
+    integer ld = i == 1 ? t->ld_first : l[LD];
     number rate = t->settings[0], shrink = 1 - rate * t->settings[1];
-    number *w = t->work + l[WEIGHTS] + from * l[LD];
-    gradient_rows(t, i, from, to - from, m, w, l[LD], w, shrink, -rate);
+    number *w = (i == 1 ? t->first : t->work + l[WEIGHTS]) + from * ld;
+    gradient_rows(t, i, from, to - from, m, w, ld, w, ld, shrink, -rate);
 }
 
 typedef struct {
@@ -337,7 +370,8 @@ typedef struct {
 static void gradient_and_update(const Team *t, integer i, integer from, integer to, integer m,
                                 Use use) {
     const integer *l = layer_of(t, i);
-    integer sparse = i == 1 && t->task->pointers, chunk_size = sparse ? SPARSE_CHUNK_SIZE : CHUNK_SIZE;
+    integer few = i == 1 && sparse(t), panel = i == 1 && t->by_columns;
+    integer chunk_size = few ? SPARSE_CHUNK_SIZE : CHUNK_SIZE;
     integer chunk = l[LD] < chunk_size ? chunk_size / l[LD] : 1;
     number no_penalty[N_SETTINGS] = {t->settings[0], 0, t->settings[2], t->settings[3]};
     for (integer first = from, rows; first < to; first += rows) {
@@ -346,37 +380,66 @@ static void gradient_and_update(const Team *t, integer i, integer from, integer 
         integer at = l[WEIGHTS] - t->block[PARAMETERS] + first * l[LD], size = rows * l[LD];
         number *g = t->work + (use.keep ? t->block[GRADIENT] + at
                                         : t->block[CHUNK] + t->thread * t->block[CHUNK_STRIDE]);
-        if (sparse && !biases) {
+        number *w = t->work + t->block[PARAMETERS] + at;
+        if (panel) w = t->first + first * t->ld_first, size = t->ld_first; /* only its biases */
+        if (few && !biases) {
             if (use.fresh) memset(g, 0, (size_t)size * sizeof(number));
-            sparse_gradient(t, first + rows, m, g - first * l[LD], 1);
+            sparse_gradient(t, first + rows, m, g - first * l[LD], l[LD], 1);
         } else if (use.fresh)
-            gradient_rows(t, i, first, rows, m, t->work + t->block[ZERO], 0, g, 1, 1);
+            gradient_rows(t, i, first, rows, m, t->work + t->block[ZERO], 0, g, l[LD], 1, 1);
         else
-            gradient_rows(t, i, first, rows, m, g, l[LD], g, 1, 1);
+            gradient_rows(t, i, first, rows, m, g, l[LD], g, l[LD], 1, 1);
         if (use.step)
-            apply_update(t->task->update, size, t->work + t->block[PARAMETERS] + at, g,
-                         t->work + t->block[SLOTS] + at, biases ? no_penalty : t->settings);
+            apply_update(t->task->update, size, w, g, t->work + t->block[SLOTS] + at,
+                         biases ? no_penalty : t->settings);
     }
+}
+
+/* Whether a layer's gradient goes straight to its weights: the update is linear, the batch whole. */
+static int fused(const Team *t, integer i, integer m, int keep) {
+    if (t->task->task != TRAIN || !t->task->linear || keep) return 0;
+    return i > 1 || !sparse(t) || (t->settings[1] == 0 && m <= DIRECT_ROWS);
+}
+
+/* Choose how threads share the first layer. By columns each keeps its weights to itself, where by
+   rows they would go from core to core in every step. */
+static void share_first_layer(Team *t) {
+    const Task *task = t->task;
+    const integer *l = layer_of(t, 1);
+    t->first = t->work + l[WEIGHTS], t->ld_first = l[LD], t->left = 0, t->right = l[WIDTH];
+    t->by_columns = task->n_threads > 1 && l[WIDTH] >= PAD * task->n_threads &&
+                    fused(t, 1, task->batch, task->batch > t->block[ROWS]);
+    if (!t->by_columns) return;
+    share(l[WIDTH], PAD, t->thread, task->n_threads, &t->left, &t->right);
+    t->first = t->work + t->block[PANELS] + (l[N_IN] + 1) * t->left;
+    t->ld_first = t->right - t->left;
+}
+
+/* Copy this thread's columns of the first layer to memory of their own, or back. */
+static void copy_panel(const Team *t, int back) {
+    const integer *l = layer_of(t, 1);
+    number *w = t->work + l[WEIGHTS] + t->left;
+    if (back) copy_rows(t->first, t->ld_first, w, l[LD], l[N_IN] + 1, t->ld_first);
+    else copy_rows(w, l[LD], t->first, t->ld_first, l[N_IN] + 1, t->ld_first);
 }
 
 /* Do this thread's part of the block's gradient, and of the update. */
 static void learn(const Team *t, integer m, Use use) {
     const Task *task = t->task;
-    int fused = task->task == TRAIN && task->linear && !use.keep;
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
         const integer *l = layer_of(t, i);
-        integer from, to;
-        share(l[N_IN], PAD, t->thread, task->n_threads, &from, &to);
-        int sparse = i == 1 && task->pointers;
-        if (sparse) find_cursors(t, from, m);
-        if (fused && sparse && t->settings[1] == 0 && m <= DIRECT_ROWS)
-            sparse_gradient(t, to, m, t->work + l[WEIGHTS], -t->settings[0]);
-        else if (fused && !sparse)
-            descend(t, i, from, to, m);
-        else
-            gradient_and_update(t, i, from, to, m, use);
-        if (t->thread == task->n_threads - 1)
-            gradient_and_update(t, i, l[N_IN], l[N_IN] + 1, m, use);
+        integer from = 0, to = l[N_IN], few = i == 1 && sparse(t), panel = i == 1 && t->by_columns;
+        if (!panel) share(l[N_IN], PAD, t->thread, task->n_threads, &from, &to);
+        if (few) find_cursors(t, from, m);
+        /* What is left for `gradient_and_update`: nothing, the weights, the biases, or both. */
+        integer first = from, last = to;
+        if (fused(t, i, m, use.keep)) {
+            first = to;
+            if (few) sparse_gradient(t, to, m, t->first, t->ld_first, -t->settings[0]);
+            else descend(t, i, from, to, m);
+        }
+        if (panel || t->thread == task->n_threads - 1) last = l[N_IN] + 1;
+        gradient_and_update(t, i, first, last, m, use);
         if (use.step && i > 1) transpose(t, l, from, to);
     }
 }

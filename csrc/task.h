@@ -31,11 +31,11 @@ typedef struct {
     void *outputs;            /* predictions, or the gradient */
     integer average, linear, update;
     double settings[N_SETTINGS];
-    double *costs;            /* (ROWS,) the cost of each row of the block */
+    double *costs;            /* (ROWS,) the cost of each row of the block; for predictions 0 or NaN */
     integer n_threads;
     integer *barrier;         /* two counters, each on a cache line of its own */
     integer steps;            /* out: steps made */
-    double total;             /* out: the sum of the rows' costs */
+    double total;             /* out: the sum of the rows' costs; NaN for predictions of what is not finite */
 } Task;
 
 typedef void (*Kernel)(Task *task, integer thread);

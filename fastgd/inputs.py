@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastgd.architecture import Architecture
-from fastgd.backends.sparse import Sparse, compress, density
+from fastgd.backends.sparse import Sparse, compress, mostly_zeros
 
 __all__ = ["Inputs", "Targets", "check_inputs", "check_pair", "check_targets"]
 
@@ -24,10 +24,6 @@ DIRECT = ("float32", "float64", "uint8")
 PIECE = 1 << 20
 #: X is converted, or its zeros are left out, where that takes at most this and a quarter of X.
 COPY_BYTES = 48 << 20
-#: Inputs with fewer numbers that are not zero than this are trained on without their zeros.
-SPARSE_DENSITY = 0.3
-#: Layers this narrow, or fewer inputs, gain nothing from leaving zeros out.
-SPARSE_INPUTS = 64
 
 
 class Inputs:
@@ -64,7 +60,7 @@ class Inputs:
         X = self.X
         if self.sparse or isinstance(X, Sparse) or not self.direct:
             return
-        if X.shape[1] < SPARSE_INPUTS or density(X) > SPARSE_DENSITY:
+        if not mostly_zeros(X, 100):
             return
         if np.count_nonzero(X) * (X.itemsize + 4) <= COPY_BYTES + X.nbytes // 4:
             self.sparse = compress(X)
@@ -147,8 +143,12 @@ def check_pair(
     return inputs, targets
 
 
-def check_inputs(X: Any, architecture: Architecture, name: str = "X") -> Inputs:
+def check_inputs(
+    X: Any, architecture: Architecture, name: str = "X", finite: bool = True
+) -> Inputs:
     """Return the inputs, or raise an error that names the row and column at fault.
+
+    Without ``finite``, whoever reads them finds out about NaN and infinity.
 
     Raises
     ------
@@ -173,7 +173,8 @@ def check_inputs(X: Any, architecture: Architecture, name: str = "X") -> Inputs:
             f"{name} must have {architecture.n_inputs} columns, one for each input; "
             f"got shape {array.shape}"
         )
-    _check_finite(array, name, architecture.dtype)
+    if finite:
+        _check_finite(array, name, architecture.dtype)
     return Inputs(array, architecture.dtype)
 
 

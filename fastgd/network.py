@@ -270,7 +270,11 @@ class Network:
         """Return the outputs (n, n_outputs) for examples X (n, n_inputs)."""
         quick = self._quick_for_predictions()
         outputs = quick.predict(X) if quick else None
-        return self._predict(check_inputs(X, self.architecture)) if outputs is None else outputs
+        if outputs is None:
+            outputs, finite = self._predict(check_inputs(X, self.architecture, finite=False))
+            if not finite:
+                check_inputs(X, self.architecture)  # says which number it is
+        return outputs
 
     def score(self, X: Any, y: Any) -> float:
         """Return the accuracy for classes, R^2 for numbers.
@@ -341,18 +345,18 @@ class Network:
         for start in range(0, n, rows):
             yield slice(start, min(start + rows, n))
 
-    def _outputs(self, inputs: Inputs, rows: slice, outputs: Array) -> None:
+    def _outputs(self, inputs: Inputs, rows: slice, outputs: Array) -> bool:
         X = inputs.rows(rows.start, rows.stop)
         n_threads = threads_for(self.threads, self.architecture, len(X))
         forward = _backend(self.backend).forward
         with np.errstate(over="ignore", invalid="ignore"):
-            forward(self.architecture, self._parameters, X, outputs, n_threads)
+            return forward(self.architecture, self._parameters, X, outputs, n_threads)
 
-    def _predict(self, inputs: Inputs) -> Array:
+    def _predict(self, inputs: Inputs) -> tuple[Array, bool]:
+        """Return the outputs, and whether all inputs are finite."""
         outputs = np.empty((len(inputs), self.architecture.n_outputs), dtype=self.dtype)
-        for rows in self._pieces(inputs):
-            self._outputs(inputs, rows, outputs[rows])
-        return outputs
+        finite = [self._outputs(inputs, rows, outputs[rows]) for rows in self._pieces(inputs)]
+        return outputs, all(finite)
 
     def _sum(self, inputs: Inputs, targets: Targets, gradient: Array | None) -> float:
         """Return the sum of the rows' costs, and add their gradients."""

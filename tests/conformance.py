@@ -128,7 +128,7 @@ def assert_layers_close(case: Case, actual: Array, expected: Array, what: str) -
 
 def forward(module: ModuleType, case: Case) -> Array:
     outputs = np.full((case.n, case.sizes[-1]), np.nan, dtype=case.dtype)
-    module.forward(case.architecture, case.parameters, case.X, outputs)
+    assert module.forward(case.architecture, case.parameters, case.X, outputs), "X is finite"
     return outputs
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd import inputs
-from fastgd.backends import BACKENDS, why_not
+from fastgd.backends import BACKENDS, sparse, why_not
 from fastgd.backends.sparse import Sparse, compress
 from fastgd.inputs import Inputs
 
@@ -121,7 +120,7 @@ def test_a_fit_without_the_zeros_is_the_same(backend, kind, y, monkeypatch):
     X = (rng.integers(0, 256, (N, WIDTH)) * (rng.random((N, WIDTH)) < 0.2)).astype(kind)
     nets = []
     for density in (0.0, 1.0):
-        monkeypatch.setattr(inputs, "SPARSE_DENSITY", density)
+        monkeypatch.setattr(sparse, "SPARSE_DENSITY", density)
         net = network(backend, input_scale=1 / 255)
         net.fit(X, y, epochs=3, batch_size=10, optimizer=fastgd.SGD(0.5))
         nets.append(net)
@@ -147,8 +146,8 @@ def test_bad_sparse_inputs(X, y):
 
 def test_rows_of_sparse():
     X = np.array([[0, 1.0, 0], [0, 0, 0], [2, 0, 3]])
-    sparse = compress(X)
-    assert isinstance(sparse, Sparse) and len(sparse) == 3
-    assert np.array_equal(sparse[1:].dense(), X[1:])
-    assert np.array_equal(sparse.dense(np.array([2, 0])), X[[2, 0]])
-    assert np.array_equal(sparse.take(np.array([2, 2, 1])).dense(), X[[2, 2, 1]])
+    rows = compress(X)
+    assert isinstance(rows, Sparse) and len(rows) == 3
+    assert np.array_equal(rows[1:].dense(), X[1:])
+    assert np.array_equal(rows.dense(np.array([2, 0])), X[[2, 0]])
+    assert np.array_equal(rows.take(np.array([2, 2, 1])).dense(), X[[2, 2, 1]])

@@ -3,7 +3,8 @@
 A backend is a module here with
 
 ``forward(architecture, parameters, X, outputs, n_threads)``
-    Write the network's outputs for the rows of X into ``outputs`` (n, n_out).
+    Write the network's outputs for the rows of X into ``outputs`` (n, n_out). Return whether all
+    inputs, times ``input_scale``, are finite: predictions read X once, and check it as they do.
 ``loss_and_gradient(architecture, parameters, X, Y, gradient, n_threads)``
     Return the sum of the rows' costs, and add the sum of their gradients to ``gradient``
     (n_parameters,) unless it is None. Sums, so that the caller may go through X in pieces.
@@ -17,8 +18,8 @@ X is C-contiguous (n, n_in) float32, float64 or uint8, or `Sparse` rows of them,
 ``input_scale`` as it is read.
 Y holds one entry a row, or in ``train`` one entry a visited row, in that order: either classes,
 int64 (n,), or targets (n, n_out) in the network's dtype. ``parameters``, ``outputs``,
-``gradient`` and ``slots`` are C-contiguous and of the network's dtype. Everything was checked
-before; a backend checks nothing.
+``gradient`` and ``slots`` are C-contiguous and of the network's dtype. All else was
+checked before; a backend checks nothing.
 """
 
 from __future__ import annotations

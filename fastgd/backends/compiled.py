@@ -7,6 +7,7 @@ names; csrc/task.h says what each is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from fastgd.architecture import Architecture
 from fastgd.backends.plan import Memory, Plan, plan_for
-from fastgd.backends.sparse import Sparse
+from fastgd.backends.sparse import Sparse, mostly_zeros
 from fastgd.optimizers import N_SETTINGS, UPDATES, GradientDescent, Settings, Update
 
 __all__ = ["COST", "GRADIENT", "NOTHING", "PREDICT", "TRAIN", "Call", "Compiled", "call_for"]
@@ -25,6 +26,8 @@ Array = np.ndarray
 PREDICT, COST, GRADIENT, TRAIN = range(4)
 KINDS = {np.dtype(name): code for code, name in enumerate(("float32", "float64", "uint8"))}
 NOTHING = np.empty(0, dtype=np.int64)
+#: Fewer rows are not worth looking at for zeros to leave out.
+LOOK_ROWS = 256
 #: Rows computed at once where there is no mini-batch: they fill the tiles and stay in cache.
 BLOCK = 64
 
@@ -72,9 +75,13 @@ class Compiled:
         X: Array | Sparse,
         outputs: Array,
         n_threads: int = 1,
-    ) -> None:
-        """Write the network's outputs for the rows of X."""
-        self._run_all(PREDICT, architecture, parameters, X, NOTHING, outputs.reshape(-1), n_threads)
+    ) -> bool:
+        """Write the network's outputs for the rows of X; return whether X is finite."""
+        return not math.isnan(
+            self._run_all(
+                PREDICT, architecture, parameters, X, NOTHING, outputs.reshape(-1), n_threads
+            )
+        )
 
     def loss_and_gradient(
         self,
@@ -124,7 +131,10 @@ class Compiled:
         """Do a task over all rows of X in their order; return the sum of their costs."""
         n = len(X)
         rows = min(BLOCK * (4 if task == GRADIENT else n_threads), 1 << (n - 1).bit_length())
-        plan = plan_for(architecture, rows, 0, task == GRADIENT, _width(X), n_threads)
+        width = _width(X)
+        if not isinstance(X, Sparse) and n >= LOOK_ROWS and mostly_zeros(X, 16):
+            width = architecture.n_inputs
+        plan = plan_for(architecture, rows, 0, task == GRADIENT, width, n_threads)
         no_slots = parameters[:0].reshape(0, parameters.size)
         return self._run(
             task, architecture, plan, parameters, no_slots, X, NOTHING, n, n, Y, outputs,

@@ -51,7 +51,8 @@ KEPT_BYTES = 48 << 20
     N_PADDED,  # how many padded parameters there are
     SLOTS,  # the optimizer's state: (n_slots, N_PADDED)
     GRADIENT,  # gradient of all parameters, where a batch is computed in blocks
-) = range(15)
+    PANELS,  # the first layer's weights and biases, where each thread keeps columns of them
+) = range(16)
 
 # Row l: layer l.
 (
@@ -140,6 +141,8 @@ class Plan:
         block[PARAMETERS] = self._reserve(n_padded)
         block[SLOTS] = self._reserve(n_slots * n_padded)
         block[GRADIENT] = self._reserve(n_padded if gradient else 0)
+        n_in, n_out = architecture.layout.shapes[0]
+        block[PANELS] = self._reserve((n_in + 1) * padded(n_out) if self.n_threads > 1 else 0)
 
     def _lay_out_layers(self, architecture: Architecture, rows: int) -> None:
         layout = architecture.layout

@@ -28,11 +28,15 @@ def forward(
     X: Array | Sparse,
     outputs: Array,
     n_threads: int = 1,
-) -> None:
-    """Write the network's outputs for the rows of X."""
+) -> bool:
+    """Write the network's outputs for the rows of X; return whether X is finite."""
+    finite = True
     for start in range(0, len(X), BLOCK):
         rows = slice(start, start + BLOCK)
-        outputs[rows] = feed_forward(architecture, parameters, dense(X, rows))[1][-1]
+        activations = feed_forward(architecture, parameters, dense(X, rows))[1]
+        outputs[rows] = activations[-1]
+        finite = finite and bool(np.isfinite(activations[0]).all())
+    return finite
 
 
 def loss_and_gradient(

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["Sparse", "compress", "density"]
+try:
+    from fastgd.backends import _native  # type: ignore[attr-defined]
+except ImportError:
+    _native = None
+
+__all__ = ["Sparse", "compress", "density", "mostly_zeros"]
 
 Array = np.ndarray
 
@@ -68,10 +73,21 @@ class Sparse:
 PIECE = 1 << 20
 
 
-def density(X: Array) -> float:
-    """Return the share of numbers that are not zero, in about 100 rows spread over X."""
-    rows = X[:: max(1, len(X) // 100)]
-    return np.count_nonzero(rows) / rows.size
+def density(X: Array, n_rows: int) -> float:
+    """Return the share of numbers that are not zero, in about ``n_rows`` rows spread over X."""
+    rows = X[:: -(-len(X) // n_rows)]
+    return sum(map(np.count_nonzero, rows)) / rows.size
+
+
+#: Inputs with fewer numbers that are not zero than this are computed with without their zeros.
+SPARSE_DENSITY = 0.3
+#: Fewer inputs gain nothing from leaving zeros out.
+SPARSE_INPUTS = 64
+
+
+def mostly_zeros(X: Array, n_rows: int) -> bool:
+    """Return whether zeros of X are better left out, from about ``n_rows`` of its rows."""
+    return X.shape[1] >= SPARSE_INPUTS and density(X, n_rows) <= SPARSE_DENSITY
 
 
 def compress(X: Array) -> Sparse:
@@ -81,11 +97,16 @@ def compress(X: Array) -> Sparse:
     >>> sparse.values, sparse.columns, sparse.pointers
     (array([2., 3.]), array([1, 0], dtype=int32), array([0, 1, 1, 2]))
     """
-    n, width = X.shape
-    pointers = np.zeros(n + 1, dtype=np.int64)
+    pointers = np.zeros(len(X) + 1, dtype=np.int64)
     np.cumsum(np.count_nonzero(X, axis=1), out=pointers[1:])
-    values = np.empty(pointers[-1], dtype=X.dtype)
-    columns = np.empty(pointers[-1], dtype=np.int32)
+    values = np.empty(pointers[-1] + 1, dtype=X.dtype)
+    columns = np.empty(pointers[-1] + 1, dtype=np.int32)
+    (_fill_with_numpy if _native is None else _native.compress)(X, pointers, values, columns)
+    return Sparse(values[:-1], columns[:-1], pointers, X.shape[1])
+
+
+def _fill_with_numpy(X: Array, pointers: Array, values: Array, columns: Array) -> None:
+    n, width = X.shape
     step = max(1, PIECE // width)
     for start in range(0, n, step):
         piece = X[start : start + step]
@@ -93,4 +114,3 @@ def compress(X: Array) -> Sparse:
         places = np.flatnonzero(piece)
         np.take(piece.reshape(-1), places, out=values[kept])
         columns[kept] = places % width
-    return Sparse(values, columns, pointers, width)

@@ -28,13 +28,16 @@ from fastgd.kernels.steps import (
     Task,
     backward,
     copy_outputs,
+    copy_panel,
     cost_and_delta,
+    first_layer,
     forward,
     gather,
     gather_targets,
     learn,
     load,
     share,
+    share_first_layer,
     store,
 )
 
@@ -73,6 +76,12 @@ def run_batch(t, barrier, begin, end, average):
         start, stop = share(block if t.task == PREDICT else m, 1, t.thread, t.n_threads)
         start, stop = min(start, m), min(stop, m)
         gather(t, first, m, start, stop)
+        by_columns = t.first_layer.by_columns
+        if by_columns:
+            wait_for_all(barrier, t.n_threads)
+        first_layer(t, 0 if by_columns else start, m if by_columns else stop)
+        if by_columns:
+            wait_for_all(barrier, t.n_threads)
         forward(t, start, stop)
         if t.task == PREDICT:
             copy_outputs(t, first, start, stop)
@@ -117,10 +126,16 @@ def _make_run(fingerprint: str) -> Callable:
             part(classes, 0, len(classes)), part(targets, 0, len(targets)),
             part(outputs, 0, len(outputs)), linear, update, settings,
             part(costs, 0, len(costs)), n_threads, thread,
+            len(lengths) > 0,
+            share_first_layer(
+                task, plan, len(lengths) > 0, batch, linear, settings[1], n_threads, thread
+            ),
         )  # fmt: skip
         if thread == 0:
             load(t)
         wait_for_all(barrier, n_threads)
+        if t.first_layer.by_columns:
+            copy_panel(plan, t.work, t.first_layer, False)
         total, steps = 0.0, 0
         for start in range(0, n, batch):
             cost = run_batch(t, barrier, start, min(start + batch, n), average)
@@ -128,9 +143,14 @@ def _make_run(fingerprint: str) -> Callable:
                 break
             total += cost
             steps += 1
+        if t.first_layer.by_columns:
+            copy_panel(plan, t.work, t.first_layer, True)
         wait_for_all(barrier, n_threads)
         if thread == 0:
             store(t)
+            if task == PREDICT:
+                for row in range(plan[0, P.ROWS]):
+                    total += costs[row]
         return steps, total
 
     return run

@@ -9,18 +9,25 @@ from __future__ import annotations
 import fastgd.kernels.functions  # noqa: F401  (compiled forms of fastgd.scalar)
 from fastgd.activations import ACTIVATIONS
 from fastgd.kernels.compiling import compiled, inlined
+from fastgd.kernels.simd import never_inline
 from fastgd.losses import LOSSES
 from fastgd.optimizers import UPDATES
 
 __all__ = ["activate", "apply_update", "multiply_by_slope", "output_delta"]
 
 
-def _chain(loops, otherwise):
+def _chain(loops):
     """Return one function that runs the loop of the given code."""
-    chained = otherwise
+    chained = _nothing
     for code, loop in reversed(list(loops)):
         chained = _choice(code, loop, chained)
-    return chained
+
+    @compiled
+    def run(chosen, args):
+        never_inline()
+        chained(chosen, args)
+
+    return run
 
 
 def _choice(code, loop, otherwise):
@@ -106,7 +113,7 @@ def _nothing(chosen, args):
     pass
 
 
-activate = _chain(_elementwise(ACTIVATIONS, _value_loop), _nothing)
-multiply_by_slope = _chain(_elementwise(ACTIVATIONS, _slope_loop), _nothing)
-output_delta = _chain(_elementwise(LOSSES, _cost_loop), _nothing)
-apply_update = _chain(_elementwise(UPDATES, _update_loop), _nothing)
+activate = _chain(_elementwise(ACTIVATIONS, _value_loop))
+multiply_by_slope = _chain(_elementwise(ACTIVATIONS, _slope_loop))
+output_delta = _chain(_elementwise(LOSSES, _cost_loop))
+apply_update = _chain(_elementwise(UPDATES, _update_loop))

@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 __all__ = [
-    "MAX_ROWS", "MAX_VECTORS", "SPARSE_SUMS", "VECTOR_BYTES", "never_inline", "part", "prefetch",
+    "MAX_ROWS", "MAX_SPARSE_VECTORS", "MAX_VECTORS", "VECTOR_BYTES", "compress", "never_inline", "part", "prefetch",
     "scatter", "sparse_row", "tile", "transpose_block",
 ]  # fmt: skip
 
@@ -39,8 +39,8 @@ VECTOR_BYTES, _N_REGISTERS = _registers()
 #: For 1, 2, 3 and 4 vectors: the most rows whose sums, with the vectors, fit the registers.
 MAX_ROWS = (8, 8, 6, 6) if _N_REGISTERS == 32 else (8, 5, 4, 3)
 MAX_VECTORS = 4
-#: For 1, 2, ... vectors of a sparse row: how many sums of it run side by side.
-SPARSE_SUMS = (4, 4, 2, 2, 1, 1, 1, 1)[: _N_REGISTERS // 4]
+#: The most vectors of a sparse row, two sums side by side.
+MAX_SPARSE_VECTORS = _N_REGISTERS // 4
 
 
 class _Vectors:
@@ -82,9 +82,19 @@ class _Vectors:
     def store(self, value, index):
         self.builder.store(value, self._pointer(index), align=self.itemsize)
 
+    def keep(self, vector, kept):
+        """Return the lanes that are kept, moved to the front, then zeros."""
+        kind = "i32" if vector.type.element == I32 else f"f{8 * self.itemsize}"
+        function = ir.FunctionType(vector.type, [vector.type, kept.type, vector.type])
+        function = cgutils.get_or_insert_function(
+            self.builder.module, function, f"llvm.experimental.vector.compress.v{self.lanes}{kind}"
+        )
+        zeros = ir.Constant(vector.type, [0] * self.lanes)
+        return self.builder.call(function, [vector, kept, zeros])
+
     def splat(self, scalar):
         """Return a vector with the scalar in every lane."""
-        undefined = ir.Constant(self.vector, ir.Undefined)
+        undefined = ir.Constant(ir.VectorType(scalar.type, self.lanes), ir.Undefined)
         one = self.builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
         lanes = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(one, undefined, lanes)
@@ -193,18 +203,25 @@ def _emit_sparse_row(e, column, vectors, side, n, x, first, w, ldw, start, c):
 
 
 @intrinsic
-def sparse_row(typing, work, columns, vectors, n, x, first, w, ldw, start, c):
-    """C[:] = start[:] + sum_p x[p] W[columns[first + p], :] for n numbers and a few vectors."""
-    signature = types.void(work, columns, *[types.int64] * 8)
+def sparse_row(typing, work, columns, width, vectors, n, x, first, w, ldw, start, c):
+    """C[:] = start[:] + sum_p x[p] W[columns[first + p], :] for n numbers and a few vectors.
+
+    How many sums hide the multiplication's latency comes from the whole ``width``, in vectors, so
+    that results do not depend on which columns a thread has.
+    """
+    signature = types.void(work, columns, *[types.int64] * 9)
 
     def codegen(context, builder, signature, args):
         e = _Vectors(context, builder, signature, args[0])
         column = _column(context, builder, signature.args[1], args[1])
+        narrow = builder.icmp_signed("<=", args[2], INT(2))
+        key = builder.add(args[3], builder.select(narrow, INT(0), INT(2)))
+        sides = [(1, 4), (2, 4), *((v, 2) for v in range(1, MAX_SPARSE_VECTORS + 1))]
         cases = {
-            v: lambda v=v: _emit_sparse_row(e, column, v, SPARSE_SUMS[v - 1], *args[3:])
-            for v in range(1, len(SPARSE_SUMS) + 1)
+            i: lambda v=v, side=side: _emit_sparse_row(e, column, v, side, *args[4:])
+            for i, (v, side) in enumerate(sides, start=1)
         }
-        _choose(builder, args[2], cases)
+        _choose(builder, key, cases)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -233,6 +250,39 @@ def scatter(typing, work, columns, vectors, n, x, first, d, g, ldg, alpha):
         }
         _choose(builder, args[2], cases)
         return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def compress(typing, work, columns, n, x, first):
+    """Move the numbers of work[x : x + n] that are not zero to its front; return how many.
+
+    Their columns go to ``columns`` from ``first`` on. Whole vectors are written: there is room for
+    n rounded up to one, and zeros after the n numbers.
+    """
+    signature = types.int64(work, columns, *[types.int64] * 3)
+
+    def codegen(context, builder, signature, args):
+        e = _Vectors(context, builder, signature, args[0])
+        data = context.make_array(signature.args[1])(context, builder, args[1]).data
+        _, _, n, x, first = args
+        indices = ir.VectorType(I32, e.lanes)
+        ramp = ir.Constant(indices, list(range(e.lanes)))
+        count = cgutils.alloca_once_value(builder, INT(0))
+        with cgutils.for_range_slice(builder, INT(0), n, INT(e.lanes)) as (i, _):
+            numbers = e.load(e.at(x, i))
+            kept = builder.fcmp_unordered("!=", numbers, e.zero)
+            column = builder.add(e.splat(builder.trunc(i, I32)), ramp)
+            at = builder.load(count)
+            e.store(e.keep(numbers, kept), e.at(x, at))
+            target = builder.gep(data, [builder.add(first, at)])
+            builder.store(
+                e.keep(column, kept), builder.bitcast(target, indices.as_pointer()), align=4
+            )
+            bits = builder.bitcast(kept, ir.IntType(e.lanes))
+            builder.store(builder.add(at, builder.zext(builder.ctpop(bits), INT)), count)
+        return builder.load(count)
 
     return signature, codegen
 
