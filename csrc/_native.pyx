@@ -5,7 +5,7 @@ import os
 
 cimport numpy as cnp
 from libc.math cimport isnan
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cnp.import_array()
 
@@ -41,6 +41,7 @@ cdef extern from "task.h" nogil:
         int64_t n_threads
         int64_t *barrier
         int64_t steps
+        int64_t finite
         double total
 
     ctypedef void (*Kernel)(Task *, int64_t) noexcept nogil
@@ -181,21 +182,18 @@ def compress(
 
 
 cdef bint _finite(cnp.ndarray array, int64_t kind) noexcept nogil:
-    """Whether all numbers are finite; those that are not make the sum of x - x NaN."""
+    """Whether all numbers are finite: those that are not have every bit of the exponent."""
     cdef int64_t i, n = cnp.PyArray_SIZE(array)
-    cdef float narrow = 0
-    cdef double wide = 0
-    cdef const float *f = <const float *>cnp.PyArray_DATA(array)
-    cdef const double *d = <const double *>cnp.PyArray_DATA(array)
+    cdef const uint32_t *narrow = <const uint32_t *>cnp.PyArray_DATA(array)
+    cdef const uint64_t *wide = <const uint64_t *>cnp.PyArray_DATA(array)
+    cdef uint32_t found = 0
     if kind == 0:
         for i in range(n):
-            narrow += f[i] - f[i]
-        return narrow == 0
-    if kind == 1:
+            found |= (narrow[i] & <uint32_t>0x7f800000) == <uint32_t>0x7f800000
+    elif kind == 1:
         for i in range(n):
-            wide += d[i] - d[i]
-        return wide == 0
-    return True
+            found |= (wide[i] & <uint64_t>0x7ff0000000000000) == <uint64_t>0x7ff0000000000000
+    return found == 0
 
 
 cdef int64_t _kind(cnp.ndarray array) noexcept:
@@ -218,12 +216,14 @@ cdef class Quick:
     cdef Call call
     cdef int64_t most_rows, n_in, n_out
     cdef int number
-    cdef bint busy
+    cdef bint busy, probabilities
 
-    def __init__(self, Call call, int64_t most_rows, int64_t n_in, int64_t n_out):
+    def __init__(
+        self, Call call, int64_t most_rows, int64_t n_in, int64_t n_out, bint probabilities
+    ):
         self.call, self.most_rows, self.n_in, self.n_out = call, most_rows, n_in, n_out
         self.number = cnp.NPY_FLOAT64 if call.arrays[2].dtype.itemsize == 8 else cnp.NPY_FLOAT32
-        self.busy = False
+        self.busy, self.probabilities = False, probabilities
 
     cdef int64_t _take(self, X) except -2:
         """Point the task at the rows of X; return their number, or 0 where they are not plain."""
@@ -251,30 +251,52 @@ cdef class Quick:
         self._go()
         return None if isnan(self.call.task.total) else outputs
 
-    def step(self, X, y):
-        """Make one step; return the sum of the rows' costs (of which NaN made none), or None."""
-        cdef int64_t n = self._take(X), i
+    cdef bint _take_classes(self, cnp.ndarray y, int64_t n) noexcept:
+        """Point the task at classes, if that is what y is."""
+        cdef int64_t i
         cdef const int64_t *classes
-        if n == 0 or not _finite(X, self.call.task.kind) or type(y) is not cnp.ndarray or not cnp.PyArray_ISCARRAY_RO(y):
-            return None
-        if cnp.PyArray_DIM(y, 0) != n or not cnp.PyArray_ISNOTSWAPPED(y):
-            return None
-        if cnp.PyArray_NDIM(y) != 1 or cnp.PyArray_TYPE(y) != cnp.NPY_INT64 or self.n_out < 2:
-            return None
+        if cnp.PyArray_NDIM(y) != 1 or cnp.PyArray_DIM(y, 0) != n or self.n_out < 2:
+            return False
+        if cnp.PyArray_TYPE(y) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(y):
+            return False
+        if not cnp.PyArray_ISNOTSWAPPED(y):
+            return False
         classes = <const int64_t *>cnp.PyArray_DATA(y)
         for i in range(n):
             if classes[i] < 0 or classes[i] >= self.n_out:
-                return None
-        self.call.task.classes = classes
+                return False
+        self.call.task.classes, self.call.task.targets = classes, NULL
+        return True
+
+    cdef bint _take_targets(self, cnp.ndarray y, int64_t n) noexcept:
+        """Point the task at targets (n, n_out), or (n,) for one output, if that is what y is."""
+        cdef int64_t kind = _kind(y)
+        if self.probabilities or cnp.PyArray_TYPE(y) != self.number or kind < 0:
+            return False
+        if cnp.PyArray_NDIM(y) == 1 and self.n_out > 1 or cnp.PyArray_NDIM(y) > 2:
+            return False
+        if cnp.PyArray_NDIM(y) == 0 or cnp.PyArray_DIM(y, 0) != n:
+            return False
+        if cnp.PyArray_SIZE(y) != n * self.n_out or not _finite(y, kind):
+            return False
+        self.call.task.classes, self.call.task.targets = NULL, cnp.PyArray_DATA(y)
+        return True
+
+    def step(self, X, y):
+        """Make one step; return the sum of the rows' costs (of which NaN made none), or None."""
+        cdef int64_t n = self._take(X)
+        if n == 0 or type(y) is not cnp.ndarray or not _finite(X, self.call.task.kind):
+            return None
+        if not self._take_classes(y, n) and not self._take_targets(y, n):
+            return None
         self._go()
         if self.call.task.steps == 0:
             return float("nan")
         return self.call.task.total
 
     def parameters_are_finite(self):
-        """Return whether every parameter is finite."""
-        cdef cnp.ndarray flat = self.call.arrays[2]
-        return _finite(flat, 1 if self.number == cnp.NPY_FLOAT64 else 0)
+        """Return whether every parameter was finite after the last step."""
+        return self.call.task.finite != 0
 
     cdef void _go(self):
         self.busy = True

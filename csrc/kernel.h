@@ -136,6 +136,7 @@ void RUN(Task *task, integer thread) {
         for (integer row = 0; row < team.block[ROWS]; row++) total += task->costs[row];
     task->steps = steps;
     task->total = total;
+    task->finite = all_finite(team.block[N_PADDED], team.work + team.block[PARAMETERS]);
 }
 
 #if defined(__clang__) && !defined(TIER_PORTABLE)

@@ -35,6 +35,7 @@ typedef struct {
     integer n_threads;
     integer *barrier;         /* two counters, each on a cache line of its own */
     integer steps;            /* out: steps made */
+    integer finite;           /* out: whether the parameters after them are finite */
     double total;             /* out: the sum of the rows' costs; NaN for predictions of what is not finite */
 } Task;
 

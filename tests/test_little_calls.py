@@ -65,6 +65,44 @@ def test_steps_are_those_of_fit(backend, sizes, optimizer):
     np.testing.assert_allclose(stepped.parameters, fitted.parameters, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("n_out", [1, 3])
+@pytest.mark.parametrize("kind", ["float32", "float64", "int64"])
+def test_steps_on_targets_are_those_of_fit(backend, n_out, kind):
+    sizes, optimizer = (7, 5, n_out), fastgd.SGD(0.05)
+    X, _ = examples(sizes, 30)
+    Y = (10 * np.random.default_rng(1).random((30, n_out))).astype(kind)
+    for y in (Y, Y[:, 0]) if n_out == 1 else (Y, np.asfortranarray(Y)):
+        settings = {"output": "identity", "loss": "mse"}
+        fitted, stepped = network(sizes, backend, **settings), network(sizes, backend, **settings)
+        fitted.fit(X, y, epochs=1, batch_size=10, optimizer=optimizer, shuffle=False)
+        for start in range(0, 30, 10):
+            batch = slice(start, start + 10)
+            stepped.partial_fit(X[batch], y[batch], optimizer=optimizer)
+        np.testing.assert_allclose(stepped.parameters, fitted.parameters, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.array([[0.5, np.nan]]), r"y\[0, 1\] .* is nan"),
+        (np.array([[0.5, np.inf]]), r"y\[0, 1\] .* is inf"),
+        (np.array([[0.9, 0.9]]), "must sum to 1"),
+        (np.array([[-0.5, 1.5]]), "between 0 and 1"),
+        (np.zeros((1, 3)), r"of shape \(n, 2\)"),
+        (np.zeros((2, 2)), "one row for each|must sum to 1"),
+        (np.zeros((1, 2, 1)), r"of shape \(n, 2\)"),
+        (np.float32(1), "y must"),
+    ],
+)
+def test_bad_targets_change_nothing(backend, y, message):
+    net = network((2, 2), backend)
+    before = net.parameters.tobytes()
+    for kind in ("float32", "float64"):
+        with pytest.raises((TypeError, ValueError), match=message):
+            net.partial_fit(np.zeros((1, 2), "float32"), y.astype(kind))
+    assert net.parameters.tobytes() == before
+
+
 def test_state_is_kept_for_an_equal_optimizer_only(backend):
     X, y = examples((5, 3), 8)
 

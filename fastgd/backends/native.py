@@ -54,4 +54,7 @@ def quick(
         NOTHING, rows, rows, NOTHING, parameters[:0], update, settings,
     )  # fmt: skip
     native = _native.Call(*map(_none_if_empty, call))
-    return _native.Quick(native, rows, architecture.n_inputs, architecture.n_outputs)
+    return _native.Quick(
+        native, rows, architecture.n_inputs, architecture.n_outputs,
+        architecture.loss_rule.probabilities,
+    )  # fmt: skip
