@@ -9,6 +9,7 @@ import pytest
 
 from fastgd.errors import DataError
 
+os.environ.setdefault("MPLBACKEND", "Agg")  # pictures are written, not shown
 
 @pytest.fixture(autouse=True, scope="session")
 def outside_the_checkout(tmp_path_factory):

@@ -132,22 +132,34 @@ def backpropagate(
     targets: Array,
     gradient: Array,
 ) -> None:
-    """Add the sum over rows of dC/dW and dC/db to the flat ``gradient`` (eqs. BP1 to BP4)."""
-    layout, loss = architecture.layout, architecture.loss_rule
-    weights = layout.weights(parameters)
-    d_weights, d_biases = layout.weights(gradient), layout.biases(gradient)
+    """Add the sum over rows of dC/dW and dC/db to the flat ``gradient`` (eqs. BP3, BP4)."""
+    d_weights = architecture.layout.weights(gradient)
+    d_biases = architecture.layout.biases(gradient)
+    deltas = carry_back(architecture, parameters, zs, activations, targets)
+    for d_W, d_b, a, delta in zip(d_weights, d_biases, activations, deltas, strict=False):
+        d_W += a.T @ delta
+        d_b += delta.sum(axis=0)
+
+
+def carry_back(
+    architecture: Architecture,
+    parameters: Array,
+    zs: list[Array],
+    activations: list[Array],
+    targets: Array,
+) -> list[Array]:
+    """Return every layer's delta = dC/dz, of each row's own cost (eqs. BP1, BP2)."""
+    weights, loss = architecture.layout.weights(parameters), architecture.loss_rule
     output = architecture.rules[-1]
     slope = np.ones_like(zs[-1]) if output.row_wise else output.derivative(zs[-1], activations[-1])
     delta = loss.delta(activations[-1], targets, slope)
     if loss.output_average:
         delta = delta / architecture.n_outputs
-    for layer in reversed(range(len(weights))):
-        d_weights[layer] += activations[layer].T @ delta
-        d_biases[layer] += delta.sum(axis=0)
-        if layer:
-            rule = architecture.rules[layer - 1]
-            slope = rule.derivative(zs[layer - 1], activations[layer])
-            delta = (delta @ weights[layer].T) * slope
+    deltas = [delta]
+    for layer in range(len(weights) - 1, 0, -1):
+        slope = architecture.rules[layer - 1].derivative(zs[layer - 1], activations[layer])
+        deltas.append((deltas[-1] @ weights[layer].T) * slope)
+    return deltas[::-1]
 
 
 def apply_update(

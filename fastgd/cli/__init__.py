@@ -1,4 +1,4 @@
-"""The command line: ``fastgd train``, ``evaluate``, ``predict``, ``info`` and ``bench``.
+"""The command line: ``fastgd train``, ``evaluate``, ``predict``, ``show``, ``info`` and ``bench``.
 
 One module for each command, imported when it is asked for. Whatever goes wrong ends in one line
 and an exit code (`fastgd.cli.failures`), never in a traceback.
@@ -19,7 +19,7 @@ from fastgd.registry import unknown_name
 
 __all__ = ["main"]
 
-COMMANDS = ("train", "evaluate", "predict", "info", "bench")
+COMMANDS = ("train", "evaluate", "predict", "show", "info", "bench")
 
 
 class Program(click.Group):
