@@ -62,9 +62,9 @@ def _choose(names, cap):
     """Return the best tier, or the one FASTGD_CPU_TIER names."""
     if not cap:
         return names[0]
-    if cap not in names:
+    if cap.lower() not in names:
         raise ImportError(f"FASTGD_CPU_TIER must be one of {', '.join(names)}; got {cap!r}")
-    return cap
+    return cap.lower()
 
 
 TIERS = _tiers()

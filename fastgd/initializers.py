@@ -17,7 +17,11 @@ from fastgd.registry import Registry
 __all__ = ["INITIALIZERS", "Initializer"]
 
 Array = np.ndarray
-Draw = Callable[[np.random.Generator, int, int], Array]
+#: How one layer's weights are drawn: (rng, shape, n_in, n_out) to an array of that shape.
+Draw = Callable[[np.random.Generator, tuple[int, int], int, int], Array]
+
+#: How many numbers are drawn at once: a large layer is not in memory a second time.
+PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Initializer:
     description : str
         What is drawn, with its source.
     weights : callable
-        ``weights(rng, n_in, n_out)`` returns an (n_in, n_out) float64 array.
+        ``weights(rng, shape, n_in, n_out)`` returns float64 numbers of that shape, rows of the
+        weights (n_in, n_out).
     random_biases : bool
         Whether biases are standard normal instead of 0.
     """
@@ -41,21 +46,24 @@ class Initializer:
     weights: Draw
     random_biases: bool = False
 
-    def draw(self, rng: np.random.Generator, n_in: int, n_out: int) -> tuple[Array, Array]:
-        """Return one layer's weights (n_in, n_out) and biases (n_out,)."""
-        weights = self.weights(rng, n_in, n_out)
-        biases = rng.standard_normal(n_out) if self.random_biases else np.zeros(n_out)
-        return weights, biases
+    def fill(self, rng: np.random.Generator, W: Array, b: Array) -> None:
+        """Set one layer's weights (n_in, n_out) and biases (n_out,)."""
+        n_in, n_out = W.shape
+        step = max(1, PIECE // n_out)
+        for start in range(0, n_in, step):
+            rows = W[start : start + step]
+            rows[:] = self.weights(rng, rows.shape, n_in, n_out)
+        b[:] = rng.standard_normal(n_out) if self.random_biases else 0
 
 
 def _normal(scale: Callable[[int, int], float]) -> Draw:
-    return lambda rng, n_in, n_out: rng.standard_normal((n_in, n_out)) * scale(n_in, n_out)
+    return lambda rng, shape, n_in, n_out: rng.standard_normal(shape) * scale(n_in, n_out)
 
 
 def _uniform(bound: Callable[[int, int], float]) -> Draw:
-    def draw(rng: np.random.Generator, n_in: int, n_out: int) -> Array:
+    def draw(rng: np.random.Generator, shape: tuple[int, int], n_in: int, n_out: int) -> Array:
         limit = bound(n_in, n_out)
-        return rng.uniform(-limit, limit, (n_in, n_out))
+        return rng.uniform(-limit, limit, shape)
 
     return draw
 
@@ -97,7 +105,7 @@ INITIALIZERS: Registry[Initializer] = Registry(
         Initializer(
             "zeros",
             "all zero: every hidden unit stays a copy of the others (to see why not)",
-            lambda rng, n_in, n_out: np.zeros((n_in, n_out)),
+            lambda rng, shape, n_in, n_out: np.zeros(shape),
         ),
     ],
 )

@@ -192,10 +192,12 @@ def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Target
     if array.ndim == 1:
         return Targets(_check_classes(array, n_outputs, name), architecture.dtype)
     if array.ndim != 2 or array.shape[1] != n_outputs:
-        classes = "classes of shape (n,) or " if n_outputs > 1 else "shape (n,) or "
-        raise ValueError(
-            f"{name} must be {classes}targets of shape (n, {n_outputs}); got shape {array.shape}"
-        )
+        accepted = f"targets of shape (n, {n_outputs})"
+        if n_outputs == 1:
+            accepted += " or (n,)"
+        else:
+            accepted = f"classes of shape (n,) or {accepted}"
+        raise ValueError(f"{name} must be {accepted}; got shape {array.shape}")
     _check_finite(array, name, architecture.dtype)
     if architecture.loss_rule.probabilities:
         _check_probabilities(array, architecture, name)
@@ -233,15 +235,18 @@ def _check_sparse(X: Any, architecture: Architecture, name: str) -> Sparse:
     if X.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers; got dtype {X.dtype}")
     csr = X.tocsr()
+    _check_structure(csr, name)
     if not csr.has_canonical_format:  # duplicates, or columns out of order
         csr = csr.copy()
         csr.sum_duplicates()
-    finite = np.isfinite(csr.data.astype(architecture.dtype, copy=False))
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(csr.data.astype(architecture.dtype, copy=False))
     if not finite.all():
         at = int(np.argmin(finite))
         row = int(np.searchsorted(csr.indptr, at, side="right")) - 1
-        index = (row, int(csr.indices[at]))
-        raise ValueError(f"{name} must be finite; {_place(name, index)} is {csr.data[at]}")
+        index, value = (row, int(csr.indices[at])), csr.data[at]
+        why = f", too large for {architecture.dtype}" if np.isfinite(value) else ""
+        raise ValueError(f"{name} must be finite; {_place(name, index)} is {value}{why}")
     kind = csr.dtype if _readable(csr.data) else architecture.dtype
     return Sparse(
         _require(csr.data, kind),
@@ -249,6 +254,21 @@ def _check_sparse(X: Any, architecture: Architecture, name: str) -> Sparse:
         _require(csr.indptr, np.int64),
         architecture.n_inputs,
     )
+
+
+def _check_structure(csr: Any, name: str) -> None:
+    """Raise where a CSR matrix points outside itself: kernels would read there."""
+    pointers, columns = csr.indptr, csr.indices
+    broken = len(pointers) != csr.shape[0] + 1 or pointers[0] != 0 or (np.diff(pointers) < 0).any()
+    if broken or pointers[-1] > min(len(columns), len(csr.data)):
+        raise ValueError(f"{name} is no valid CSR matrix: its indptr does not fit its data")
+    used = columns[: pointers[-1]]
+    if len(used) and (used.min() < 0 or used.max() >= csr.shape[1]):
+        wrong = int(np.flatnonzero((used < 0) | (used >= csr.shape[1]))[0])
+        raise ValueError(
+            f"{name} is no valid CSR matrix of {csr.shape[1]} columns: "
+            f"indices[{wrong}] is {used[wrong]}"
+        )
 
 
 def _from_objects(array: Array, name: str) -> Array:

@@ -113,7 +113,7 @@ class Network:
         self._stepper: Stepper | None = None
         self._parameters = np.zeros(self.n_parameters, dtype=self.dtype)
         for W, b in zip(self.weights, self.biases, strict=True):
-            W[:], b[:] = initializer.draw(self.rng, *W.shape)
+            initializer.fill(self.rng, W, b)
 
     def __repr__(self) -> str:
         a = self.architecture
@@ -121,6 +121,11 @@ class Network:
             f"Network({list(a.sizes)}, activation={a.activation!r}, output={a.output!r}, "
             f"loss={a.loss!r}, dtype={a.dtype!r})"
         )
+
+    @property
+    def input_scale(self) -> float:
+        """What inputs are multiplied by as they are read."""
+        return self.architecture.input_scale
 
     @property
     def sizes(self) -> list[int]:
@@ -274,6 +279,9 @@ class Network:
             outputs, finite = self._predict(check_inputs(X, self.architecture, finite=False))
             if not finite:
                 check_inputs(X, self.architecture)  # says which number it is
+                raise ValueError(
+                    f"X times input_scale ({self.input_scale:g}) must be finite in {self.dtype}"
+                )
         return outputs
 
     def score(self, X: Any, y: Any) -> float:
@@ -298,7 +306,10 @@ class Network:
         return gradient
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a safetensors file, whole or not at all."""
+        """Write the network to a safetensors file, whole or not at all.
+
+        Its backend and threads are not part of it.
+        """
         from fastgd.files import save
 
         save(self, path)

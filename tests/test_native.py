@@ -76,6 +76,9 @@ for dtype in ("float32", "float64"):
             for optimizer in (SGD(0.05), SGD(0.05, momentum=0.9, nesterov=True, l2=0.01)):
                 check(native, Case(sizes=widths, n=45, batch_size=batch_size, dtype=dtype,
                                    activation="tanh", optimizer=optimizer))
+    for kind in ("float32", "float64", "uint8"):
+        check(native, Case(sizes=(90, 17, 3), n=300, zeros=0.8, kind=kind, input_scale=0.01,
+                           dtype=dtype))
     for activation, output, loss in RULE_TRIPLES:
         check(native, Case(activation=activation, output=output, loss=loss, dtype=dtype))
 """
@@ -97,6 +100,10 @@ def test_every_tier_agrees_with_the_reference(tier):
 def test_an_unknown_tier_is_told():
     done = in_tier("sse9", "import fastgd; fastgd.set_backend('native')")
     assert "FASTGD_CPU_TIER must be one of" in done.stderr and "'sse9'" in done.stderr
+    done = in_tier("sse9", "import fastgd; fastgd.Network([2, 1]).predict([[0, 1]])")
+    assert "ValueError: FASTGD_CPU_TIER must be one of" in done.stderr  # no slower backend instead
+    done = in_tier("PORTABLE", "from fastgd.backends import native; print(native.TIER)")
+    assert done.stdout.strip() == "portable"
 
 
 @needs_native

@@ -347,3 +347,16 @@ def test_warmup():
     fastgd.warmup("float32")
     with pytest.raises(ValueError, match="dtype must be one of"):
         fastgd.warmup("float23")
+
+
+@pytest.mark.parametrize("threads", [None, 0, -1, True, 2.0, "two", 257, 10**20])
+def test_threads_that_are_refused(threads):
+    with pytest.raises((TypeError, ValueError), match='threads must be "auto" or an integer from'):
+        fastgd.Network([2, 1], threads=threads)
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "two", "1.5"])
+def test_a_bad_number_of_threads_in_the_environment(monkeypatch, asked):
+    monkeypatch.setenv("FASTGD_NUM_THREADS", asked)
+    with pytest.raises(ValueError, match="FASTGD_NUM_THREADS must be an integer at least 1"):
+        fastgd.Network([2, 1])

@@ -144,6 +144,31 @@ def test_bad_sparse_inputs(X, y):
         net.fit(bad, y)
 
 
+@pytest.mark.parametrize("index", [-1, 4, 2**30])
+def test_columns_outside_of_the_matrix(backend, index):
+    csr = scipy_sparse.csr_matrix(np.eye(4, dtype="f4"))
+    csr.indices[1] = index
+    net = fastgd.Network([4, 3, 2], seed=1, backend=backend)
+    for use in (net.predict, lambda X: net.fit(X, [0, 1, 0, 1])):
+        with pytest.raises(ValueError, match=rf"X is no valid CSR.*indices\[1\] is {index}"):
+            use(csr)
+
+
+@pytest.mark.parametrize("pointer", [0, 10**6])
+def test_rows_outside_of_the_matrix(backend, pointer):
+    csr = scipy_sparse.csr_matrix(np.eye(4, dtype="f4"))
+    csr.indptr[3] = pointer
+    with pytest.raises(ValueError, match="X is no valid CSR matrix: its indptr"):
+        fastgd.Network([4, 3, 2], seed=1, backend=backend).predict(csr)
+
+
+def test_predictions_whose_scaled_inputs_overflow(backend):
+    net = fastgd.Network([4, 3, 1], input_scale=1e10, backend=backend, seed=1)
+    for X in (np.full((1, 4), 1e35), scipy_sparse.csr_array(np.full((9, 4), 1e35))):
+        with pytest.raises(ValueError, match=r"X times input_scale \(1e\+10\) must be finite"):
+            net.predict(X)
+
+
 def test_rows_of_sparse():
     X = np.array([[0, 1.0, 0], [0, 0, 0], [2, 0, 3]])
     rows = compress(X)

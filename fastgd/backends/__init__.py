@@ -92,7 +92,14 @@ def _resolve(name: str, argument: str) -> str:
         if reason:
             raise ValueError(f"{argument} {name!r} cannot be used: {reason}")
         return name
-    return next(candidate for candidate in BACKENDS if why_not(candidate) is None)
+    for candidate in BACKENDS:
+        reason = why_not(candidate)
+        if reason is None:
+            return candidate
+        _, slip, rest = reason.partition("FASTGD_CPU_TIER must")
+        if slip:  # a slip must not cost the speed
+            raise ValueError(slip + rest)
+    raise AssertionError("numpy always works")
 
 
 def current() -> str:
@@ -110,8 +117,11 @@ def backend(name: str | None = None) -> ModuleType:
 
 def describe() -> dict[str, str]:
     """Return each backend's state: "in use", "works", or why it does not work."""
-    in_use = current()
     states = {}
+    try:
+        in_use = current()
+    except ValueError as error:
+        in_use, states["none"] = "", str(error)
     for name in BACKENDS:
         reason = why_not(name)
         states[name] = reason or ("in use" if name == in_use else "works")

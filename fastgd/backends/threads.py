@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,15 +17,25 @@ __all__ = ["available_threads", "check_threads", "threads_for"]
 WORTH_A_THREAD = 500_000
 #: More threads than this have not been measured to help networks of this size.
 MOST = 16
+#: More threads than this are a slip: each has memory of its own.
+LIMIT = 256
 
 
 def check_threads(argument: str, given: object) -> int | str:
     """Return "auto" or a number of threads, or raise."""
-    if given == "auto":
+    if isinstance(given, str) and given == "auto":
+        asked_threads()
         return "auto"
-    if isinstance(given, str):
-        raise ValueError(f'{argument} must be "auto" or an integer at least 1; got {given!r}')
-    return check_integer(argument, given, 1)
+    error = f'{argument} must be "auto" or an integer from 1 to {LIMIT}; got {reprlib.repr(given)}'
+    try:
+        n = check_integer(argument, given, 1)
+    except TypeError:
+        raise TypeError(error) from None
+    except ValueError:
+        raise ValueError(error) from None
+    if n > LIMIT:
+        raise ValueError(error)
+    return n
 
 
 def threads_for(threads: int | str, architecture: Architecture, n_rows: int) -> int:
@@ -41,14 +52,16 @@ def available_threads() -> int:
     FASTGD_NUM_THREADS, or the cores the process is bound to, or its control group's share of
     them, whichever is least.
     """
-    limits = [_cores(), _control_group(Path("/sys/fs/cgroup"))]
-    asked = os.environ.get("FASTGD_NUM_THREADS")
-    if asked:
-        try:
-            limits.append(max(1, int(asked)))
-        except ValueError:
-            raise ValueError(f"FASTGD_NUM_THREADS must be an integer; got {asked!r}") from None
+    limits = [_cores(), _control_group(Path("/sys/fs/cgroup")), asked_threads()]
     return min(limits)
+
+
+def asked_threads() -> int:
+    """Return what FASTGD_NUM_THREADS asks for, or raise ValueError."""
+    asked = os.environ.get("FASTGD_NUM_THREADS") or str(LIMIT)
+    if not asked.isdecimal() or int(asked) < 1:
+        raise ValueError(f"FASTGD_NUM_THREADS must be an integer at least 1; got {asked!r}")
+    return int(asked)
 
 
 def _cores() -> int:

@@ -60,6 +60,7 @@ def installation() -> dict[str, Any]:
         "cores": cores(),
         "packages": {name: version(name) for name in packages},
         "backends": describe(),
+        "instructions": instructions(),
         "kernel_cache": cache_folder(),
     }
 
@@ -74,6 +75,15 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine() or "unknown"
+
+
+def instructions() -> str:
+    """Return which instructions the native backend uses, and what else it could."""
+    try:
+        from fastgd.backends import native
+    except ImportError:
+        return "no native backend"
+    return f"{native.TIER} (of {', '.join(native.TIERS)})"
 
 
 def cores() -> int:
