@@ -136,17 +136,19 @@ def time_steps(
                 f"order must fill one mini-batch of {name!r}, {trainer.batch_size} rows; "
                 f"got {len(order)}"
             )
-    for trainer in trainers.values():
-        with limit_threads(trainer.threads):
-            trainer.warm_up(order)
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
-    for _ in range(repeats):
-        for name, trainer in trainers.items():
+    # Held over all rounds: BLAS threads that nobody holds wait busily on the core that measures.
+    with limit_threads(min(trainer.threads for trainer in trainers.values())):
+        for trainer in trainers.values():
             with limit_threads(trainer.threads):
-                start = time.perf_counter()
-                trainer.run(order)
-                elapsed = time.perf_counter() - start
-            seconds[name].append(elapsed / (len(order) // trainer.batch_size))
+                trainer.warm_up(order)
+        for _ in range(repeats):
+            for name, trainer in trainers.items():
+                with limit_threads(trainer.threads):
+                    start = time.perf_counter()
+                    trainer.run(order)
+                    elapsed = time.perf_counter() - start
+                seconds[name].append(elapsed / (len(order) // trainer.batch_size))
     return seconds
 
 

@@ -241,10 +241,13 @@ class Match:
 
 def probe(trainer: Trainer, order: np.ndarray) -> float:
     """Return about how many seconds a step takes, after a first run that may compile."""
+    from fastgd.benchmarks.timing import limit_threads
+
     few = order[: PROBE_STEPS * trainer.batch_size]
-    trainer.run(few)
-    started = time.perf_counter()
-    trainer.run(few)
+    with limit_threads(trainer.threads):
+        trainer.run(few)
+        started = time.perf_counter()
+        trainer.run(few)
     return max(1e-7, (time.perf_counter() - started) / PROBE_STEPS)
 
 
