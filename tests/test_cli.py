@@ -242,7 +242,13 @@ class TestTrain:
             "Next:\n"
             "  fastgd evaluate 'my model.safetensors' digits\n"
             "  fastgd predict 'my model.safetensors' digits --out predictions.csv\n"
+            "  fastgd show weights 'my model.safetensors' digits\n"
         )
+
+    def test_says_when_nothing_was_learned(self):
+        _, err = run("train", "digits", "--epochs", 10, "--learning-rate", 0)
+        assert "it has learned nothing: always saying the commonest class would reach" in err
+        assert "fastgd show diagnosis digits.safetensors digits" in err
 
     def test_quiet_prints_nothing(self, folder):
         assert run("train", "digits", "--epochs", 1, "--quiet") == ("", "")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from fastgd.cli import models
 from fastgd.cli.options import Command, option, output_options, with_options
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from fastgd.network import Network
 
 __all__ = ["train"]
+
+#: After fewer epochs nobody expects a network to have learned much.
+ENOUGH_EPOCHS = 10
 
 #: The exit code of a training that Ctrl-C ended.
 INTERRUPTED = 130
@@ -220,6 +224,8 @@ class Run:
         if history.stop_reason == "interrupted":
             epoch = history.epochs + 1
             output.note(f"interrupted in epoch {epoch}; wrote the network so far to {self.out}")
+        if history.epochs >= ENOUGH_EPOCHS:
+            self._note_failure(score, y)
         self._say_next()
         a = network.architecture
         return {
@@ -249,9 +255,24 @@ class Run:
             "out": self.out,
         }
 
+    def _note_failure(self, score: float, y: Any) -> None:
+        """Say so where the network is no better than one that always says the same."""
+        if self.score_name == "accuracy":
+            constant = np.unique(y, return_counts=True)[1].max() / len(y)
+            what = f"always saying the commonest class would reach {100 * constant:.2f} %"
+        else:
+            constant, what = 0.0, "always saying the mean would reach 0"
+        if score <= constant:
+            self.output.note(
+                f"it has learned nothing: {what}; try another learning rate, and see: "
+                f"fastgd show diagnosis {self.out} {self.source}"
+            )
+
     def _say_next(self) -> None:
         model, source = shlex.quote(self.out), shlex.quote(self.source)
         self.output.say()
         self.output.say("Next:")
         self.output.say(f"  fastgd evaluate {model} {source}")
         self.output.say(f"  fastgd predict {model} {source} --out predictions.csv")
+        picture = "weights" if self.dataset.image_shape else "network"
+        self.output.say(f"  fastgd show {picture} {model} {source}")
