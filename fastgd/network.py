@@ -194,7 +194,7 @@ class Network:
         Parameters
         ----------
         X : array of shape (n, n_inputs)
-            The examples, any numeric dtype, order and alignment; a pandas frame will do.
+            Of any numeric dtype, order and alignment; a pandas frame will do.
         y : array
             Classes (n,), targets (n, n_outputs), or numbers (n,) for one output.
         epochs : int, default 10
@@ -206,9 +206,8 @@ class Network:
         validation_data : tuple (X, y), optional
             Measured after every epoch, never trained on.
         callbacks : object or sequence of objects
-            Each with ``on_epoch_end(network, epoch, logs)``, epoch counted from 0, which may
-            return True to stop, and/or ``on_progress(network, epoch, logs)``, called several
-            times a second.
+            Each with ``on_epoch_end(network, epoch, logs)``, epoch from 0, which may return True
+            to stop, and/or ``on_progress(network, epoch, logs)``, several times a second.
         shuffle : bool, default True
             Whether each epoch visits the examples in a new order.
 
@@ -228,16 +227,13 @@ class Network:
         check_integer("epochs", epochs, 0)
         check_integer("batch_size", batch_size, 1)
         check_flag("shuffle", shuffle)
-        validation = None
-        if validation_data is not None:
-            validation = self._check_validation(validation_data)
         trainer = Trainer(
             network=self,
             inputs=inputs,
             targets=targets,
             optimizer=find_optimizer(optimizer),
             batch_size=min(batch_size, len(inputs)),
-            validation=validation,
+            validation=self._check_validation(validation_data),
             callbacks=_check_callbacks(callbacks),
             shuffle=shuffle,
         )
@@ -326,7 +322,9 @@ class Network:
         """Return what a copy needs: not what only speeds up calls."""
         return {**self.__dict__, "_quick": None, "_stepper": None}
 
-    def _check_validation(self, validation_data: Any) -> tuple[Inputs, Targets]:
+    def _check_validation(self, validation_data: Any) -> tuple[Inputs, Targets] | None:
+        if validation_data is None:
+            return None
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
             raise TypeError(
                 f"validation_data must be a pair (X, y); got {type(validation_data).__name__}"

@@ -11,6 +11,7 @@ from fastgd.errors import DataError
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # pictures are written, not shown
 
+
 @pytest.fixture(autouse=True, scope="session")
 def outside_the_checkout(tmp_path_factory):
     """Work in an empty folder, so that subprocesses import the fastgd that is installed."""

@@ -1,4 +1,4 @@
-"""Checks that hold for every picture: it has labels, nothing is cut off, no text lies on another."""
+"""Checks that hold for every picture: it has labels, nothing is cut off, no text on another."""
 
 from __future__ import annotations
 

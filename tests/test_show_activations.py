@@ -13,7 +13,6 @@ from fastgd.cli import main
 from fastgd.plot import ActivationsDisplay, theme
 
 
-
 @pytest.mark.parametrize("look", ["light", "dark"])
 def test_picture(tmp_path, look):
     with theme(look):

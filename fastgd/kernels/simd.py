@@ -16,8 +16,8 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 __all__ = [
-    "MAX_ROWS", "MAX_SPARSE_VECTORS", "MAX_VECTORS", "VECTOR_BYTES", "compress", "never_inline", "part", "prefetch",
-    "scatter", "sparse_row", "tile", "transpose_block",
+    "MAX_ROWS", "MAX_SPARSE_VECTORS", "MAX_VECTORS", "VECTOR_BYTES", "compress", "never_inline",
+    "part", "prefetch", "scatter", "sparse_row", "tile", "transpose_block",
 ]  # fmt: skip
 
 INT = ir.IntType(64)

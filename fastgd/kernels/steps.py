@@ -34,8 +34,8 @@ from fastgd.scalar import exp
 
 __all__ = [
     "COST", "GRADIENT", "PREDICT", "TRAIN", "Task", "backward", "copy_outputs", "copy_panel",
-    "cost_and_delta", "first_layer", "forward", "gather", "gather_targets", "learn", "load", "share",
-    "share_first_layer", "store",
+    "cost_and_delta", "first_layer", "forward", "gather", "gather_targets", "learn", "load",
+    "share", "share_first_layer", "store",
 ]  # fmt: skip
 
 #: What a call may do.
