@@ -56,9 +56,9 @@ The first network of Nielsen's book, on a folder of MNIST files:
 def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     """Train a network on DATA and write it to a file.
 
-    DATA is 'digits' (small images that come with fastgd), a folder of MNIST files, a table (.csv
-    or .tsv with a header line), or an .npz with arrays X and y. Ctrl-C ends the training early
-    and keeps what has been learned.
+    DATA is 'digits' (small images that come with fastgd), 'mnist' (fetched once and kept), a
+    folder of MNIST files, a table (.csv or .tsv with a header line), or an .npz with arrays X and
+    y. Ctrl-C ends the training early and keeps what has been learned.
     """
     from fastgd.backends import backend
     from fastgd.backends.threads import available_threads

@@ -1,4 +1,4 @@
-"""Data to train on: the embedded digits, MNIST files, tables and NumPy archives.
+"""Data to train on: the embedded digits, MNIST, tables and NumPy archives.
 
 One reader for each kind of file, one rule for what is a class (`targets.py`), and one
 `Dataset` that all of them return. Inputs stay in the type they are stored in: the
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fastgd.data.dataset import KINDS, Dataset, split
 from fastgd.data.digits import load_digits
+from fastgd.data.fetch import download_mnist, fetch_mnist
 from fastgd.data.idx import load_idx
 from fastgd.data.npz import load_npz
 from fastgd.data.predictions import write_predictions
@@ -25,6 +26,7 @@ from fastgd.errors import DataError
 __all__ = [
     "KINDS",
     "Dataset",
+    "fetch_mnist",
     "load",
     "load_csv",
     "load_digits",
@@ -34,7 +36,9 @@ __all__ = [
     "write_predictions",
 ]
 
-_ACCEPTED = "'digits', a folder of MNIST IDX files, a table (.csv, .tsv, plain or .gz), or an .npz"
+_ACCEPTED = (
+    "'digits', 'mnist', a folder of MNIST IDX files, a table (.csv, .tsv, plain or .gz), or an .npz"
+)
 
 
 def load(
@@ -51,7 +55,9 @@ def load(
     Parameters
     ----------
     source : str or path
-        "digits", a folder of MNIST IDX files, a table (.csv, .tsv, plain or .gz) or .npz.
+        "digits", "mnist", a folder of MNIST IDX files, a table (.csv, .tsv, plain or .gz)
+        or .npz. What is called "mnist" in the current folder comes first; where there is no
+        such thing, `fetch_mnist` downloads it once and keeps it.
     target : str, optional
         The target column, for tables.
     need_target : bool
@@ -81,10 +87,13 @@ def load(
     <Dataset digits: 1,797 x 64 uint8, 10 classes>
     """
     check_task(task)
-    if source != "digits":
-        path = Path(source)
+    path = Path(source)
+    fetched = source == "mnist" and not path.exists()
+    if source != "digits" and not fetched:
         if not path.exists():
-            raise DataError(f"{not_found(path, also=['digits'])}; accepted are {_ACCEPTED}")
+            raise DataError(
+                f"{not_found(path, also=['digits', 'mnist'])}; accepted are {_ACCEPTED}"
+            )
         if not path.is_dir():
             return _load_file(path, target, need_target, task, class_names, feature_names)
     if target is not None:
@@ -92,6 +101,8 @@ def load(
     if task == "regression":
         raise ValueError(f"task cannot be 'regression': {fspath(source)} holds images of classes")
     if source != "digits":
+        if fetched:
+            path = download_mnist()
         return load_idx(path, need_target=need_target, class_names=class_names)
     return _digits(need_target, class_names)
 
