@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastgd.backends import set_backend, show_backends
 from fastgd.errors import DataError, DivergenceError, MissingExtraError
@@ -18,6 +18,10 @@ from fastgd.history import History
 from fastgd.network import Network
 from fastgd.optimizers import SGD
 from fastgd.schedules import Constant, Exponential, InverseScaling, Step
+
+if TYPE_CHECKING:
+    from fastgd.descent import descend
+    from fastgd.explain.rates import suggest_learning_rate
 
 __version__ = "0.1.0"
 
@@ -32,9 +36,11 @@ __all__ = [
     "MissingExtraError",
     "Network",
     "Step",
+    "descend",
     "load",
     "set_backend",
     "show_backends",
+    "suggest_learning_rate",
     "warmup",
 ]
 
@@ -51,12 +57,18 @@ def warmup(dtype: str | None = None) -> None:
         Network([1, 1], dtype=name, init="zeros").predict([[0.0]])
 
 
+#: What is loaded when it is first used: modules, and functions with the module they are in.
+_MODULES = ("book", "data", "explain", "plot")
+_FUNCTIONS = {"descend": "descent", "suggest_learning_rate": "explain.rates"}
+
+
 def __dir__() -> list[str]:
-    return [*__all__, "__version__", "data"]
+    return [*__all__, "__version__", *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    # Readers of files are loaded when they are used.
-    if name == "data":
+    if name in _MODULES:
         return importlib.import_module(f"fastgd.{name}")
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(f"fastgd.{_FUNCTIONS[name]}"), name)
     raise AttributeError(f"module 'fastgd' has no attribute {name!r}")

@@ -13,6 +13,12 @@ from typing import Any
 #: Each Display and the module it is in; matplotlib is imported when one is first asked for.
 DISPLAYS = {
     "ActivationsDisplay": "activations",
+    "DescentDisplay": "descent",
+    "LandscapeDisplay": "landscape",
+    "NudgesDisplay": "nudges",
+    "PathsDisplay": "landscape",
+    "SliceDisplay": "landscape",
+    "UpdateDisplay": "update",
 }
 
 __all__ = [*DISPLAYS, "theme"]

@@ -17,7 +17,9 @@ __all__ = ["show"]
 
 #: Each picture, in the order in which one would learn.
 PICTURES = (
-    "activations",
+    "descent", "update", "nudges", "activations",
+    "slice", "landscape", "paths",
+    "start",
 )  # fmt: skip
 
 
@@ -31,7 +33,8 @@ class Pictures(click.Group):
         if cmd_name not in PICTURES:
             return None
         name = cmd_name.replace("-", "_")
-        return getattr(importlib.import_module(f"fastgd.cli.show.{name}"), name)
+        module = importlib.import_module(f"fastgd.cli.show.{name}")
+        return getattr(module, name, None) or getattr(module, f"{name}_")  # slice is Python's own
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args[0] not in PICTURES and not args[0].startswith("-"):

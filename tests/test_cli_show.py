@@ -1,0 +1,91 @@
+"""What holds for every picture of ``fastgd show``: it is drawn, says its numbers, refuses nonsense."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import fastgd
+from fastgd import plot
+from fastgd.cli import main
+from fastgd.cli.show import PICTURES, show
+from fastgd.errors import MissingExtraError
+
+#: Options that make a picture quick to draw.
+QUICK: dict[str, list[str]] = {}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """An empty folder, which the pictures are written to."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> str:
+    """Run the command; return what it prints, or raise what it raises."""
+    result = CliRunner().invoke(main, ["show", *arguments], standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return result.stdout
+
+
+def default_out(picture: str) -> str:
+    command = show.get_command(click.Context(show), picture)
+    return next(p.default for p in command.params if p.name == "out")
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_every_picture_needs_no_argument(folder, picture):
+    said = run(picture, *QUICK.get(picture, []))
+    out = default_out(picture)
+    assert (folder / out).stat().st_size > 1000
+    assert said.rstrip().splitlines()[-1].split() == ["picture", out]
+    assert len(said.splitlines()) > 1, "its numbers are told in words, too"
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_every_picture_as_json_and_svg_on_dark(folder, picture):
+    out = "a.html" if default_out(picture).endswith(".gif") else "a.svg"
+    said = run(picture, "--out", out, "--dark", "--json", *QUICK.get(picture, []))
+    record = json.loads(said)
+    assert record["command"] == f"show {picture}" and record["picture"] == out
+    assert len(record) > 2, "its numbers are there"
+    assert "<svg" in (folder / out).read_text() or out.endswith(".html")
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_every_help_page_has_an_example(picture):
+    assert f"fastgd show {picture}" in run(picture, "--help")
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("out", ["a.bmp", "missing/a.png", "."])
+def test_a_bad_name_is_refused_before_any_work(folder, picture, out):
+    with pytest.raises(click.UsageError, match="must end in|there is no folder|is a folder"):
+        run(picture, "--out", out)
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_without_matplotlib_the_extra_is_named(folder, picture, monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "fastgd\[plot\]"'):
+        run(picture)
+    assert not list(folder.iterdir())
+
+
+def test_an_unknown_picture_is_told():
+    with pytest.raises(click.UsageError, match="did you mean 'activations'"):
+        run("activation")
+
+
+@pytest.mark.parametrize("name", plot.DISPLAYS)
+def test_every_display_is_where_it_is_said_to_be(name):
+    assert getattr(fastgd.plot, name).__name__ == name
