@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,11 @@ from fastgd.metrics import score_for
 from fastgd.optimizers import Optimizer, find_optimizer
 from fastgd.stepping import Stepper
 from fastgd.training import Trainer
+
+if TYPE_CHECKING:
+    from fastgd.explain.diagnose import Diagnosis
+    from fastgd.explain.nudges import Nudges
+    from fastgd.explain.update import UpdateExplanation
 
 __all__ = ["Network"]
 
@@ -300,6 +305,46 @@ class Network:
         if self.architecture.loss_rule.batch_average:
             gradient /= len(inputs)
         return gradient
+
+    def explain_update(
+        self, x: Any, y: Any, layer: int, i: int, j: int, learning_rate: float = 0.1
+    ) -> UpdateExplanation:
+        """Return the chain of slopes that makes the step of one weight, for one example.
+
+        The weight is ``weights[layer][i, j]``. Print what is returned to read it; see
+        `fastgd.explain.update.explain_update`.
+        """
+        from fastgd.explain.update import explain_update
+
+        return explain_update(self, x, y, layer, i, j, learning_rate)
+
+    def nudges(self, X: Any, y: Any, top: int = 20, learning_rate: float = 0.1) -> Nudges:
+        """Return the negative gradient, read aloud: which weights should change, and how much.
+
+        Print what is returned to read it; see `fastgd.explain.nudges.nudges`.
+        """
+        from fastgd.explain.nudges import nudges
+
+        return nudges(self, X, y, top, learning_rate)
+
+    def hessian_vector(self, X: Any, y: Any, v: Any) -> Array:
+        """Return the Hessian of `loss` times a flat vector v, exactly (Pearlmutter 1994).
+
+        One number for each of `parameters`; see `fastgd.explain.curvature`.
+        """
+        from fastgd.explain.curvature import hessian_vector
+
+        return hessian_vector(self, X, y, v)
+
+    def diagnose(self, X: Any, y: Any, **known: Any) -> Diagnosis:
+        """Return what is wrong with the network or its training, with evidence and what to try.
+
+        Print what is returned to read it. What is ``known`` besides (validation_data, history,
+        ...) makes it see more: see `fastgd.explain.diagnose.diagnose`.
+        """
+        from fastgd.explain.diagnose import diagnose
+
+        return diagnose(self, X, y, **known)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file, whole or not at all.

@@ -44,7 +44,7 @@ def test_every_picture_needs_no_argument(folder, picture):
     said = run(picture, *QUICK.get(picture, []))
     out = default_out(picture)
     assert (folder / out).stat().st_size > 1000
-    assert said.rstrip().splitlines()[-1].split() == ["picture", out]
+    assert out in said.rstrip().splitlines()[-1], "it says where the picture is"
     assert len(said.splitlines()) > 1, "its numbers are told in words, too"
 
 

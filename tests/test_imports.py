@@ -29,7 +29,10 @@ LAYERS = (
 OUTER_RING = len(LAYERS)  # everything else: files, data, benchmarks, cli, sklearn, plot, ...
 
 #: The only imports that point up; they must stand in a function.
-EXCEPTIONS = {("fastgd.network", "fastgd.files")}
+EXCEPTIONS = {
+    ("fastgd.network", f"fastgd.{name}")
+    for name in ("files", *(f"explain.{n}" for n in ("curvature", "diagnose", "nudges", "update")))
+}
 
 #: What the inner layers may import besides the standard library and fastgd.
 THIRD_PARTY = {"numpy"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import numpy as np
@@ -12,15 +12,10 @@ from fastgd.cli.options import Command, option, output_options
 from fastgd.cli.output import Output
 from fastgd.cli.progress import compile_kernels, score_text
 
-if TYPE_CHECKING:
-    from fastgd.network import Network
-
 __all__ = ["evaluate"]
 
 #: Classes shown; where there are more, those with the most mistakes.
 MOST_CLASSES = 20
-#: With more classes than this, their mistakes are not counted pair by pair.
-MOST_PAIRS = 1000
 
 EPILOG = """\b
 Example:
@@ -54,6 +49,8 @@ def evaluate(
     The rows are the data's own test part; else, on the data it was trained on, the very rows that
     were held out; else all rows. The output says which.
     """
+    from fastgd.explain.confusion import MOST_PAIRS, confusion_of
+
     output = Output(as_json, quiet)
     network = models.load_model(model, data, backend)
     dataset = models.load_rows(network, data, target=target, need_target=True)
@@ -61,7 +58,7 @@ def evaluate(
     compile_kernels(network.dtype, backend, output)
     score, cost = network.score(part.X, part.y), network.loss(part.X, part.y)
     counted = dataset.is_classification and network.architecture.n_outputs <= MOST_PAIRS
-    confusion = confusion_of(network, part) if counted else None
+    confusion = confusion_of(network, part.X, part.y).counts if counted else None
     name = models.score_name(network, part.y)
     right = ""
     if confusion is not None:
@@ -87,15 +84,6 @@ def evaluate(
             "confusion": confusion,
         }
     )
-
-
-def confusion_of(network: Network, part: models.Part) -> np.ndarray:
-    """Return how many rows of class i (row) were taken for class j (column)."""
-    from fastgd.metrics import classes_of
-
-    n = max(2, network.architecture.n_outputs)
-    pairs = np.asarray(part.y, np.int64) * n + classes_of(network.predict(part.X))
-    return np.bincount(pairs, minlength=n * n).reshape(n, n)
 
 
 def say_classes(output: Output, confusion: np.ndarray, names: Any) -> None:

@@ -13,11 +13,17 @@ from typing import Any
 #: Each Display and the module it is in; matplotlib is imported when one is first asked for.
 DISPLAYS = {
     "ActivationsDisplay": "activations",
+    "ConfusionDisplay": "confusion",
+    "CurvesDisplay": "curves",
     "DescentDisplay": "descent",
+    "GradientsDisplay": "gradients",
     "LandscapeDisplay": "landscape",
+    "MistakesDisplay": "mistakes",
     "NudgesDisplay": "nudges",
     "PathsDisplay": "landscape",
     "SliceDisplay": "landscape",
+    "SweepDisplay": "sweep",
+    "TrainingAnimation": "training",
     "UpdateDisplay": "update",
 }
 

@@ -19,6 +19,7 @@ from fastgd.explain.landscape import (
     plane,
 )
 from fastgd.plot.display import Display
+from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
 
 if TYPE_CHECKING:
@@ -175,8 +176,7 @@ class LandscapeDisplay(Display):
         axis.set(title=title, xlim=found.a[[0, -1]], ylim=found.b[[0, -1]])
         _name_axes(axis, found)
         _legend_below(axis)
-        if ax is None:
-            _settle(self.figure_)
+        settle(self.figure_, own=ax is None)
         return self
 
 
@@ -234,8 +234,7 @@ class PathsDisplay(Display):
         _name_axes(whole, landscape)
         self._zoom(near)
         self._progress(progress)
-        if ax is None:
-            _settle(self.figure_)
+        settle(self.figure_, own=ax is None)
         return self
 
     def _zoom(self, axis: Any) -> None:
@@ -317,13 +316,6 @@ def _color_bar(figure: Any, axis: Any, filled: Any, location: str = "right") -> 
     (bar.ax.yaxis if location == "right" else bar.ax.xaxis).set_major_formatter(write)
     bar.ax.tick_params(labelsize="small")
     bar.outline.set_edgecolor(palette().muted)
-
-
-def _settle(figure: Any) -> None:
-    """Lay out a figure of our own once: with colour bars it would move a little at each drawing."""
-    for _ in range(2):
-        figure.canvas.draw()
-    figure.set_layout_engine("none")
 
 
 def _legend_below(axis: Any) -> None:

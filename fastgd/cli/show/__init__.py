@@ -19,7 +19,7 @@ __all__ = ["show"]
 PICTURES = (
     "descent", "update", "nudges", "activations",
     "slice", "landscape", "paths",
-    "start",
+    "rates", "gradients", "curves", "confusion", "mistakes", "training",
 )  # fmt: skip
 
 

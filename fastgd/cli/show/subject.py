@@ -107,13 +107,18 @@ def _trained(dataset: Dataset, seed: int) -> Network:
 
 
 @contextmanager
-def draw(out: str, dark: bool, *sources: str | None) -> Iterator[None]:
-    """Check, before any work, that the picture can be drawn and written; then draw in its theme."""
-    from fastgd.plot.display import check_format
+def draw(
+    out: str, dark: bool, *sources: str | None, formats: tuple[str, ...] | None = None
+) -> Iterator[None]:
+    """Check, before any work, that the picture can be drawn and written; then draw in its theme.
+
+    The name may end in one of ``formats``, by default those of pictures.
+    """
+    from fastgd.plot.display import FORMATS, check_format
     from fastgd.plot.style import matplotlib, theme
 
     try:
-        check_format(out)
+        check_format(out, formats or FORMATS)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--out") from None
     models.check_out(out, *filter(None, sources))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from fastgd.cli.options import Command, option, output_options
 from fastgd.cli.output import Output
 from fastgd.cli.progress import compile_kernels
 from fastgd.cli.show.practice import Epochs, moving_bar, practice, practice_options
+from fastgd.cli.show.subject import draw
 
 __all__ = ["training"]
 
@@ -46,9 +45,10 @@ def training(out: str, dark: bool, as_json: bool, quiet: bool, **given: Any) -> 
     given; its targets must be classes.
     """
     output = Output(as_json, quiet)
-    with _drawing(out, dark, given["data"]):
+    from fastgd.plot.training import FILM_FORMATS, TrainingAnimation
+
+    with draw(out, dark, given["data"], formats=FILM_FORMATS):
         from fastgd.optimizers import SGD
-        from fastgd.plot.training import TrainingAnimation
 
         about = practice(given, output, output="sigmoid", loss="quadratic")
         data = about.dataset
@@ -89,21 +89,3 @@ def _say(output: Output, film: Any, out: str, seconds: float) -> None:
     history = {name: [getattr(moment, name) for moment in moments] for name in names}
     output.finish({"command": "show training", "picture": out, "frames": n, "bytes": size,
                    "history": history})  # fmt: skip
-
-
-@contextmanager
-def _drawing(out: str, dark: bool, source: str) -> Iterator[None]:
-    """Check, before any work, that the film can be made and written; then draw in its theme."""
-    from fastgd.plot.display import check_format
-    from fastgd.plot.style import matplotlib, theme
-    from fastgd.plot.training import FILM_FORMATS
-
-    try:
-        check_format(out, FILM_FORMATS)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--out") from None
-    models.check_out(out, source)
-    matplotlib().use("Agg")
-    with theme("dark" if dark else "light"):
-        yield
-    matplotlib().pyplot.close("all")

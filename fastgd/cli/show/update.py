@@ -109,7 +109,7 @@ def _largest(
         check_place(network.architecture.sizes, layer, i, j)
     except ValueError as error:
         name, rest = str(error).split(" ", 1)
-        raise click.UsageError(f"--{dict(i='from', j='to').get(name, name)} {rest}") from None
+        raise click.UsageError(f"--{OPTIONS.get(name, name)} {rest}") from None
     X, Y = one_example(network, x, y)
     steps = np.abs(network.architecture.layout.weights(network.gradient(X, Y))[layer])
     rows = slice(None) if i is None else slice(i, i + 1)
