@@ -19,7 +19,8 @@ __all__ = ["show"]
 PICTURES = (
     "descent", "update", "nudges", "activations",
     "slice", "landscape", "paths",
-    "rates", "gradients", "curves", "confusion", "mistakes", "training",
+    "start", "spread", "rates", "gradients", "curves", "confusion", "mistakes", "diagnosis",
+    "training",
 )  # fmt: skip
 
 
