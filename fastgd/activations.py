@@ -1,8 +1,9 @@
 """Activation functions: a = f(z) and da/dz, as NumPy arrays and as scalars.
 
-To add one, write a class with a ``name``, both NumPy forms and both scalar forms, and list it in
-``ACTIVATIONS``: every backend that compiles the scalar forms then has it, and the tests find it
-there. Both derivatives receive z and a = f(z) and use whichever is cheaper.
+To add one, write a class with a ``name``, both NumPy forms, both scalar forms and the second
+derivative (an array form only: no kernel needs it), and list it in ``ACTIVATIONS``: every backend
+that compiles the scalar forms then has it, and the tests find it there. All derivatives receive z
+and a = f(z) and use whichever is cheaper.
 """
 
 from __future__ import annotations
@@ -48,6 +49,16 @@ class Activation:
         raise NotImplementedError
 
     @staticmethod
+    def second_derivative(z: Array, a: Array) -> Array:
+        """Return d2a/dz2, elementwise; the shape of z."""
+        raise NotImplementedError
+
+    @classmethod
+    def change(cls, z: Array, a: Array, dz: Array) -> Array:
+        """Return how a changes, to first order, where z changes by dz; the shape of z."""
+        return cls.derivative(z, a) * dz
+
+    @staticmethod
     def scalar_value(z: float) -> float:
         """Return f(z) of one number."""
         raise NotImplementedError
@@ -71,6 +82,10 @@ class Identity(Activation):
     @staticmethod
     def derivative(z: Array, a: Array) -> Array:
         return np.ones_like(z)
+
+    @staticmethod
+    def second_derivative(z: Array, a: Array) -> Array:
+        return np.zeros_like(z)
 
     @staticmethod
     def scalar_value(z: float) -> float:
@@ -98,6 +113,10 @@ class Sigmoid(Activation):
         return a * (1 - a)
 
     @staticmethod
+    def second_derivative(z: Array, a: Array) -> Array:
+        return a * (1 - a) * (1 - 2 * a)
+
+    @staticmethod
     def scalar_value(z: float) -> float:
         one = like(1.0, z)
         return one / (one + exp(-z))
@@ -120,6 +139,10 @@ class Tanh(Activation):
     @staticmethod
     def derivative(z: Array, a: Array) -> Array:
         return 1 - a * a
+
+    @staticmethod
+    def second_derivative(z: Array, a: Array) -> Array:
+        return -2 * a * (1 - a * a)
 
     @staticmethod
     def scalar_value(z: float) -> float:
@@ -145,6 +168,11 @@ class Relu(Activation):
         return (z > 0).astype(z.dtype)
 
     @staticmethod
+    def second_derivative(z: Array, a: Array) -> Array:
+        # Also at the kink, z = 0, where there is no second derivative.
+        return np.zeros_like(z)
+
+    @staticmethod
     def scalar_value(z: float) -> float:
         # This way round a NaN stays a NaN, so that divergence is seen.
         return like(0.0, z) if z < like(0.0, z) else z
@@ -165,6 +193,11 @@ class Softmax(Activation):
     def value(z: Array) -> Array:
         e = np.exp(z - z.max(axis=1, keepdims=True))
         return e / e.sum(axis=1, keepdims=True)
+
+    @classmethod
+    def change(cls, z: Array, a: Array, dz: Array) -> Array:
+        # da_j/dz_k = a_j (1 if j is k, else 0) - a_j a_k
+        return a * (dz - (a * dz).sum(axis=1, keepdims=True))
 
 
 ACTIVATIONS: Registry[type[Activation]] = Registry(

@@ -1,9 +1,10 @@
 """Losses: what one example costs, and delta = dC/dz at the output, as arrays and as scalars.
 
-To add one, write a class with a ``name``, the ``outputs`` it goes with, both NumPy forms and both
-scalar forms, and list it in ``LOSSES``. All forms work element by element; ``cost`` is summed over
-a row, and the caller averages over the batch (``batch_average``) and the outputs
-(``output_average``). ``slope`` is the output activation's da/dz.
+To add one, write a class with a ``name``, the ``outputs`` it goes with, both NumPy forms, both
+scalar forms and how delta changes (for second derivatives: no kernel needs it), and list it in
+``LOSSES``. All forms work element by element; ``cost`` is summed over a row, and the caller
+averages over the batch (``batch_average``) and the outputs (``output_average``). ``slope`` is the
+output activation's da/dz.
 
 Softmax outputs hand over z as log a, so that the cost of a certain mistake stays finite.
 """
@@ -59,6 +60,11 @@ class Loss:
         raise NotImplementedError
 
     @staticmethod
+    def delta_change(a: Array, y: Array, slope: Array, da: Array, dslope: Array) -> Array:
+        """Return how delta changes, to first order, where a changes by da and slope by dslope."""
+        raise NotImplementedError
+
+    @staticmethod
     def scalar_cost(z: float, a: float, y: float) -> float:
         """Return one element's share of the cost."""
         raise NotImplementedError
@@ -90,6 +96,10 @@ class Quadratic(Loss):
         return (a - y) * slope
 
     @staticmethod
+    def delta_change(a: Array, y: Array, slope: Array, da: Array, dslope: Array) -> Array:
+        return da * slope + (a - y) * dslope
+
+    @staticmethod
     def scalar_cost(z: float, a: float, y: float) -> float:
         return (a - y) * (a - y) * like(0.5, a)
 
@@ -111,6 +121,10 @@ class SumOfSquares(Loss):
     @staticmethod
     def delta(a: Array, y: Array, slope: Array) -> Array:
         return 2 * (a - y) * slope
+
+    @staticmethod
+    def delta_change(a: Array, y: Array, slope: Array, da: Array, dslope: Array) -> Array:
+        return 2 * (da * slope + (a - y) * dslope)
 
     @staticmethod
     def scalar_cost(z: float, a: float, y: float) -> float:
@@ -149,6 +163,10 @@ class BinaryCrossEntropy(Loss):
         return a - y
 
     @staticmethod
+    def delta_change(a: Array, y: Array, slope: Array, da: Array, dslope: Array) -> Array:
+        return da
+
+    @staticmethod
     def scalar_cost(z: float, a: float, y: float) -> float:
         positive = like(0.0, z) if z < like(0.0, z) else z
         return positive - z * y + log1p(exp(-abs(z)))
@@ -174,6 +192,10 @@ class CategoricalCrossEntropy(Loss):
     @staticmethod
     def delta(a: Array, y: Array, slope: Array) -> Array:
         return a - y
+
+    @staticmethod
+    def delta_change(a: Array, y: Array, slope: Array, da: Array, dslope: Array) -> Array:
+        return da
 
     @staticmethod
     def scalar_cost(z: float, a: float, y: float) -> float:

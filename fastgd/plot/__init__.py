@@ -13,12 +13,17 @@ from typing import Any
 #: Each Display and the module it is in; matplotlib is imported when one is first asked for.
 DISPLAYS = {
     "ActivationsDisplay": "activations",
+    "ActivityDisplay": "activity",
+    "BoundaryDisplay": "boundary",
     "ConfusionDisplay": "confusion",
+    "CurvatureDisplay": "curvature",
     "CurvesDisplay": "curves",
     "DescentDisplay": "descent",
     "DiagnosisDisplay": "diagnosis",
+    "DiagramDisplay": "diagram",
     "GradientsDisplay": "gradients",
     "LandscapeDisplay": "landscape",
+    "LearningRateDisplay": "rates",
     "MistakesDisplay": "mistakes",
     "NudgesDisplay": "nudges",
     "PathsDisplay": "landscape",
@@ -28,6 +33,7 @@ DISPLAYS = {
     "SweepDisplay": "sweep",
     "TrainingAnimation": "training",
     "UpdateDisplay": "update",
+    "WeightsDisplay": "weights",
 }
 
 __all__ = [*DISPLAYS, "theme"]

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fastgd.plot.settle import settle
 from fastgd.plot.style import DPI, matplotlib
 
 __all__ = ["FORMATS", "Display", "check_format"]
@@ -56,6 +57,7 @@ class Display:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture as PNG (100 dots per inch) or SVG, by the ending of the name."""
         check_format(path)
+        settle(self.figure_, own=True)
         # No date in the file: the same picture is the same bytes.
         metadata = {"Date": None} if Path(path).suffix.lower() == ".svg" else None
         self.figure_.savefig(path, dpi=DPI, metadata=metadata)

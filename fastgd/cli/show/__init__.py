@@ -17,10 +17,11 @@ __all__ = ["show"]
 
 #: Each picture, in the order in which one would learn.
 PICTURES = (
-    "descent", "update", "nudges", "activations",
-    "slice", "landscape", "paths",
-    "start", "spread", "rates", "gradients", "curves", "confusion", "mistakes", "diagnosis",
-    "training",
+    "descent", "update", "nudges", "activations",  # one step
+    "network", "weights", "activity", "training",  # a network
+    "slice", "landscape", "paths", "curvature", "learning-rate", "rates",  # where it goes
+    "start", "spread", "gradients",  # where it begins
+    "curves", "confusion", "mistakes", "boundary", "diagnosis",  # what it has learned
 )  # fmt: skip
 
 
