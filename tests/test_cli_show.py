@@ -1,4 +1,4 @@
-"""What holds for every picture of ``fastgd show``: it is drawn, says its numbers, refuses nonsense."""
+"""What holds for every picture of ``fastgd show``: it is drawn, says its numbers, refuses slips."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_every_help_page_has_an_example(picture):
 @pytest.mark.parametrize("picture", PICTURES)
 @pytest.mark.parametrize("out", ["a.bmp", "missing/a.png", "."])
 def test_a_bad_name_is_refused_before_any_work(folder, picture, out):
-    with pytest.raises(click.UsageError, match="must end in|there is no folder|is a folder"):
+    with pytest.raises(click.UsageError, match=r"must end in|there is no folder|is a folder"):
         run(picture, "--out", out)
     assert not list(folder.iterdir())
 

@@ -27,6 +27,7 @@ from fastgd.plot.units import (
     ink,
     layer_names,
     places,
+    points,
     readable_on,
     square_shape,
     strongest,
@@ -291,7 +292,7 @@ class ActivityDisplay(Display):
         axis.add_patch(frame((left, -h / 2), w, h, fill=False, edgecolor=palette().muted))
         blank(axis, axis.get_xlim()[1], axis.get_ylim()[0] * 2)  # imshow has changed the view
         axis.text(side / 2, -h / 2 - 1.0, f"input\n{height} {TIMES} {width}", ha="center",
-                  va="center", fontsize=_points(unit, 8.5))  # fmt: skip
+                  va="center", fontsize=points(unit, 8.5))  # fmt: skip
         return None
 
     def _draw_bars(self, axis: Any, unit: float) -> None:
@@ -305,11 +306,11 @@ class ActivityDisplay(Display):
             color = colors.negative if value < 0 else colors.positive
             length = 2.2 * float(value) / scale
             axis.barh(y, length, 0.7, left=middle, color=color)
-            axis.text(0.1, y, str(k), va="center", fontsize=_points(unit, 7))
+            axis.text(0.1, y, str(k), va="center", fontsize=points(unit, 7))
             axis.text(middle + max(length, 0) + 0.2, y, _number(value), va="center",
-                      fontsize=_points(unit, 7))  # fmt: skip
+                      fontsize=points(unit, 7))  # fmt: skip
         axis.text(middle, heights[0] - 1.4, f"input\n{len(self.inputs):,}", ha="center",
-                  va="center", fontsize=_points(unit, 8.5))  # fmt: skip
+                  va="center", fontsize=points(unit, 8.5))  # fmt: skip
 
     def _draw_layer(self, axis: Any, layer: int, left: float, wide: float, unit: float) -> None:
         """Draw a layer's units as cells, each with its activation."""
@@ -327,13 +328,13 @@ class ActivityDisplay(Display):
                     linewidth=2.6 if wins else 0.7)
             )  # fmt: skip
             axis.text(x + CELL / 2, y, _number(a[k], 2 if unit > 0.24 else 1), ha="center",
-                      va="center_baseline", fontsize=_points(unit, 7), color=readable_on(face),
+                      va="center_baseline", fontsize=points(unit, 7), color=readable_on(face),
                       zorder=3)  # fmt: skip
         top = self._places(layer)[1].min()
         size = f"{len(units)} of {len(a):,}" if len(units) < len(a) else f"{len(a):,}"
         axis.text(left + wide / 2, top - 1.6, f"{self.names[layer + 1]}\n{size}\n"
                   f"{self.rules[layer]}", ha="center", va="center",
-                  fontsize=_points(unit, 8.5), linespacing=1.1)  # fmt: skip
+                  fontsize=points(unit, 8.5), linespacing=1.1)  # fmt: skip
 
     def _draw_names(self, axis: Any, x: float, unit: float) -> None:
         """Write beside each output what it stands for, and mark the one that wins."""
@@ -342,7 +343,7 @@ class ActivityDisplay(Display):
         for k, y, name in zip(self.units[-1], heights, self._output_names(), strict=True):
             wins = self._wins(k)
             axis.text(
-                x, y, name, va="center", fontsize=_points(unit, 9),
+                x, y, name, va="center", fontsize=points(unit, 9),
                 fontweight="bold" if wins else "normal",
                 color=colors.positive if wins else colors.text,
             )  # fmt: skip
@@ -373,8 +374,3 @@ def _number(value: float, digits: int = 2) -> str:
     size = abs(float(value))
     words = f"{value:.{digits}f}" if size < 99.5 else f"{value:.0e}"
     return words.removeprefix("-" if float(words) == 0 else " ").replace("-", MINUS)
-
-
-def _points(unit: float, points: float) -> float:
-    """Return a font's size, smaller where units are."""
-    return max(5.5, min(points, points * unit / 0.28))

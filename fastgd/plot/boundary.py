@@ -69,7 +69,7 @@ class BoundaryDisplay(Display):
     >>> history = net.fit(X, y, epochs=50)
     >>> display = BoundaryDisplay.from_network(net, X, y)  # doctest: +SKIP
     >>> int(display.wrong.sum())  # doctest: +SKIP
-    41
+    40
     """
 
     def __init__(

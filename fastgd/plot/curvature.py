@@ -17,8 +17,8 @@ __all__ = ["CurvatureDisplay"]
 
 #: Each descent has its line and its marker: they differ in more than colour.
 LINES, MARKERS = ("-", "--", "-.", ":"), ("o", "s", "^", "D")
-#: Costs above this many times the start lie outside the picture.
-MOST = 1e3
+#: Costs above and below these multiples of the start lie outside the picture, or on its edge.
+MOST, LEAST = 1e3, 1e-6
 
 
 class CurvatureDisplay(Display):
@@ -59,7 +59,8 @@ class CurvatureDisplay(Display):
             self._draw_descents(right)
         else:
             right.set_axis_off()
-            right.set_title("No direction curves upwards:\nno largest stable rate")
+            words = "No direction curves upwards:\nno largest stable rate follows."
+            right.text(0.5, 0.5, words, ha="center", transform=right.transAxes)
         return self
 
     def _draw_walls(self, axis: Any) -> None:
@@ -91,16 +92,16 @@ class CurvatureDisplay(Display):
 
     def _draw_descents(self, axis: Any) -> None:
         found, colors = self.valley, palette()
-        stable = found.curvature.stable_rate()
+        stable, start = found.curvature.stable_rate(), found.curvature.cost
         shades = (colors.positive, colors.cycle[2], colors.negative, colors.cycle[3])
         for i, (factor, costs) in enumerate(found.descents.items()):
             axis.plot(
-                np.where(np.isfinite(costs), costs, np.nan), LINES[i % 4], color=shades[i % 4],
+                np.clip(costs, start * LEAST, start * MOST * 10), LINES[i % 4], color=shades[i % 4],
                 marker=MARKERS[i % 4], markersize=4, markevery=max(1, len(costs) // 8),
                 label=f"{factor:g} x: rate {stable * factor:.3g}",
             )  # fmt: skip
-        drawn = np.concatenate([c[c <= MOST * c[0]] for c in found.descents.values()])
-        low, high = float(drawn.min()), float(drawn.max())
+        drawn = np.concatenate([c[c <= start * MOST] for c in found.descents.values()])
+        low, high = max(float(drawn.min()), start * LEAST), float(drawn.max())
         if low > 0 and high > 5 * low:
             axis.set_yscale("log")
             axis.set_ylim(low / 1.3, high * 1.3)

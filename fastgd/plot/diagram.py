@@ -23,6 +23,7 @@ from fastgd.plot.units import (
     fit,
     layer_names,
     places,
+    points,
     readable_on,
     strongest,
 )
@@ -140,7 +141,7 @@ class DiagramDisplay(Display):
             draw_edges(axis, start, stop, weights / (self.largest[layer] or 1.0))
             shape = f"{self.sizes[layer]:,} {TIMES} {self.sizes[layer + 1]:,}\nweights"
             axis.text((x[layer] + x[layer + 1]) / 2, height / 2 - 1.9, shape, ha="center",
-                      va="center", fontsize=_points(unit, 7.5))  # fmt: skip
+                      va="center", fontsize=points(unit, 7.5))  # fmt: skip
         self._draw_units(axis, x, y, unit, height)
         self._legend(axis, unit)
         axis.set_title(f"{self._n_parameters():,} weights and biases: each edge is one weight")
@@ -191,11 +192,11 @@ class DiagramDisplay(Display):
                     self._write_bias(axis, x[column], at, float(bias), face, unit)
             if self._abbreviated(column):
                 axis.text(x[column], -0.2, "⋮", ha="center", va="center",
-                          fontsize=_points(unit, 13), zorder=4)  # fmt: skip
+                          fontsize=points(unit, 13), zorder=4)  # fmt: skip
             axis.text(x[column], -height / 2 + 1.1, self.names[column], ha="center", va="center",
-                      fontsize=_points(unit, 8.5), linespacing=1.25)  # fmt: skip
+                      fontsize=points(unit, 8.5), linespacing=1.25)  # fmt: skip
         for number, at in zip(self.units[-1], y[-1], strict=True):
-            axis.text(x[-1] + 0.75, at, str(number), va="center", fontsize=_points(unit, 8.5))
+            axis.text(x[-1] + 0.75, at, str(number), va="center", fontsize=points(unit, 8.5))
 
     def _write_bias(
         self, axis: Any, x: float, y: float, bias: float, face: Any, unit: float
@@ -204,7 +205,7 @@ class DiagramDisplay(Display):
         roomy = unit >= 0.4
         words = f"{bias:.1f}" if roomy else "+" if bias > 0 else MINUS if bias < 0 else ""
         axis.text(x, y, words.replace("-", MINUS), ha="center", va="center_baseline",
-                  fontsize=6.5 if roomy else _points(unit, 7.5), color=readable_on(face),
+                  fontsize=6.5 if roomy else points(unit, 7.5), color=readable_on(face),
                   zorder=4)  # fmt: skip
 
     def _legend(self, axis: Any, unit: float) -> None:
@@ -217,7 +218,7 @@ class DiagramDisplay(Display):
             line([], [], markerfacecolor=colors.negative, label="below 0", **dot),
         ]
         axis.legend(handles=handles, loc="lower center", ncols=4, borderaxespad=0.0,
-                    fontsize=_points(unit, 8))  # fmt: skip
+                    fontsize=points(unit, 8))  # fmt: skip
 
 
 def draw_edges(axis: Any, start: Array, stop: Array, strength: Array) -> None:
@@ -260,8 +261,3 @@ def _column_names(network: Network) -> list[str]:
     rules = ["", *(f", {rule.name}" for rule in network.architecture.rules)]
     parts = zip(layer_names(network), network.sizes, rules, strict=True)
     return [f"{name}\n{size:,}{rule}" for name, size, rule in parts]
-
-
-def _points(unit: float, points: float) -> float:
-    """Return a font's size, smaller where units are."""
-    return max(6.0, min(points, points * unit / 0.27))

@@ -14,9 +14,9 @@ import numpy as np
 from fastgd.explain.confusion import name_classes
 from fastgd.explain.recording import Recording, record
 from fastgd.plot.display import FORMATS, Display, check_format
-from fastgd.plot.settle import settle
 from fastgd.plot.mistakes import check_image_shape, draw_image, short
 from fastgd.plot.player import html_player
+from fastgd.plot.settle import settle
 from fastgd.plot.style import DPI, matplotlib, palette
 
 if TYPE_CHECKING:

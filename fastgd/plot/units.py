@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from fastgd.network import Network
 
 __all__ = [
-    "HEIGHT", "LARGEST", "MINUS", "MOST_LAYERS", "TIMES", "WIDTH", "blank", "caption", "check_depth", "diverging", "fit", "ink", "layer_names",
-    "places", "readable_on", "square_shape", "strongest",
+    "HEIGHT", "LARGEST", "MINUS", "MOST_LAYERS", "TIMES", "WIDTH", "blank", "caption",
+    "check_depth", "diverging", "fit", "ink", "layer_names", "places", "points", "readable_on",
+    "square_shape", "strongest",
 ]  # fmt: skip
 
 Array = np.ndarray
@@ -100,6 +101,11 @@ def fit(width: float, height: float) -> tuple[tuple[float, float], float]:
     """Return a figure's size in inches for a drawing of this many units, and a unit in inches."""
     unit = min(LARGEST, WIDTH / width, HEIGHT / height)
     return (max(width * unit + 0.2, 5.0), height * unit + 0.9), unit
+
+
+def points(unit: float, size: float) -> float:
+    """Return a font's size in points: ``size``, less where a unit of the drawing is small."""
+    return max(6.0, min(size, size * unit / 0.28))
 
 
 def blank(axis: Any, width: float, height: float) -> None:
