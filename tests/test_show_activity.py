@@ -31,16 +31,15 @@ def texts(display):
     return [text.get_text() for text in display.ax_.texts]
 
 
-@pytest.mark.parametrize("look", ["light", "dark"])
 @pytest.mark.parametrize(
-    ("sizes", "options"),
+    ("look", "sizes", "options"),
     [
-        ((64, 16, 16, 10), {}),
-        ((64, 30, 10), {"output": "softmax", "loss": "cross_entropy"}),
-        ((20, 64, 64, 1), {"activation": "relu", "output": "identity"}),
-        ((3, 4, 1), {"activation": "tanh", "loss": "cross_entropy"}),
-        ((64, *[30] * 9, 26), {"activation": "tanh"}),
-        ((1, 1), {"output": "identity"}),
+        ("light", (64, 16, 16, 10), {}),
+        ("dark", (64, 30, 10), {"output": "softmax", "loss": "cross_entropy"}),
+        ("light", (20, 64, 64, 1), {"activation": "relu", "output": "identity"}),
+        ("dark", (3, 4, 1), {"activation": "tanh", "loss": "cross_entropy"}),
+        ("light", (64, *[30] * 9, 26), {"activation": "tanh"}),
+        ("dark", (1, 1), {"output": "identity"}),
     ],
 )
 def test_picture(tmp_path, look, sizes, options):

@@ -21,9 +21,15 @@ def closed_figures():
     matplotlib().pyplot.close("all")
 
 
-@pytest.mark.parametrize("look", ["light", "dark"])
 @pytest.mark.parametrize(
-    "sizes", [[784, 16, 16, 10], [64, 30, 10], [2, 1], [1, 5, 3, 1], [20, *[30] * 9, 17]]
+    ("look", "sizes"),
+    [
+        ("light", [784, 16, 16, 10]),
+        ("dark", [64, 30, 10]),
+        ("light", [2, 1]),
+        ("dark", [1, 5, 3, 1]),
+        ("light", [20, *[30] * 9, 17]),
+    ],
 )
 def test_picture(tmp_path, look, sizes):
     with theme(look):

@@ -133,19 +133,14 @@ class BoundaryDisplay(Display):
         grid = np.stack(np.meshgrid(x0, x1), axis=-1)
         outputs = network.predict(grid.reshape(-1, 2)).reshape(GRID, GRID, -1)
         known = targets.y[:, 0] if regression else true_classes(network, y)
-        answers = network.predict(X)
+        answers, n_classes = network.predict(X), max(2, network.architecture.n_outputs)
+        classes = None if regression else name_classes(class_names, n_classes)
         return cls(
-            x0=x0,
-            x1=x1,
-            outputs=outputs,
-            X=X,
-            y=known,
+            x0=x0, x1=x1, outputs=outputs, X=X, y=known,
             predicted=answers[:, 0] if regression else classes_of(answers),
-            class_names=None
-            if regression
-            else name_classes(class_names, max(2, network.architecture.n_outputs)),
+            class_names=classes,
             feature_names=names or ("x0", "x1"),
-        ).plot(ax=ax)
+        ).plot(ax=ax)  # fmt: skip
 
     def plot(self, ax: Any = None) -> BoundaryDisplay:
         """Draw the regions, or the output's contours, and the examples on them."""

@@ -43,19 +43,18 @@ class Palette(NamedTuple):
     text: str
     muted: str  # grids, and what is only for orientation
     background: str
-    diverging: str  # colour map from negative over background to positive
     sequential: str  # colour map for sizes
 
 
 LIGHT = Palette(
     positive="#0072B2", negative="#D55E00",
     cycle=("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"),
-    text="#1a1a1a", muted="#8c8c8c", background="#ffffff", diverging="PuOr", sequential="cividis",
+    text="#1a1a1a", muted="#8c8c8c", background="#ffffff", sequential="cividis",
 )  # fmt: skip
 DARK = Palette(
     positive="#56B4E9", negative="#E69F00",
     cycle=("#56B4E9", "#E69F00", "#2fbf97", "#CC79A7", "#F0E442", "#ff8a3d", "#ffffff"),
-    text="#e6e6e6", muted="#8c8c8c", background="#15181c", diverging="PuOr", sequential="cividis",
+    text="#e6e6e6", muted="#8c8c8c", background="#15181c", sequential="cividis",
 )  # fmt: skip
 
 

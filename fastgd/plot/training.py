@@ -18,6 +18,7 @@ from fastgd.plot.mistakes import check_image_shape, draw_image, short
 from fastgd.plot.player import html_player
 from fastgd.plot.settle import settle
 from fastgd.plot.style import DPI, matplotlib, palette
+from fastgd.plot.units import diverging
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -256,7 +257,7 @@ class TrainingAnimation(Display):
         n = moments[0].weights.shape[1]
         pictures = [self._mosaic(moment.weights) for moment in moments]
         image = axis.imshow(
-            pictures[-1], cmap=palette().diverging, vmin=-largest or -1, vmax=largest or 1,
+            pictures[-1], cmap=diverging(), vmin=-largest or -1, vmax=largest or 1,
             interpolation="nearest", aspect="equal" if self.image_shape else "auto",
         )  # fmt: skip
         axis.spines[:].set_visible(False)
