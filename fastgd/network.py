@@ -336,15 +336,29 @@ class Network:
 
         return hessian_vector(self, X, y, v)
 
-    def diagnose(self, X: Any, y: Any, **known: Any) -> Diagnosis:
+    def diagnose(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        validation_data: tuple[Any, Any] | None = None,
+        history: History | None = None,
+        optimizer: str | Optimizer | None = None,
+        learning_rate: float | None = None,
+        batch_size: int = 32,
+        seed: int = 0,
+    ) -> Diagnosis:
         """Return what is wrong with the network or its training, with evidence and what to try.
 
-        Print what is returned to read it. What is ``known`` besides (validation_data, history,
-        ...) makes it see more: see `fastgd.explain.diagnose.diagnose`.
+        Print what is returned to read it. What it is told of the training (its history, learning
+        rate and validation data) makes it see more: see `fastgd.explain.diagnose.diagnose`.
         """
         from fastgd.explain.diagnose import diagnose
 
-        return diagnose(self, X, y, **known)
+        return diagnose(
+            self, X, y, validation_data=validation_data, history=history, optimizer=optimizer,
+            learning_rate=learning_rate, batch_size=batch_size, seed=seed,
+        )  # fmt: skip
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file, whole or not at all.

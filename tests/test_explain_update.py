@@ -181,8 +181,8 @@ def test_bad_input(arguments, kind, message):
 
 def test_names():
     names = Names((6, 3, 4, 2), image_shape=(2, 3), class_names=("cat", "dog"))
-    assert names.weight(0, 5, 2) == "pixel (1, 2) to unit 2 of hidden layer 0"
-    assert names.weight(2, 3, 1) == "unit 3 of hidden layer 1 to output 1 (dog)"
+    assert names.weight(0, 5, 2) == "pixel (1, 2) to unit 2 of hidden layer 1"
+    assert names.weight(2, 3, 1) == "unit 3 of hidden layer 2 to output 1 (dog)"
     net = fastgd.Network([6, 3, 4, 2])
     for index in range(net.n_parameters):
         layer, i, j = names.place(index)

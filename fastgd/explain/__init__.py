@@ -6,3 +6,13 @@ comes from the reference they are tested against.
 """
 
 from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if name in {module.name for module in pkgutil.iter_modules(__path__)}:
+        return importlib.import_module(f"fastgd.explain.{name}")
+    raise AttributeError(f"module 'fastgd.explain' has no attribute {name!r}")

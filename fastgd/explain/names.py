@@ -16,7 +16,7 @@ __all__ = ["Names", "names_for"]
 
 @dataclass(frozen=True)
 class Names:
-    """What to call the inputs, units and weights of a network; everything counts from 0.
+    """What to call the inputs, units and weights of a network: layers from 1, units from 0.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Names:
             known = self.class_names
             label = f" ({known[k]})" if known is not None and known[k] != str(k) else ""
             return f"output {k}{label}"
-        return f"hidden unit {k}" if last == 2 else f"unit {k} of hidden layer {layer - 1}"
+        return f"hidden unit {k}" if last == 2 else f"unit {k} of hidden layer {layer}"
 
     def weight(self, layer: int, i: int, j: int) -> str:
         """Return the name of weights[layer][i, j]."""

@@ -211,8 +211,8 @@ def nudges(
     """
     check_integer("top", top, 1)
     check_number("learning_rate", learning_rate, above=0)
-    sizes = [learning_rate * size for size in SIZES] if step_sizes is None else list(step_sizes)
-    for k, size in enumerate(sizes):
+    sizes = None if step_sizes is None else list(step_sizes)
+    for k, size in enumerate(sizes or ()):
         check_number(f"step_sizes[{k}]", size, above=0)
     names = names_for(network, image_shape, feature_names, class_names)
     network.check_parameters()
@@ -221,6 +221,11 @@ def nudges(
         raise ValueError("the gradient is not finite: the network's outputs overflow for this X")
     largest = float(np.abs(gradient).max())
     total = float(gradient @ gradient) or 1.0
+    cost = network.loss(X, y)
+    if sizes is None:
+        # No further than where first order would promise a cost of 0.
+        most = min(learning_rate, cost / total / SIZES[-1]) or learning_rate
+        sizes = [most * size for size in SIZES]
     chosen = np.argsort(-np.abs(gradient), kind="stable")[:top]
     named = []
     for index in map(int, chosen):
@@ -239,7 +244,7 @@ def nudges(
         top=tuple(named),
         counts=_counts(gradient, largest),
         learning_rate=float(learning_rate),
-        cost=network.loss(X, y),
+        cost=cost,
         n_examples=int(X.shape[0]) if hasattr(X, "shape") else len(X),
         predictions=_predictions(network, X, y, gradient, sizes),
     )

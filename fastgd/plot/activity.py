@@ -372,5 +372,6 @@ def _shades(a: Array, rule: str) -> tuple[Any, float, float]:
 def _number(value: float, digits: int = 2) -> str:
     """Return a number in about four letters."""
     size = abs(float(value))
-    words = f"{value:.{digits}f}" if size < 99.5 else f"{value:.0e}"
+    words = f"{value:.{digits}f}" if size < 99.5 else f"{value:.0f}"
+    words = words if size < 99_999.5 else f"{value:.1e}"
     return words.removeprefix("-" if float(words) == 0 else " ").replace("-", MINUS)

@@ -124,9 +124,10 @@ class NudgesDisplay(Display):
         most = max((max(pair) for pair in counts.values()), default=1)
         axis.set_xlim(0, max(10, most) * 8)
         axis.minorticks_off()
-        axis.set_xlabel("weights and biases" + (f" ({still:,} more not at all)" if still else ""))
-        axis.set_title("How many should move, and how much")
-        axis.legend(loc="upper right", fontsize="small")
+        axis.set_xlabel("how many" + (f" ({still:,} more: not at all)" if still else ""))
+        axis.set_title("How many, and how much")
+        axis.set_ylim(len(bands) - 0.4, -1.5)  # the legend stands above the bars
+        axis.legend(loc="upper right", fontsize="x-small", ncols=2)
 
     def _draw_costs(self, axis: Any) -> None:
         colors, told = palette(), self.told
@@ -142,7 +143,7 @@ class NudgesDisplay(Display):
         axis.set_xscale("log")
         known = true[np.isfinite(true)]
         if known.size:
-            fall = max(told.cost - known.min(), 1e-12)
+            fall = max(told.cost - known.min(), known.max() - told.cost, 1e-12)
             top = min(known.max(), told.cost + 3 * fall)
             axis.set_ylim(told.cost - 1.8 * fall, max(top, told.cost) + 0.9 * fall)
         axis.set(xlabel="step size (learning rate)", ylabel="cost after the step")

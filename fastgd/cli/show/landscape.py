@@ -35,9 +35,9 @@ Examples:
 @click.command(cls=Command, epilog=EPILOG)
 @subject_arguments
 @examples_option(10_000)
-@option("Plane", "--directions", type=click.Choice(["path", "random"]), default="path",
-        show_default=True, help="The plane of a training path, by PCA; or random directions "
-        "through the network, as long as each unit's weights.")  # fmt: skip
+@option("Plane", "--directions", type=click.Choice(["path", "random"]),
+        help="The plane of a training path, by PCA; or random directions through the network, as "
+        "long as each unit's weights.  [default: random with a MODEL, else path]")  # fmt: skip
 @option("Plane", "--span", type=float, metavar="NUMBER", help="How far to each side.")
 @option("Plane", "--points", type=int, default=50, show_default=True, metavar="N",
         help="Costs along each axis.")  # fmt: skip
@@ -46,14 +46,14 @@ Examples:
 @training_options(EPOCHS, BATCH_SIZE)
 @picture_options("landscape")
 def landscape(
-    model: str | None, data: str | None, target: str | None, examples: int, directions: str,
-    span: float | None, points: int, seed: int, epochs: int, batch_size: int,
-    learning_rate: float | None, out: str, dark: bool, as_json: bool, quiet: bool,
+    model: str | None, data: str | None, target: str | None, examples: int,
+    directions: str | None, span: float | None, points: int, seed: int, epochs: int,
+    batch_size: int, learning_rate: float | None, out: str, dark: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Draw the cost over a plane of parameters, as a map of heights.
 
-    For a path a new network like the MODEL is trained, and its way drawn in the plane that holds
-    most of it. It is a slice: nearly all directions are not in it.
+    With a MODEL, around it; else a network is trained, and its way drawn in the plane that holds
+    most of it. Either is a slice: nearly all directions are not in it.
     """
     output = Output(as_json, quiet)
     with draw(out, dark, model, data):
@@ -64,13 +64,15 @@ def landscape(
         about = subject(model, data, target, output)
         X, y = some_examples(about, examples, seed, output)
         network, path = about.network, None
+        directions = directions or ("random" if model else "path")
         if directions == "path":
             rate = rate_for(about, learning_rate, model)
             network = fresh_network(network, seed)
             path = training_path(
                 network, X, y, epochs=epochs, batch_size=batch_size, optimizer=SGD(rate)
             )
-            output.say(f"training {path}, at rate {rate:g}")
+            what = "a new network like it: " if model else ""
+            output.say(f"training {what}{path}, at rate {rate:g}")
         display = LandscapeDisplay.from_network(
             network, X, y, directions, path=path, span=span, points=points, seed=seed
         )
