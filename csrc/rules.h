@@ -1,4 +1,4 @@
-/* The rules' scalar forms, in the order of fastgd/activations.py, losses.py and optimizers.py.
+/* The rules' scalar forms, in the order of fastgd/rules/activations.py, losses.py and optimizers.py.
    Included once for each `number`; the loops over them are vectorised by the compiler. */
 
 INLINE number relu_of(number z) { return z < 0 ? 0 : z; } /* this way round NaN stays NaN */

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from fastgd.backends import set_backend, show_backends
 from fastgd.errors import DataError, DivergenceError, MissingExtraError
 from fastgd.files import load
-from fastgd.history import History
+from fastgd.engine.history import History
 from fastgd.network import Network
-from fastgd.optimizers import SGD
-from fastgd.schedules import Constant, Exponential, InverseScaling, Step
+from fastgd.rules.optimizers import SGD
+from fastgd.rules.schedules import Constant, Exponential, InverseScaling, Step
 
 if TYPE_CHECKING:
     from fastgd.descent import descend

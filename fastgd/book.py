@@ -22,8 +22,8 @@ import numpy as np
 
 import fastgd
 from fastgd import data
-from fastgd.activations import ACTIVATIONS
-from fastgd.checks import check_integer
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.rules.checks import check_integer
 from fastgd.errors import DataError
 
 __all__ = [

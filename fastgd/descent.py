@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.checks import check_integer, check_number
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.explain.slopes import slope
 
 __all__ = ["VERDICTS", "Descent", "DescentError", "descend"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastgd.history import History
+    from fastgd.engine.history import History
 
 __all__ = ["DataError", "DivergenceError", "MissingExtraError"]
 

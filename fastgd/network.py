@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.architecture import Architecture
+from fastgd.engine.architecture import Architecture
 from fastgd.backends import backend as _backend
 from fastgd.backends import current
 from fastgd.backends.threads import check_threads, threads_for
-from fastgd.checks import check_flag, check_integer
-from fastgd.history import History
-from fastgd.initializers import INITIALIZERS
-from fastgd.inputs import Inputs, Targets, check_inputs, check_pair
-from fastgd.metrics import score_for
-from fastgd.optimizers import Optimizer, find_optimizer
-from fastgd.stepping import Stepper
-from fastgd.training import Trainer
+from fastgd.rules.checks import check_flag, check_integer
+from fastgd.engine.history import History
+from fastgd.rules.initializers import INITIALIZERS
+from fastgd.engine.inputs import Inputs, Targets, check_inputs, check_pair
+from fastgd.engine.metrics import score_for
+from fastgd.rules.optimizers import Optimizer, find_optimizer
+from fastgd.engine.stepping import Stepper
+from fastgd.engine.training import Trainer
 
 if TYPE_CHECKING:
     from fastgd.explain.diagnose import Diagnosis
@@ -51,7 +51,7 @@ class Network:
         The cost. ``cross_entropy`` goes with sigmoid and softmax outputs, the others with all but
         softmax.
     init : str, default "normal"
-        How weights start; see `fastgd.initializers`.
+        How weights start; see `fastgd.rules.initializers`.
     dtype : {"float32", "float64"}, default "float32"
         The number type of parameters and arithmetic.
     input_scale : float, default 1

@@ -12,11 +12,11 @@ from types import ModuleType
 
 import numpy as np
 
-from fastgd.activations import ACTIVATIONS
-from fastgd.architecture import Architecture
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.engine.architecture import Architecture
 from fastgd.backends import reference
-from fastgd.losses import LOSSES
-from fastgd.optimizers import SGD
+from fastgd.rules.losses import LOSSES
+from fastgd.rules.optimizers import SGD
 
 Array = np.ndarray
 

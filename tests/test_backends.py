@@ -31,10 +31,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import fastgd
-from fastgd.architecture import DTYPES
+from fastgd.engine.architecture import DTYPES
 from fastgd.backends import BACKENDS, backend, plan, reference
 from fastgd.backends.sparse import compress
-from fastgd.optimizers import SGD
+from fastgd.rules.optimizers import SGD
 
 COMPILED = [name for name in BACKENDS if name != "numpy"]
 WIDTHS = (1, 5, 16, 17, 30, 100)

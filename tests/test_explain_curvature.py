@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from pictures import check_picture
 
 import fastgd
-from fastgd.activations import ACTIVATIONS
+from fastgd.rules.activations import ACTIVATIONS
 from fastgd.explain import curvature as module
 from fastgd.explain.curvature import (
     curvature,
@@ -23,7 +23,7 @@ from fastgd.explain.curvature import (
     largest_stable_rate,
 )
 from fastgd.explain.valley import FACTORS, valley
-from fastgd.losses import LOSSES
+from fastgd.rules.losses import LOSSES
 
 ELEMENTWISE = [name for name, rule in ACTIVATIONS.items() if not rule.row_wise]
 PAIRS = [(rule.public_name, output) for rule in LOSSES.values() for output in rule.outputs]

@@ -17,7 +17,7 @@ from safetensors.numpy import save as serialize
 
 import fastgd
 from fastgd import DataError
-from fastgd.architecture import DTYPES
+from fastgd.engine.architecture import DTYPES
 from fastgd.backends import BACKENDS
 
 X = np.random.default_rng(0).standard_normal((20, 4))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd import inputs
+from fastgd.engine import inputs
 from fastgd.backends import BACKENDS
 
 rng = np.random.default_rng(0)

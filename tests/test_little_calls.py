@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.architecture import DTYPES
+from fastgd.engine.architecture import DTYPES
 from fastgd.backends import BACKENDS, why_not
 
 SHAPES = ((7, 3), (20, 5, 2), (40, 16, 4), (33, 30, 10), (9, 100, 70, 3))

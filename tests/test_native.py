@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from fastgd.activations import ACTIVATIONS
+from fastgd.rules.activations import ACTIVATIONS
 from fastgd.backends import plan, why_not
 from fastgd.kernels import steps
-from fastgd.losses import LOSSES
-from fastgd.optimizers import N_SETTINGS, UPDATES
+from fastgd.rules.losses import LOSSES
+from fastgd.rules.optimizers import N_SETTINGS, UPDATES
 
 CSRC = Path(__file__).parents[1] / "csrc"
 needs_native = pytest.mark.skipif(why_not("native") is not None, reason=str(why_not("native")))
@@ -68,7 +68,7 @@ import sys
 sys.path.insert(0, {tests!r})
 from conformance import Case, check, RULE_TRIPLES
 from fastgd.backends import native
-from fastgd.optimizers import SGD
+from fastgd.rules.optimizers import SGD
 print(native.TIER)
 for dtype in ("float32", "float64"):
     for widths in ((1, 1), (7, 5, 3), (17, 100, 30, 10), (70, 33, 16, 1)):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.activations import ACTIVATIONS
-from fastgd.architecture import DTYPES
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.engine.architecture import DTYPES
 from fastgd.backends import BACKENDS
-from fastgd.losses import LOSS_NAMES
+from fastgd.rules.losses import LOSS_NAMES
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((40, 4))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import fastgd
 from fastgd.backends import reference
-from fastgd.losses import LOSS_NAMES
+from fastgd.rules.losses import LOSS_NAMES
 
 #: Central differences in float64: their error is about STEP^2 + 1e-16 / STEP, well below 1e-6.
 STEP = 1e-5

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.activations import ACTIVATIONS
-from fastgd.architecture import DTYPES, Architecture
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.engine.architecture import DTYPES, Architecture
 from fastgd.backends import BACKENDS
-from fastgd.initializers import INITIALIZERS
-from fastgd.losses import LOSS_NAMES, LOSSES, find_loss
-from fastgd.optimizers import N_SETTINGS, OPTIMIZERS, SGD, UPDATES, find_optimizer
-from fastgd.registry import Registry
-from fastgd.schedules import SCHEDULES, Constant, Exponential, InverseScaling, Step
+from fastgd.rules.initializers import INITIALIZERS
+from fastgd.rules.losses import LOSS_NAMES, LOSSES, find_loss
+from fastgd.rules.optimizers import N_SETTINGS, OPTIMIZERS, SGD, UPDATES, find_optimizer
+from fastgd.rules.registry import Registry
+from fastgd.rules.schedules import SCHEDULES, Constant, Exponential, InverseScaling, Step
 
 ELEMENTWISE = [name for name, rule in ACTIVATIONS.items() if not rule.row_wise]
 Z = np.concatenate([np.linspace(-20, 20, 401), [-1e3, -88.5, -87, -0.625, 0.625, 87, 88.5, 1e3]])

@@ -13,7 +13,7 @@ import fastgd
 from fastgd.cli.show.boundary import PROBLEMS
 from fastgd.cli.show.boundary import boundary as command
 from fastgd.explain.toys import TOYS, toy
-from fastgd.metrics import classes_of
+from fastgd.engine.metrics import classes_of
 from fastgd.plot.boundary import MOST_POINTS, BoundaryDisplay
 from fastgd.plot.style import matplotlib, theme
 

@@ -17,7 +17,7 @@ import pytest
 
 import fastgd
 from fastgd import SGD
-from fastgd.architecture import DTYPES
+from fastgd.engine.architecture import DTYPES
 from fastgd.backends import BACKENDS
 
 rng = np.random.default_rng(0)
@@ -87,7 +87,7 @@ class TestOrder:
     def test_how_epochs_are_split_into_calls_changes_nothing(self, backend, monkeypatch):
         results = []
         for seconds in (0, 1e-4, 60):
-            monkeypatch.setattr("fastgd.training.CALL_SECONDS", seconds)
+            monkeypatch.setattr("fastgd.engine.training.CALL_SECONDS", seconds)
             net = network(backend)
             history = net.fit(X, Y, epochs=4, batch_size=3, optimizer=SGD(0.5, momentum=0.9))
             results.append((net.parameters.tobytes(), history))
@@ -257,7 +257,7 @@ class TestCallbacks:
             assert logs == {name: values[epoch] for name, values in history.items()}
 
     def test_progress(self, backend, monkeypatch):
-        monkeypatch.setattr("fastgd.training.CALL_SECONDS", 0)  # a call for each batch
+        monkeypatch.setattr("fastgd.engine.training.CALL_SECONDS", 0)  # a call for each batch
         net, recorder = network(backend), Recorder()
         history = net.fit(X, Y, epochs=2, batch_size=20, callbacks=[recorder])
         assert all(who is net for who, _, _ in recorder.progress)
@@ -331,7 +331,7 @@ class TestInterrupt:
         assert net.parameters.tobytes() == same.parameters.tobytes()
 
     def test_in_the_middle_of_an_epoch(self, backend, monkeypatch):
-        monkeypatch.setattr("fastgd.training.CALL_SECONDS", 0)
+        monkeypatch.setattr("fastgd.engine.training.CALL_SECONDS", 0)
 
         class Interrupt:
             def on_progress(self, network, epoch, logs):
@@ -414,7 +414,7 @@ class TestDivergence:
     @pytest.mark.parametrize("runaway", RUNAWAYS, ids=["cost", "parameters"])
     def test_the_last_finite_parameters_are_kept(self, backend, momentum, runaway, monkeypatch):
         """Step by step on paper: w <- w + v, v <- mu v - rate dC/dw, one example a step."""
-        monkeypatch.setattr("fastgd.training.CALL_SECONDS", 60)  # 1, 8 and 31 steps in a call
+        monkeypatch.setattr("fastgd.engine.training.CALL_SECONDS", 60)  # 1, 8 and 31 steps in a call
         rate, start, inputs = runaway
         w, v = np.array([start, start]), np.zeros(2)
         with np.errstate(over="ignore", invalid="ignore"):

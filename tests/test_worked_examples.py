@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.architecture import DTYPES
+from fastgd.engine.architecture import DTYPES
 from fastgd.backends import BACKENDS
 
 pytestmark = [

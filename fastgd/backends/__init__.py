@@ -30,7 +30,7 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-from fastgd.registry import unknown_name
+from fastgd.rules.registry import unknown_name
 
 __all__ = ["BACKENDS", "backend", "describe", "set_backend", "show_backends"]
 

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgd.architecture import Architecture
+from fastgd.engine.architecture import Architecture
 from fastgd.backends.plan import Memory, Plan, plan_for
 from fastgd.backends.sparse import Sparse, mostly_zeros
-from fastgd.optimizers import N_SETTINGS, UPDATES, GradientDescent, Settings, Update
+from fastgd.rules.optimizers import N_SETTINGS, UPDATES, GradientDescent, Settings, Update
 
 __all__ = ["COST", "GRADIENT", "NOTHING", "PREDICT", "TRAIN", "Call", "Compiled", "call_for"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgd.architecture import Architecture
+from fastgd.engine.architecture import Architecture
 from fastgd.backends import _native  # type: ignore[attr-defined]
 from fastgd.backends.compiled import NOTHING, PREDICT, TRAIN, Call, Compiled, call_for
 from fastgd.backends.plan import plan_for
 from fastgd.backends.team import run_team
-from fastgd.optimizers import N_SETTINGS, GradientDescent, Settings, Update
+from fastgd.rules.optimizers import N_SETTINGS, GradientDescent, Settings, Update
 
 __all__ = ["forward", "loss_and_gradient", "train"]
 

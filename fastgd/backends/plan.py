@@ -14,9 +14,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from fastgd.activations import ACTIVATIONS
-from fastgd.architecture import Architecture
-from fastgd.losses import LOSSES
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.engine.architecture import Architecture
+from fastgd.rules.losses import LOSSES
 
 __all__ = ["PAD", "Memory", "Plan", "plan_for"]
 

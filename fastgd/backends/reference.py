@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.architecture import Architecture
+from fastgd.engine.architecture import Architecture
 from fastgd.backends.sparse import Sparse
-from fastgd.optimizers import Settings, Update
+from fastgd.rules.optimizers import Settings, Update
 
 __all__ = ["forward", "loss_and_gradient", "train"]
 

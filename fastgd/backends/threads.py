@@ -7,8 +7,8 @@ import reprlib
 from functools import lru_cache
 from pathlib import Path
 
-from fastgd.architecture import Architecture
-from fastgd.checks import check_integer
+from fastgd.engine.architecture import Architecture
+from fastgd.rules.checks import check_integer
 
 __all__ = ["available_threads", "check_threads", "threads_for"]
 

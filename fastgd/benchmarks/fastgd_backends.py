@@ -11,11 +11,11 @@ from fastgd.backends import BACKENDS, why_not
 from fastgd.benchmarks.rivals import Rival, Trainer
 from fastgd.benchmarks.workloads import Parameters, Workload
 from fastgd.errors import MissingExtraError
-from fastgd.inputs import check_pair
+from fastgd.engine.inputs import check_pair
 from fastgd.network import Network
-from fastgd.optimizers import SGD
-from fastgd.registry import Registry
-from fastgd.training import Trainer as Fit
+from fastgd.rules.optimizers import SGD
+from fastgd.rules.registry import Registry
+from fastgd.engine.training import Trainer as Fit
 
 __all__ = ["FASTGD", "Backend", "BackendTrainer"]
 

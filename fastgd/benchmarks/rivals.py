@@ -17,7 +17,7 @@ import numpy as np
 from fastgd.benchmarks import nielsen
 from fastgd.benchmarks.workloads import Parameters, Workload, one_hot
 from fastgd.errors import MissingExtraError
-from fastgd.registry import Registry
+from fastgd.rules.registry import Registry
 
 __all__ = ["RIVALS", "Rival", "Trainer"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastgd.registry import unknown_name
+from fastgd.rules.registry import unknown_name
 
 __all__ = [
     "WORKLOADS",

@@ -15,7 +15,7 @@ import click
 
 from fastgd.cli.failures import guarded
 from fastgd.cli.options import debug_option
-from fastgd.registry import unknown_name
+from fastgd.rules.registry import unknown_name
 
 __all__ = ["main"]
 

@@ -160,8 +160,8 @@ def all_rows(dataset: Dataset) -> Part:
 
 def score_name(network: Network, y: np.ndarray | None) -> str:
     """Return what `Network.score` measures on these targets."""
-    from fastgd.inputs import check_targets
-    from fastgd.metrics import score_for
+    from fastgd.engine.inputs import check_targets
+    from fastgd.engine.metrics import score_for
 
     return score_for(network.architecture, check_targets(y, network.architecture)).name
 

@@ -93,7 +93,7 @@ def answers_of(
     network: Network, X: np.ndarray, outputs: bool
 ) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """Return classes (n,) and their names if they have any, or values (n,) or (n, n_out)."""
-    from fastgd.metrics import classes_of
+    from fastgd.engine.metrics import classes_of
 
     values, rules = network.predict(X), network.architecture
     # A network saved from Python tells no task, but its rules do.

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from fastgd.activations import ACTIVATIONS
-from fastgd.architecture import DTYPES
-from fastgd.checks import check_integer, check_number
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.engine.architecture import DTYPES
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.cli.options import option
-from fastgd.initializers import INITIALIZERS
-from fastgd.losses import LOSS_NAMES
-from fastgd.optimizers import SGD
-from fastgd.schedules import SCHEDULES, Schedule
+from fastgd.rules.initializers import INITIALIZERS
+from fastgd.rules.losses import LOSS_NAMES
+from fastgd.rules.optimizers import SGD
+from fastgd.rules.schedules import SCHEDULES, Schedule
 
 __all__ = ["HOLDOUT", "OPTIONS", "check", "default_rate", "optimizer_of", "rules_of"]
 

@@ -21,7 +21,7 @@ from fastgd.cli.settings import HOLDOUT, OPTIONS, check, default_rate, optimizer
 
 if TYPE_CHECKING:
     from fastgd.data import Dataset
-    from fastgd.history import History
+    from fastgd.engine.history import History
     from fastgd.network import Network
 
 __all__ = ["train"]
@@ -106,7 +106,7 @@ class Run:
 
     def __post_init__(self) -> None:
         from fastgd.data import split
-        from fastgd.inputs import check_pair
+        from fastgd.engine.inputs import check_pair
 
         given, whole = self.settings, self.dataset
         seed, holdout = given["seed"], given["holdout"]

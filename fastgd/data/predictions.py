@@ -13,7 +13,7 @@ import numpy as np
 
 from fastgd.data.dataset import KINDS
 from fastgd.errors import DataError
-from fastgd.registry import unknown_name
+from fastgd.rules.registry import unknown_name
 
 __all__ = ["write_predictions"]
 

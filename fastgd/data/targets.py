@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgd.data.reading import plain, short
 from fastgd.errors import DataError
-from fastgd.registry import unknown_name
+from fastgd.rules.registry import unknown_name
 
 __all__ = [
     "FEW",

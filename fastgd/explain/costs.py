@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.backends import backend, reference
-from fastgd.inputs import Inputs, check_pair
+from fastgd.engine.inputs import Inputs, check_pair
 
 if TYPE_CHECKING:
     from fastgd.network import Network

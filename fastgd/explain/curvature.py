@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.backends import reference
-from fastgd.checks import check_integer, check_number
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.errors import MissingExtraError
 from fastgd.explain.names import Names
-from fastgd.inputs import Inputs, Targets, check_pair
+from fastgd.engine.inputs import Inputs, Targets, check_pair
 
 if TYPE_CHECKING:
     from fastgd.network import Network

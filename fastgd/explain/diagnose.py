@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.checks import check_integer
+from fastgd.rules.checks import check_integer
 from fastgd.explain.columns import columns
 from fastgd.explain.symptoms import data, training, units
 from fastgd.explain.symptoms.case import SEVERITIES, Case, Finding, LayerHealth
 from fastgd.network import Network
-from fastgd.optimizers import Optimizer
+from fastgd.rules.optimizers import Optimizer
 
 __all__ = ["Diagnosis", "Finding", "LayerHealth", "diagnose"]
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.checks import check_integer
+from fastgd.rules.checks import check_integer
 from fastgd.errors import DivergenceError
 from fastgd.explain.columns import columns
-from fastgd.inputs import check_targets
-from fastgd.metrics import score_for
+from fastgd.engine.inputs import check_targets
+from fastgd.engine.metrics import score_for
 
 if TYPE_CHECKING:
     from fastgd.network import Network
-    from fastgd.optimizers import Optimizer
+    from fastgd.rules.optimizers import Optimizer
 
 __all__ = ["GradientSizes", "Recorder", "gradient_sizes", "layer_norms"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.checks import check_integer, check_number
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.errors import DivergenceError
 from fastgd.explain.columns import columns
 from fastgd.explain.costs import Costs
@@ -25,11 +25,11 @@ from fastgd.explain.slices import (
     lowest,
     random_axes,
 )  # fmt: skip
-from fastgd.registry import unknown_name
+from fastgd.rules.registry import unknown_name
 
 if TYPE_CHECKING:
     from fastgd.network import Network
-    from fastgd.optimizers import Optimizer
+    from fastgd.rules.optimizers import Optimizer
 
 __all__ = [
     "Landscape", "Paths", "Slice", "TrainingPath", "along_direction", "along_weight",

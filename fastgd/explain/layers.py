@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.backends import reference
-from fastgd.inputs import check_inputs, check_pair
+from fastgd.engine.inputs import check_inputs, check_pair
 
 if TYPE_CHECKING:
     from fastgd.network import Network

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.checks import check_integer
+from fastgd.rules.checks import check_integer
 from fastgd.explain.columns import columns
 from fastgd.explain.confusion import name_classes, true_classes
-from fastgd.inputs import check_pair
-from fastgd.metrics import classes_of
+from fastgd.engine.inputs import check_pair
+from fastgd.engine.metrics import classes_of
 
 if TYPE_CHECKING:
     from fastgd.network import Network

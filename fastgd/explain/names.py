@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastgd.layout import Layout
+from fastgd.engine.layout import Layout
 
 if TYPE_CHECKING:
     from fastgd.network import Network

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.checks import check_number
+from fastgd.rules.checks import check_number
 from fastgd.explain.columns import columns
 
 __all__ = ["MARGIN", "Overfitting", "overfitting"]

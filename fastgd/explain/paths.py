@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.checks import check_integer
+from fastgd.rules.checks import check_integer
 from fastgd.explain.costs import Costs
-from fastgd.inputs import check_pair
-from fastgd.optimizers import find_optimizer
-from fastgd.training import Trainer
+from fastgd.engine.inputs import check_pair
+from fastgd.rules.optimizers import find_optimizer
+from fastgd.engine.training import Trainer
 
 if TYPE_CHECKING:
     from fastgd.network import Network
-    from fastgd.optimizers import Optimizer
+    from fastgd.rules.optimizers import Optimizer
 
 __all__ = ["MOST_NUMBERS", "POINTS", "TrainingPath", "principal_axes", "training_path"]
 

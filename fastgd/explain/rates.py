@@ -11,10 +11,10 @@ import numpy as np
 
 from fastgd.backends import backend, reference
 from fastgd.backends.threads import threads_for
-from fastgd.checks import check_integer, check_number
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.explain.curvature import Curvature, curvature
-from fastgd.inputs import Inputs, Targets, check_pair
-from fastgd.optimizers import SGD
+from fastgd.engine.inputs import Inputs, Targets, check_pair
+from fastgd.rules.optimizers import SGD
 
 if TYPE_CHECKING:
     from fastgd.network import Network

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.checks import check_integer
+from fastgd.rules.checks import check_integer
 from fastgd.explain.confusion import true_classes
-from fastgd.inputs import check_pair
-from fastgd.metrics import classes_of
-from fastgd.optimizers import Optimizer, find_optimizer
+from fastgd.engine.inputs import check_pair
+from fastgd.engine.metrics import classes_of
+from fastgd.rules.optimizers import Optimizer, find_optimizer
 
 if TYPE_CHECKING:
     from fastgd.network import Network

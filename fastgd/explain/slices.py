@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.checks import check_integer, check_number
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.explain.costs import Costs
-from fastgd.registry import unknown_name
+from fastgd.rules.registry import unknown_name
 
 if TYPE_CHECKING:
-    from fastgd.layout import Layout
+    from fastgd.engine.layout import Layout
     from fastgd.network import Network
 
 __all__ = [
@@ -209,7 +209,7 @@ def filter_normalised(layout: Layout, parameters: Array, direction: Array) -> Ar
 
     Examples
     --------
-    >>> from fastgd.layout import Layout
+    >>> from fastgd.engine.layout import Layout
     >>> filter_normalised(Layout((2, 1)), np.array([3.0, 0.0, 4.0]), np.array([0.0, 1.0, 0.0]))
     array([0., 5., 0.])
     """

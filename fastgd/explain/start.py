@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.checks import check_integer, check_number
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.errors import DivergenceError
 from fastgd.explain.columns import columns
 from fastgd.explain.layers import layers
-from fastgd.inputs import check_targets
-from fastgd.metrics import score_for
+from fastgd.engine.inputs import check_targets
+from fastgd.engine.metrics import score_for
 from fastgd.network import Network
-from fastgd.optimizers import Optimizer
-from fastgd.registry import unknown_name
+from fastgd.rules.optimizers import Optimizer
+from fastgd.rules.registry import unknown_name
 
 __all__ = [
     "END",

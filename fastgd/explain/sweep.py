@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.checks import check_integer, check_number
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.errors import DivergenceError
 from fastgd.explain.columns import columns
-from fastgd.inputs import check_targets
-from fastgd.metrics import score_for
-from fastgd.optimizers import SGD
+from fastgd.engine.inputs import check_targets
+from fastgd.engine.metrics import score_for
+from fastgd.rules.optimizers import SGD
 
 if TYPE_CHECKING:
     from fastgd.network import Network

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastgd.checks import check_integer, check_number
-from fastgd.registry import unknown_name
+from fastgd.rules.checks import check_integer, check_number
+from fastgd.rules.registry import unknown_name
 
 __all__ = ["TOYS", "moons", "rings", "spirals", "toy"]
 

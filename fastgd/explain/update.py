@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.backends import reference
-from fastgd.checks import check_integer, check_number
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.explain.layers import Layers, layers
 from fastgd.explain.names import Names, names_for
-from fastgd.inputs import check_targets
+from fastgd.engine.inputs import check_targets
 
 if TYPE_CHECKING:
-    from fastgd.activations import Activation
-    from fastgd.architecture import Architecture
-    from fastgd.losses import Loss
+    from fastgd.rules.activations import Activation
+    from fastgd.engine.architecture import Architecture
+    from fastgd.rules.losses import Loss
     from fastgd.network import Network
 
 __all__ = ["Contribution", "Factor", "UpdateExplanation", "explain_update", "one_example"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.checks import check_integer
+from fastgd.rules.checks import check_integer
 from fastgd.explain.columns import columns
 from fastgd.explain.costs import Costs
 from fastgd.explain.curvature import Curvature, Hessian, curvature

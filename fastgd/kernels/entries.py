@@ -44,13 +44,13 @@ from fastgd.kernels.steps import (
 __all__ = ["COST", "GRADIENT", "PREDICT", "TRAIN", "run"]
 
 PACKAGE = Path(__file__).parents[1]
-RULES = ("activations.py", "losses.py", "optimizers.py", "scalar.py", "backends/plan.py")
+SOURCES = ("kernels/*.py", "rules/*.py", "backends/plan.py")
 
 
 def _fingerprint() -> str:
     """Return a digest of all that a compiled kernel is made of, except the processor."""
     digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__}".encode())
-    for file in [*sorted(PACKAGE.glob("kernels/*.py")), *(PACKAGE / name for name in RULES)]:
+    for file in sorted(f for pattern in SOURCES for f in PACKAGE.glob(pattern)):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

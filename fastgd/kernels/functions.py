@@ -1,4 +1,4 @@
-"""Compiled forms of `fastgd.scalar`: they keep the element type, and float32's vectorise.
+"""Compiled forms of `fastgd.rules.scalar`: they keep the element type, and float32's vectorise.
 
 The float32 forms are Cephes' (Moshier, single precision): 1.2e-7 relative error and no branch.
 float64 has no vector form here: it uses the standard library's functions.
@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from fastgd import scalar
+from fastgd.rules import scalar
 
 F = np.float32
 

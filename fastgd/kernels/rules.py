@@ -6,12 +6,12 @@ is mine, loop; else ask the next". So a rule added to a registry is compiled wit
 
 from __future__ import annotations
 
-import fastgd.kernels.functions  # noqa: F401  (compiled forms of fastgd.scalar)
-from fastgd.activations import ACTIVATIONS
+import fastgd.kernels.functions  # noqa: F401  (compiled forms of fastgd.rules.scalar)
+from fastgd.rules.activations import ACTIVATIONS
 from fastgd.kernels.compiling import compiled, inlined
 from fastgd.kernels.simd import never_inline
-from fastgd.losses import LOSSES
-from fastgd.optimizers import UPDATES
+from fastgd.rules.losses import LOSSES
+from fastgd.rules.optimizers import UPDATES
 
 __all__ = ["activate", "apply_update", "multiply_by_slope", "output_delta"]
 

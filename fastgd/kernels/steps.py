@@ -30,7 +30,7 @@ from fastgd.kernels.simd import (
     tile,
     transpose_block,
 )
-from fastgd.scalar import exp
+from fastgd.rules.scalar import exp
 
 __all__ = [
     "COST", "GRADIENT", "PREDICT", "TRAIN", "Task", "backward", "copy_outputs", "copy_panel",

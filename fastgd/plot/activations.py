@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.activations import ACTIVATIONS
+from fastgd.rules.activations import ACTIVATIONS
 from fastgd.plot.display import Display
 from fastgd.plot.style import palette
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.explain.layers import layers
-from fastgd.metrics import classes_of
+from fastgd.engine.metrics import classes_of
 from fastgd.plot.diagram import draw_edges
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.explain.confusion import name_classes, true_classes
-from fastgd.inputs import check_pair
-from fastgd.metrics import R2, classes_of, score_for
+from fastgd.engine.inputs import check_pair
+from fastgd.engine.metrics import R2, classes_of, score_for
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette

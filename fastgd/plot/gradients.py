@@ -14,7 +14,7 @@ from fastgd.plot.style import palette
 
 if TYPE_CHECKING:
     from fastgd.network import Network
-    from fastgd.optimizers import Optimizer
+    from fastgd.rules.optimizers import Optimizer
 
 __all__ = ["GradientsDisplay"]
 

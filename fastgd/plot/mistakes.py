@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.checks import check_integer
+from fastgd.rules.checks import check_integer
 from fastgd.explain.mistakes import Mistakes, worst_mistakes
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle

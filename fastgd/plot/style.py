@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from fastgd.errors import MissingExtraError
-from fastgd.registry import unknown_name
+from fastgd.rules.registry import unknown_name
 
 __all__ = ["DPI", "Palette", "matplotlib", "palette", "theme"]
 

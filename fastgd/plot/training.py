@@ -22,7 +22,7 @@ from fastgd.plot.units import diverging
 
 if TYPE_CHECKING:
     from fastgd.network import Network
-    from fastgd.optimizers import Optimizer
+    from fastgd.rules.optimizers import Optimizer
 
 __all__ = ["FILM_FORMATS", "TrainingAnimation"]
 

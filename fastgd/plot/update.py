@@ -20,7 +20,7 @@ from fastgd.plot.settle import settle
 from fastgd.plot.style import palette
 
 if TYPE_CHECKING:
-    from fastgd.architecture import Architecture
+    from fastgd.engine.architecture import Architecture
     from fastgd.network import Network
 
 __all__ = ["Curve", "UpdateDisplay"]

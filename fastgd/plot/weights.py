@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.checks import check_integer
+from fastgd.rules.checks import check_integer
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.units import TIMES, diverging, square_shape, strongest

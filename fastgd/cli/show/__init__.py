@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from fastgd.registry import unknown_name
+from fastgd.rules.registry import unknown_name
 
 __all__ = ["show"]
 

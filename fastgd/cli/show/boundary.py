@@ -85,7 +85,7 @@ def _learn(problem: str, seed: int, output: Output) -> tuple[Network, np.ndarray
     """Return a network trained on a toy problem, and the problem."""
     from fastgd.explain.toys import toy
     from fastgd.network import Network
-    from fastgd.optimizers import SGD
+    from fastgd.rules.optimizers import SGD
 
     X, y = toy(problem, seed=seed)
     sizes = [2, *HIDDEN, int(y.max()) + 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import numpy as np
 
-from fastgd.checks import check_integer
+from fastgd.rules.checks import check_integer
 from fastgd.cli.options import Command, option
 from fastgd.cli.output import Output
 from fastgd.cli.show.subject import draw, finish, picture_options, subject, subject_arguments
@@ -42,7 +42,7 @@ def curvature(
     output = Output(as_json, quiet)
     with draw(out, dark, model, data):
         from fastgd.explain.rates import sample
-        from fastgd.inputs import check_pair
+        from fastgd.engine.inputs import check_pair
         from fastgd.plot.curvature import CurvatureDisplay
 
         check_integer("steps", steps, 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from fastgd.checks import check_integer
+from fastgd.rules.checks import check_integer
 from fastgd.cli.options import Command, option
 from fastgd.cli.output import Output
 from fastgd.cli.progress import compile_kernels
@@ -42,7 +42,7 @@ def curves(
     """
     output = Output(as_json, quiet)
     with draw(out, dark, given["data"]):
-        from fastgd.optimizers import SGD
+        from fastgd.rules.optimizers import SGD
         from fastgd.plot.curves import CurvesDisplay
 
         check_integer("examples", examples, 1)

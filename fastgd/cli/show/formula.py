@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from fastgd.registry import unknown_name
+from fastgd.rules.registry import unknown_name
 
 __all__ = ["formula"]
 

@@ -33,7 +33,7 @@ def gradients(out: str, dark: bool, as_json: bool, quiet: bool, **given: Any) ->
     """
     output = Output(as_json, quiet)
     with draw(out, dark, given["data"]):
-        from fastgd.optimizers import SGD
+        from fastgd.rules.optimizers import SGD
         from fastgd.plot.gradients import GradientsDisplay
 
         networks, about = {}, None

@@ -58,7 +58,7 @@ def landscape(
     output = Output(as_json, quiet)
     with draw(out, dark, model, data):
         from fastgd.explain.landscape import training_path
-        from fastgd.optimizers import SGD
+        from fastgd.rules.optimizers import SGD
         from fastgd.plot.landscape import LandscapeDisplay
 
         about = subject(model, data, target, output)

@@ -40,7 +40,7 @@ def learning_rate(
     """
     output = Output(as_json, quiet)
     with draw(out, dark, given["data"]):
-        from fastgd.optimizers import SGD
+        from fastgd.rules.optimizers import SGD
         from fastgd.plot.rates import LearningRateDisplay
 
         about = practice(given, output, output=given["output"], loss=loss)

@@ -52,7 +52,7 @@ def paths(
     """
     output = Output(as_json, quiet)
     with draw(out, dark, model, data):
-        from fastgd.optimizers import SGD
+        from fastgd.rules.optimizers import SGD
         from fastgd.plot.landscape import PathsDisplay
 
         about = subject(model, data, target, output)

@@ -58,7 +58,7 @@ def start(
     Hidden units that start alike get the same gradient, so they stay copies of each other and the
     layer is worth one unit. That is why weights are random. A MODEL gives its settings only.
     """
-    from fastgd.optimizers import SGD
+    from fastgd.rules.optimizers import SGD
 
     output = Output(as_json, quiet)
     sgd = SGD(learning_rate)

@@ -98,7 +98,7 @@ def subject(
 
 def _trained(dataset: Dataset, seed: int) -> Network:
     from fastgd.network import Network
-    from fastgd.optimizers import SGD
+    from fastgd.rules.optimizers import SGD
 
     sizes = [dataset.n_features, HIDDEN, dataset.n_classes]
     network = Network(sizes, input_scale=dataset.input_scale, seed=seed)  # type: ignore[arg-type]

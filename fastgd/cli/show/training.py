@@ -48,7 +48,7 @@ def training(out: str, dark: bool, as_json: bool, quiet: bool, **given: Any) -> 
     from fastgd.plot.training import FILM_FORMATS, TrainingAnimation
 
     with draw(out, dark, given["data"], formats=FILM_FORMATS):
-        from fastgd.optimizers import SGD
+        from fastgd.rules.optimizers import SGD
 
         about = practice(given, output, output="sigmoid", loss="quadratic")
         data = about.dataset

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.checks import check_number
+from fastgd.rules.checks import check_number
 from fastgd.errors import DivergenceError
 from fastgd.explain.layers import Layers, layers
 from fastgd.explain.start import at_end, distinct_units
-from fastgd.history import History
-from fastgd.inputs import Targets, check_pair, check_targets
-from fastgd.metrics import Accuracy, score_for
+from fastgd.engine.history import History
+from fastgd.engine.inputs import Targets, check_pair, check_targets
+from fastgd.engine.metrics import Accuracy, score_for
 from fastgd.network import Network
-from fastgd.optimizers import SGD, Optimizer, find_optimizer
+from fastgd.rules.optimizers import SGD, Optimizer, find_optimizer
 
 __all__ = ["MOST_EXAMPLES", "SEVERITIES", "Case", "Finding", "LayerHealth", "per_example"]
 

@@ -14,7 +14,7 @@ from fastgd.explain.overfitting import overfitting
 from fastgd.explain.start import settings_of
 from fastgd.explain.symptoms.case import Case, Finding, per_example
 from fastgd.explain.symptoms.units import unequal_classes
-from fastgd.metrics import classes_of
+from fastgd.engine.metrics import classes_of
 from fastgd.network import Network
 
 __all__ = ["Trial", "not_learned", "overfits", "rate_too_high", "rate_too_low"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgd.explain.start import END
 from fastgd.explain.symptoms.case import Case, Finding
-from fastgd.metrics import classes_of
+from fastgd.engine.metrics import classes_of
 
 __all__ = ["copies", "dead", "one_class", "saturated", "unequal_classes", "wrong_and_certain"]
 

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastgd.registry import Registry
-from fastgd.scalar import exp, like, tanh
+from fastgd.rules.registry import Registry
+from fastgd.rules.scalar import exp, like, tanh
 
 __all__ = ["ACTIVATIONS", "Activation"]
 

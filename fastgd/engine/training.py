@@ -14,9 +14,9 @@ from fastgd.backends import backend, reference
 from fastgd.backends.sparse import Sparse
 from fastgd.backends.threads import threads_for
 from fastgd.errors import DivergenceError
-from fastgd.history import History
-from fastgd.inputs import Inputs, Targets
-from fastgd.optimizers import Optimizer
+from fastgd.engine.history import History
+from fastgd.engine.inputs import Inputs, Targets
+from fastgd.rules.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from fastgd.network import Network

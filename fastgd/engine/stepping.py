@@ -10,8 +10,8 @@ import numpy as np
 from fastgd.backends import backend, current
 from fastgd.backends.threads import threads_for
 from fastgd.errors import DivergenceError
-from fastgd.inputs import check_pair
-from fastgd.optimizers import Optimizer
+from fastgd.engine.inputs import check_pair
+from fastgd.rules.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from fastgd.network import Network

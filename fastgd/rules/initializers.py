@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.registry import Registry
+from fastgd.rules.registry import Registry
 
 __all__ = ["INITIALIZERS", "Initializer"]
 

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fastgd.checks import check_number
-from fastgd.registry import Registry
+from fastgd.rules.checks import check_number
+from fastgd.rules.registry import Registry
 
 __all__ = ["SCHEDULES", "Constant", "Exponential", "InverseScaling", "Schedule", "Step"]
 

@@ -15,9 +15,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastgd.activations import ACTIVATIONS
-from fastgd.registry import Registry, unknown_name
-from fastgd.scalar import exp, like, log1p
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.rules.registry import Registry, unknown_name
+from fastgd.rules.scalar import exp, like, log1p
 
 __all__ = ["LOSSES", "LOSS_NAMES", "Loss", "find_loss"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.architecture import Architecture
+from fastgd.engine.architecture import Architecture
 from fastgd.backends.sparse import Sparse, compress, mostly_zeros
 
 __all__ = ["Inputs", "Targets", "check_inputs", "check_pair", "check_targets"]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fastgd.architecture import Architecture
-from fastgd.inputs import PIECE, Targets
+from fastgd.engine.architecture import Architecture
+from fastgd.engine.inputs import PIECE, Targets
 
 __all__ = ["R2", "Accuracy", "classes_of", "score_for"]
 

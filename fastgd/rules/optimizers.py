@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from fastgd.checks import check_flag, check_number
-from fastgd.registry import Registry
-from fastgd.schedules import Constant, Schedule
+from fastgd.rules.checks import check_flag, check_number
+from fastgd.rules.registry import Registry
+from fastgd.rules.schedules import Constant, Schedule
 
 __all__ = ["N_SETTINGS", "OPTIMIZERS", "SGD", "UPDATES", "Optimizer", "Update", "find_optimizer"]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.activations import ACTIVATIONS, Activation
-from fastgd.checks import check_integer, check_number
-from fastgd.layout import Layout
-from fastgd.losses import Loss, find_loss
-from fastgd.registry import unknown_name
+from fastgd.rules.activations import ACTIVATIONS, Activation
+from fastgd.rules.checks import check_integer, check_number
+from fastgd.engine.layout import Layout
+from fastgd.rules.losses import Loss, find_loss
+from fastgd.rules.registry import unknown_name
 
 __all__ = ["DTYPES", "Architecture"]
 

@@ -1,0 +1,1 @@
+"""What trains: the shape of a network, its data, its state, and the one loop over them."""

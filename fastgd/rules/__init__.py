@@ -1,0 +1,1 @@
+"""The maths: activations, losses, optimizers, schedules and initialisations, one rule a class."""
