@@ -11,7 +11,7 @@ import numpy as np
 from fastgd.engine.architecture import Architecture
 from fastgd.backends import backend as _backend
 from fastgd.backends import current
-from fastgd.backends.threads import check_threads, threads_for
+from fastgd.engine.threads import check_threads, threads_for
 from fastgd.rules.checks import check_flag, check_integer
 from fastgd.engine.history import History
 from fastgd.rules.initializers import INITIALIZERS
@@ -302,7 +302,7 @@ class Network:
         inputs, targets = check_pair(X, y, self.architecture)
         gradient = np.zeros_like(self._parameters)
         self._sum(inputs, targets, gradient)
-        if self.architecture.loss_rule.batch_average:
+        if self.architecture.loss.batch_average:
             gradient /= len(inputs)
         return gradient
 
@@ -441,7 +441,7 @@ class Network:
 
     def _loss(self, inputs: Inputs, targets: Targets) -> float:
         total = self._sum(inputs, targets, None)
-        return total / len(inputs) if self.architecture.loss_rule.batch_average else total
+        return total / len(inputs) if self.architecture.loss.batch_average else total
 
     def _score(self, inputs: Inputs, targets: Targets) -> float:
         with np.errstate(over="ignore", invalid="ignore"):

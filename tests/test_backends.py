@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 import fastgd
 from fastgd.engine.architecture import DTYPES
 from fastgd.backends import BACKENDS, backend, plan, reference
-from fastgd.backends.sparse import compress
+from fastgd.engine.sparse import compress
 from fastgd.rules.optimizers import SGD
 
 COMPILED = [name for name in BACKENDS if name != "numpy"]

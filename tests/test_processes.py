@@ -234,7 +234,7 @@ print("fine", flush=True)
 def test_the_number_of_threads_in_the_environment(run):
     run(
         """
-from fastgd.backends.threads import available_threads
+from fastgd.engine.threads import available_threads
 assert available_threads() == 1
 assert work(backend, threads="auto") == work(backend, threads=2)
 print("fine")

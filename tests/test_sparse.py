@@ -7,7 +7,7 @@ import pytest
 
 import fastgd
 from fastgd.backends import BACKENDS, sparse, why_not
-from fastgd.backends.sparse import Sparse, compress
+from fastgd.engine.sparse import Sparse, compress
 from fastgd.engine.inputs import Inputs
 
 scipy_sparse = pytest.importorskip("scipy.sparse")

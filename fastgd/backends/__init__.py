@@ -5,21 +5,21 @@ A backend is a module here with
 ``forward(architecture, parameters, X, outputs, n_threads)``
     Write the network's outputs for the rows of X into ``outputs`` (n, n_out). Return whether all
     inputs, times ``input_scale``, are finite: predictions read X once, and check it as they do.
-``loss_and_gradient(architecture, parameters, X, Y, gradient, n_threads)``
-    Return the sum of the rows' costs, and add the sum of their gradients to ``gradient``
-    (n_parameters,) unless it is None. Sums, so that the caller may go through X in pieces.
-``train(architecture, parameters, slots, X, order, Y, batch_size, update, settings, n_threads)``
-    Visit the rows ``order`` of X in mini-batches of ``batch_size`` and step once for each; change
-    ``parameters`` and the optimizer's ``slots`` (n_slots, n_parameters) in place. Return the
-    number of steps made and the sum of the rows' costs. Fewer steps than mini-batches means that
-    the cost of the next one is not finite; no step is made for it.
+``loss_and_gradient(architecture, parameters, rows, gradient, n_threads, draw)``
+    Return the sum of the rows' costs, each times its weight, and add the sum of their gradients to
+    ``gradient`` (n_parameters,) unless it is None. Sums, so that the caller may go through rows in
+    pieces. ``draw`` says where the chance of dropout comes from; with None nothing is left out.
+``train(architecture, parameters, slots, rows, batch_size, update, table, n_threads, draw)``
+    Visit the rows in mini-batches of ``batch_size`` and step once for each, step i by row i of
+    ``table`` (n_steps, 2, n_columns), as of `Optimizer.table`; change ``parameters`` and the
+    optimizer's ``slots`` (n_slots, n_parameters) in place. Return the number of steps made and the
+    sum of the rows' costs, each times its weight. Fewer steps than mini-batches means that the cost
+    of the next one is not finite; no step is made for it.
 
+``rows`` are `fastgd.engine.rows.Rows`, ``draw`` is a `fastgd.rules.dropout.Draw`.
 X is C-contiguous (n, n_in) float32, float64 or uint8, or `Sparse` rows of them, multiplied by
-``input_scale`` as it is read.
-Y holds one entry a row, or in ``train`` one entry a visited row, in that order: either classes,
-int64 (n,), or targets (n, n_out) in the network's dtype. ``parameters``, ``outputs``,
-``gradient`` and ``slots`` are C-contiguous and of the network's dtype. All else was
-checked before; a backend checks nothing.
+``input_scale`` as it is read. ``parameters``, ``outputs``, ``gradient`` and ``slots`` are
+C-contiguous and of the network's dtype. All else was checked before; a backend checks nothing.
 """
 
 from __future__ import annotations

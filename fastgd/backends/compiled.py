@@ -1,22 +1,24 @@
 """What the compiled backends share: from the arrays of a call to the arguments of a kernel.
 
-A compiled backend is one function ``call(task, memory, arguments...)``, made into the three of
-`fastgd.backends` by `Compiled`. Numba's and C's kernels take the same arguments under the same
-names; csrc/task.h says what each is.
+A compiled backend is one function that runs a `Call`, made into the three of `fastgd.backends` by
+`Compiled`. Numba's kernels take the `Call` whole; csrc/task.h has its fields in the same order.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgd.engine.architecture import Architecture
 from fastgd.backends.plan import Memory, Plan, plan_for
-from fastgd.backends.sparse import Sparse, mostly_zeros
-from fastgd.rules.optimizers import N_SETTINGS, UPDATES, GradientDescent, Settings, Update
+from fastgd.engine.architecture import Architecture
+from fastgd.engine.rows import Rows
+from fastgd.engine.sparse import Sparse, mostly_zeros
+from fastgd.rules.dropout import Draw
+from fastgd.rules.optimizers import UPDATES, GradientDescent
+from fastgd.rules.update import CLIP_NORM, COLUMNS, L1, MAX_NORM, SHRINK, CLIP_VALUE, Update
 
 __all__ = ["COST", "GRADIENT", "NOTHING", "PREDICT", "TRAIN", "Call", "Compiled", "call_for"]
 
@@ -26,6 +28,8 @@ Array = np.ndarray
 PREDICT, COST, GRADIENT, TRAIN = range(4)
 KINDS = {np.dtype(name): code for code, name in enumerate(("float32", "float64", "uint8"))}
 NOTHING = np.empty(0, dtype=np.int64)
+NO_STEPS = np.empty((0, 2, len(COLUMNS) + 1))
+NO_DRAW = Draw(0, 0)
 #: Fewer rows are not worth looking at for zeros to leave out.
 LOOK_ROWS = 256
 #: Rows computed at once where there is no mini-batch: they fill the tiles and stay in cache.
@@ -33,33 +37,48 @@ BLOCK = 64
 
 
 class Call(NamedTuple):
-    """The arguments of a kernel, in its order, but for the thread."""
+    """What a kernel does, and over which arrays: all its threads get the same.
 
-    task: int
-    plan: Array
-    work: Array
-    flat: Array
-    slots: Array
-    inputs: Array
-    pointers: Array
-    columns: Array
-    gathered: Array
-    lengths: Array
-    kind: int
-    scale: float
-    order: Array
-    n: int
-    batch: int
-    classes: Array
-    targets: Array
-    outputs: Array
-    average: bool
-    linear: bool
-    update: int
-    settings: Settings
-    costs: Array
+    Empty arrays stand for what is absent. ``number`` is the network's float32 or float64.
+    """
+
+    task: int  # PREDICT, COST, GRADIENT or TRAIN
+    plan: Array  # (n_layers + 1, N_COLUMNS) int64: see `fastgd.backends.plan`
+    work: Array  # number: the working memory
+    flat: Array  # (n_parameters,) number: parameters
+    n_parameters: int
+    slots: Array  # (n_slots * n_parameters,) number: the optimizer's state
+    n_slots: int
+    inputs: Array  # bytes of (any, n_in) of `kind`; or, sparse, of the values
+    pointers: Array  # int64; sparse: where each row begins and the last ends
+    columns: Array  # int32; sparse: the column of each value, ascending in a row
+    gathered: Array  # (ROWS * LD_X,) int32; sparse: columns of the block's rows
+    lengths: Array  # ((1 + n_threads) * ROWS,) int32; sparse: their lengths, then cursors
+    kind: int  # of the inputs: 0 float32, 1 float64, 2 uint8
+    scale: float  # number: what inputs are multiplied by
+    order: Array  # (n,) int64: rows visited; absent: all in their order
+    n: int  # visits
+    batch: int  # visits in a mini-batch
+    classes: Array  # (n,) int64: one for each visit; or absent
+    targets: Array  # (n * n_out,) number; or absent
+    weights: Array  # (n,) number: what each visit counts; absent: 1
+    outputs: Array  # number: predictions, or the gradient
+    average: int  # whether a batch's gradient is divided by the sum of its weights
+    share: float  # float64: 1 / n_out where the cost is averaged over outputs, else 1
+    update: int  # the update rule's code
+    linear: int  # whether it is w <- shrink w - rate g, and nothing else
+    shrinks: int  # whether shrink is other than 1 in any step
+    by_norm: int  # whether the gradient's norm is limited in any step
+    limited: int  # whether the weights' lengths are limited in any step
+    table: Array  # (n_steps * 2 * n_columns,) number: see `Optimizer.table`
+    n_columns: int
+    seed_low: int  # of dropout: the lower and upper 32 bits of its seed
+    seed_high: int
+    first_step: int  # the step, and the row of its batch, at which the call begins
+    first_row: int
+    costs: Array  # (ROWS,) float64: the cost of each row of the block; predictions: 0 or NaN
     n_threads: int
-    barrier: Array
+    barrier: Array  # (16,) int64: two counters, each on a cache line of its own
 
 
 class Compiled:
@@ -77,92 +96,71 @@ class Compiled:
         n_threads: int = 1,
     ) -> bool:
         """Write the network's outputs for the rows of X; return whether X is finite."""
-        return not math.isnan(
-            self._run_all(
-                PREDICT, architecture, parameters, X, NOTHING, outputs.reshape(-1), n_threads
-            )
-        )
+        rows = Rows(X, NOTHING)
+        plan = self._plan_for_all(architecture, rows, n_threads)
+        total = self._run(
+            PREDICT, architecture, plan, parameters, rows, outputs=outputs.reshape(-1)
+        )[1]
+        return not math.isnan(total)
 
     def loss_and_gradient(
         self,
         architecture: Architecture,
         parameters: Array,
-        X: Array | Sparse,
-        Y: Array,
+        rows: Rows,
         gradient: Array | None,
         n_threads: int = 1,
+        draw: Draw | None = None,
     ) -> float:
-        """Return the sum of the costs of the rows of X, and add their gradients to ``gradient``."""
+        """Return the sum of the rows' costs, and add their gradients to ``gradient``."""
+        plan = self._plan_for_all(architecture, rows, n_threads, gradient is not None, draw)
         task = COST if gradient is None else GRADIENT
-        outputs = parameters[:0] if gradient is None else gradient
-        return self._run_all(task, architecture, parameters, X, Y, outputs, n_threads)
+        return self._run(
+            task, architecture, plan, parameters, rows, outputs=gradient, draw=draw
+        )[1]
 
     def train(
         self,
         architecture: Architecture,
         parameters: Array,
         slots: Array,
-        X: Array | Sparse,
-        order: Array,
-        Y: Array,
+        rows: Rows,
         batch_size: int,
         update: type[Update],
-        settings: Settings,
+        table: Array,
         n_threads: int = 1,
+        draw: Draw | None = None,
     ) -> tuple[int, float]:
-        """Step once for each mini-batch of the rows ``order`` of X."""
-        batch_size = min(batch_size, len(order))
-        plan = plan_for(architecture, batch_size, len(slots), False, _width(X), n_threads)
+        """Step once for each mini-batch of the rows."""
+        batch_size = min(batch_size, len(rows))
+        plan = plan_for(
+            architecture, batch_size, len(slots), bool(by_norm(table)), _width(rows.X), n_threads,
+            draw is not None,
+        )  # fmt: skip
         return self._run(
-            TRAIN, architecture, plan, parameters, slots, X, order, len(order), batch_size, Y,
-            parameters[:0], update, settings,
+            TRAIN, architecture, plan, parameters, rows, slots=slots, batch_size=batch_size,
+            update=update, table=table, draw=draw,
         )  # fmt: skip
 
-    def _run_all(
+    def _plan_for_all(
         self,
-        task: int,
         architecture: Architecture,
-        parameters: Array,
-        X: Array | Sparse,
-        Y: Array,
-        outputs: Array,
+        rows: Rows,
         n_threads: int,
-    ) -> float:
-        """Do a task over all rows of X in their order; return the sum of their costs."""
-        n = len(X)
-        rows = min(BLOCK * (4 if task == GRADIENT else n_threads), 1 << (n - 1).bit_length())
-        width = _width(X)
-        if not isinstance(X, Sparse) and n >= LOOK_ROWS and mostly_zeros(X, 16):
+        gradient: bool = False,
+        draw: Draw | None = None,
+    ) -> Plan:
+        """Return the plan to go through all rows in, as if they were one batch."""
+        n = len(rows)
+        block = min(BLOCK * (4 if gradient else n_threads), 1 << (n - 1).bit_length())
+        width = _width(rows.X)
+        if not isinstance(rows.X, Sparse) and n >= LOOK_ROWS and mostly_zeros(rows.X, 16):
             width = architecture.n_inputs
-        plan = plan_for(architecture, rows, 0, task == GRADIENT, width, n_threads)
-        no_slots = parameters[:0].reshape(0, parameters.size)
-        return self._run(
-            task, architecture, plan, parameters, no_slots, X, NOTHING, n, n, Y, outputs,
-            GradientDescent, (0.0,) * N_SETTINGS,
-        )[1]  # fmt: skip
+        return plan_for(architecture, block, 0, gradient, width, n_threads, draw is not None)
 
-    def _run(
-        self,
-        task: int,
-        architecture: Architecture,
-        plan: Plan,
-        parameters: Array,
-        slots: Array,
-        X: Array | Sparse,
-        order: Array,
-        n: int,
-        batch_size: int,
-        Y: Array,
-        outputs: Array,
-        update: type[Update],
-        settings: Settings,
-    ) -> tuple[int, float]:
+    def _run(self, task: int, architecture: Architecture, plan: Plan, *args: Any, **kwargs: Any):
         memory = plan.borrow()
-        call = call_for(
-            task, architecture, plan, memory, parameters, slots, X, order, n, batch_size, Y,
-            outputs, update, settings,
-        )  # fmt: skip
-        result = self._run_call(call)
+        result = self._run_call(call_for(task, architecture, plan, memory, *args, **kwargs))
         plan.release(memory)
         return result
 
@@ -173,26 +171,72 @@ def call_for(
     plan: Plan,
     memory: Memory,
     parameters: Array,
-    slots: Array,
-    X: Array | Sparse,
-    order: Array,
-    n: int,
-    batch_size: int,
-    Y: Array,
-    outputs: Array,
-    update: type[Update],
-    settings: Settings,
+    rows: Rows,
+    *,
+    slots: Array | None = None,
+    batch_size: int = 0,
+    outputs: Array | None = None,
+    update: type[Update] = GradientDescent,
+    table: Array = NO_STEPS,
+    draw: Draw | None = None,
 ) -> Call:
     """Return the arguments of one call, to work in that memory."""
-    classes, targets = (Y, parameters[:0]) if Y.ndim == 1 else (NOTHING, Y.reshape(-1))
-    bytes_, pointers, columns, kind = _inputs(X, memory)
+    nothing = parameters[:0]
+    classes, targets = (rows.Y, nothing) if rows.Y.ndim == 1 else (NOTHING, rows.Y.reshape(-1))
+    bytes_, pointers, columns, kind = _inputs(rows.X, memory)
+    seed, first_step, first_row = draw or NO_DRAW
+    loss = architecture.loss
     return Call(
-        task, plan.table, memory.work, parameters, slots, bytes_, pointers, columns,
-        memory.gathered, memory.lengths, kind, architecture.input_scale, order, n, batch_size,
-        classes, targets, outputs, architecture.loss_rule.batch_average and task == TRAIN,
-        update.linear, UPDATES.code(update.name), settings, memory.costs, plan.n_threads,
-        memory.barrier,
-    )  # fmt: skip
+        task=task,
+        plan=plan.table,
+        work=memory.work,
+        flat=parameters,
+        n_parameters=len(parameters),
+        slots=nothing if slots is None else slots.reshape(-1),
+        n_slots=0 if slots is None else len(slots),
+        inputs=bytes_,
+        pointers=pointers,
+        columns=columns,
+        gathered=memory.gathered,
+        lengths=memory.lengths,
+        kind=kind,
+        scale=parameters.dtype.type(architecture.input_scale),
+        order=NOTHING if rows.order is None else rows.order,
+        n=len(rows),
+        batch=batch_size or len(rows),
+        classes=classes,
+        targets=targets,
+        weights=nothing if rows.weights is None else rows.weights,
+        outputs=nothing if outputs is None else outputs,
+        average=int(loss.batch_average and task == TRAIN),
+        share=1 / architecture.n_outputs if loss.output_average else 1.0,
+        update=UPDATES.code(update.name),
+        linear=int(is_linear(update, table)),
+        shrinks=int((table[..., SHRINK] != 1).any()),
+        by_norm=by_norm(table),
+        limited=int(np.isfinite(table[..., MAX_NORM]).any()),
+        table=table.astype(parameters.dtype).reshape(-1),
+        n_columns=table.shape[-1],
+        seed_low=seed & 0xFFFFFFFF,
+        seed_high=seed >> 32,
+        first_step=first_step,
+        first_row=first_row,
+        costs=memory.costs,
+        n_threads=plan.n_threads,
+        barrier=memory.barrier,
+    )
+
+
+def is_linear(update: type[Update], table: Array) -> bool:
+    """Return whether every step is w <- shrink w - rate g, and nothing else."""
+    common = table[..., : len(COLUMNS)]
+    plain = not common[..., L1:CLIP_VALUE].any() and bool(np.isinf(common[..., CLIP_VALUE:]).all())
+    return update.linear and plain
+
+
+def by_norm(table: Array) -> int:
+    """Return 1 where the gradient's norm is limited in any step, else 0."""
+    return int(np.isfinite(table[..., CLIP_NORM]).any())
 
 
 def _width(X: Array | Sparse) -> int:

@@ -56,5 +56,5 @@ def quick(
     native = _native.Call(*map(_none_if_empty, call))
     return _native.Quick(
         native, rows, architecture.n_inputs, architecture.n_outputs,
-        architecture.loss_rule.probabilities,
+        architecture.loss.probabilities,
     )  # fmt: skip

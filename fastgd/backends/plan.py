@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from fastgd.rules.activations import ACTIVATIONS
+from fastgd.rules.dropout import threshold
 from fastgd.engine.architecture import Architecture
 from fastgd.rules.losses import LOSSES
 
@@ -52,7 +53,11 @@ KEPT_BYTES = 48 << 20
     SLOTS,  # the optimizer's state: (n_slots, N_PADDED)
     GRADIENT,  # gradient of all parameters, where a batch is computed in blocks
     PANELS,  # the first layer's weights and biases, where each thread keeps columns of them
-) = range(16)
+    LOSS_NUMBERS,  # the loss's parameters
+    INPUT_KEPT,  # of `SHARES` inputs, how many dropout keeps; 0 where it keeps all
+    INPUT_GAIN,  # what the inputs it keeps are multiplied by
+    PARTIALS,  # sums of squares of the gradient, one for each `CHUNK_SIZE` padded parameters
+) = range(20)
 
 # Row l: layer l.
 (
@@ -70,8 +75,12 @@ KEPT_BYTES = 48 << 20
     Z,  # (ROWS, LD)
     A,  # (ROWS, LD)
     DELTA,  # dC/dz: (ROWS, LD)
-) = range(14)
-N_COLUMNS = 16
+    NUMBERS,  # the activation's parameters
+    KEPT,  # of `SHARES` outputs, how many dropout keeps; 0 where it keeps all
+    GAIN,  # what the outputs it keeps are multiplied by
+    DROPPED,  # a after dropout: (ROWS, LD); `A` where all are kept
+) = range(18)
+N_COLUMNS = 20
 
 
 def padded(n: int) -> int:
@@ -109,12 +118,15 @@ class Plan:
         gradient: bool,
         sparse_width: int,
         n_threads: int,
+        dropout: bool = False,
     ):
         self.dtype = np.dtype(architecture.dtype)
         self.n_threads = n_threads
         self.sparse = sparse_width > 0
         self.size = 0
         self.table = np.zeros((len(architecture.sizes), N_COLUMNS), dtype=np.int64)
+        self.numbers: dict[int, tuple[float, ...]] = {}
+        self.dropout = architecture.dropout if dropout else (0.0,) * len(architecture.dropout)
         self.table[0, LD_X] = spaced(sparse_width or architecture.n_inputs)
         self.table[0, ROWS] = rows
         self._lay_out_block(architecture, n_slots, gradient)
@@ -124,15 +136,28 @@ class Plan:
         start, self.size = self.size, self.size + padded(int(n))
         return start
 
+    def _reserve_numbers(self, *numbers: float) -> int:
+        """Return where numbers that never change lie."""
+        start = self._reserve(PAD)
+        self.numbers[start] = numbers
+        return start
+
+    def _reserve_dropout(self, share: float) -> tuple[int, int]:
+        """Return how many of `SHARES` are kept, 0 for all, and where what multiplies them lies."""
+        return threshold(share) if share else 0, self._reserve_numbers(1 / (1 - share))
+
     def _lay_out_block(self, architecture: Architecture, n_slots: int, gradient: bool) -> None:
         widths = [spaced(n) for n in architecture.sizes]
         n_padded = sum((n_in + 1) * spaced(n_out) for n_in, n_out in architecture.layout.shapes)
         block = self.table[0]
         block[N_LAYERS] = len(architecture.rules)
-        block[LOSS] = LOSSES.code(architecture.loss_rule.name)
+        loss = architecture.loss
+        block[LOSS] = LOSSES.code(loss.name)
+        block[LOSS_NUMBERS] = self._reserve_numbers(*loss.numbers_for(architecture.n_outputs))
+        block[[INPUT_KEPT, INPUT_GAIN]] = self._reserve_dropout(self.dropout[0])
         block[SOFTMAX] = architecture.rules[-1].row_wise
         block[ZERO] = self._reserve(max(widths))
-        block[ONE] = self._reserve(1)
+        block[ONE] = self._reserve_numbers(1)
         block[CHUNK_STRIDE] = max(SPARSE_CHUNK_SIZE if self.sparse else CHUNK_SIZE, *widths)
         block[CHUNK] = self._reserve(block[CHUNK_STRIDE] * self.n_threads)
         block[X] = self._reserve(block[ROWS] * block[LD_X])
@@ -141,14 +166,16 @@ class Plan:
         block[PARAMETERS] = self._reserve(n_padded)
         block[SLOTS] = self._reserve(n_slots * n_padded)
         block[GRADIENT] = self._reserve(n_padded if gradient else 0)
+        block[PARTIALS] = self._reserve(-(-n_padded // CHUNK_SIZE) if gradient else 0)
         n_in, n_out = architecture.layout.shapes[0]
         block[PANELS] = self._reserve((n_in + 1) * padded(n_out) if self.n_threads > 1 else 0)
 
     def _lay_out_layers(self, architecture: Architecture, rows: int) -> None:
         layout = architecture.layout
         weights, source = int(self.table[0, PARAMETERS]), int(self.table[0, X])
-        shapes = zip(layout.shapes, layout.offsets, architecture.rules, strict=True)
-        for layer, ((n_in, n_out), flat, rule) in zip(self.table[1:], shapes, strict=True):
+        shares = [*self.dropout[1:], 0.0]
+        shapes = zip(layout.shapes, layout.offsets, architecture.rules, shares, strict=True)
+        for layer, ((n_in, n_out), flat, rule, share) in zip(self.table[1:], shapes, strict=True):
             ld_in, ld = spaced(n_in), spaced(n_out)
             layer[[N_IN, N_OUT, LD_IN, LD]] = n_in, n_out, ld_in, ld
             layer[[WIDTH_IN, WIDTH]] = padded(n_in), padded(n_out)
@@ -156,7 +183,12 @@ class Plan:
             layer[ACTIVATION] = ACTIVATIONS.code(rule.name)
             layer[TRANSPOSED] = self._reserve(padded(n_out) * ld_in if flat else 0)
             layer[Z] = self._reserve(rows * ld)
-            layer[A] = source = self._reserve(rows * ld)
+            layer[A] = layer[DROPPED] = self._reserve(rows * ld)
+            layer[NUMBERS] = self._reserve_numbers(*rule.numbers)
+            layer[[KEPT, GAIN]] = self._reserve_dropout(share)
+            if share:
+                layer[DROPPED] = self._reserve(rows * ld)
+            source = int(layer[DROPPED])
             layer[DELTA] = self._reserve(rows * ld)
             weights += (n_in + 1) * ld
 
@@ -172,7 +204,8 @@ class Plan:
         """Return new memory, zeroed."""
         rows, ld_x = int(self.table[0, ROWS]), int(self.table[0, LD_X])
         work = aligned(self.size, self.dtype)
-        work[self.table[0, ONE]] = 1
+        for start, numbers in self.numbers.items():
+            work[start : start + len(numbers)] = numbers
         return Memory(
             work=work,
             costs=np.zeros(rows),
@@ -235,10 +268,12 @@ def plan_for(
     gradient: bool = False,
     sparse_width: int = 0,
     n_threads: int = 1,
+    dropout: bool = False,
 ) -> Plan:
     """Return the plan for batches of ``n_rows``.
 
     ``gradient`` asks for room for a whole gradient; batches of several blocks have it anyway.
+    ``dropout``: whether units are left out, as the architecture says.
     ``sparse_width`` is the most numbers a row of sparse inputs has, 0 where they are dense.
     """
     itemsize = np.dtype(architecture.dtype).itemsize
@@ -246,5 +281,6 @@ def plan_for(
     row_bytes = itemsize * (inputs + 3 * sum(map(padded, architecture.sizes[1:])))
     most = min(MAX_ROWS, max(PAD, BLOCK_BYTES // row_bytes))
     return Plan(
-        architecture, min(n_rows, most), n_slots, gradient or n_rows > most, sparse_width, n_threads
-    )
+        architecture, min(n_rows, most), n_slots, gradient or n_rows > most, sparse_width,
+        n_threads, dropout,
+    )  # fmt: skip

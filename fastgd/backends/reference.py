@@ -6,17 +6,23 @@ arguments. Equations are those of Nielsen, Neural Networks and Deep Learning, ch
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from fastgd.engine.architecture import Architecture
-from fastgd.backends.sparse import Sparse
-from fastgd.rules.optimizers import Settings, Update
+from fastgd.engine.rows import Rows
+from fastgd.engine.sparse import Sparse
+from fastgd.engine.step import apply_update
+from fastgd.rules.dropout import Draw, factors
+from fastgd.rules.update import Update
 
 __all__ = ["forward", "loss_and_gradient", "train"]
 
 Array = np.ndarray
+#: What multiplies the activations of each layer, the inputs first; None where nothing does.
+Masks = list[Array | None]
 
 #: How many rows are computed at once, so that memory stays bounded.
 BLOCK = 1024
@@ -42,20 +48,23 @@ def forward(
 def loss_and_gradient(
     architecture: Architecture,
     parameters: Array,
-    X: Array | Sparse,
-    Y: Array,
+    rows: Rows,
     gradient: Array | None,
     n_threads: int = 1,
+    draw: Draw | None = None,
 ) -> float:
-    """Return the sum of the costs of the rows of X, and add their gradients to ``gradient``."""
+    """Return the sum of the rows' costs, and add their gradients to ``gradient``."""
     total = 0.0
-    for start in range(0, len(X), BLOCK):
-        rows = slice(start, start + BLOCK)
-        zs, activations = feed_forward(architecture, parameters, dense(X, rows))
-        targets = one_hot(architecture, Y[rows])
-        total += cost(architecture, zs, activations, targets)
+    for start, block in blocks(rows):
+        X = dense(block.X, slice(None) if block.order is None else block.order)
+        masks = draw_masks(architecture, draw, start, len(block))
+        zs, activations = feed_forward(architecture, parameters, X, masks)
+        targets = one_hot(architecture, block.Y)
+        total += cost(architecture, zs, activations, targets, block.weights)
         if gradient is not None:
-            backpropagate(architecture, parameters, zs, activations, targets, gradient)
+            backpropagate(
+                architecture, parameters, zs, activations, targets, gradient, block.weights, masks
+            )
     return total
 
 
@@ -63,49 +72,71 @@ def train(
     architecture: Architecture,
     parameters: Array,
     slots: Array,
-    X: Array | Sparse,
-    order: Array,
-    Y: Array,
+    rows: Rows,
     batch_size: int,
     update: type[Update],
-    settings: Settings,
+    table: Array,
     n_threads: int = 1,
+    draw: Draw | None = None,
 ) -> tuple[int, float]:
-    """Step once for each mini-batch of the rows ``order`` of X."""
+    """Step once for each mini-batch of the rows."""
     total = 0.0
     gradient = np.empty_like(parameters)
-    for step, start in enumerate(range(0, len(order), batch_size)):
-        stop = min(start + batch_size, len(order))
+    for step, start in enumerate(range(0, len(rows), batch_size)):
+        batch = rows[start : start + batch_size]
         gradient[:] = 0
-        batch_cost = 0.0
-        for first in range(start, stop, BLOCK):
-            visits = slice(first, min(first + BLOCK, stop))
-            rows = dense(X, order[visits])
-            batch_cost += loss_and_gradient(architecture, parameters, rows, Y[visits], gradient)
+        here = draw and draw._replace(step=draw.step + step)
+        batch_cost = loss_and_gradient(architecture, parameters, batch, gradient, 1, here)
         if not np.isfinite(batch_cost):
             return step, total
         total += batch_cost
-        if architecture.loss_rule.batch_average:
-            gradient /= stop - start
-        apply_update(architecture, parameters, gradient, slots, update, settings)
-    return -(-len(order) // batch_size), total
+        if architecture.loss.batch_average:
+            weight = batch.total_weight
+            gradient *= 1 / weight if weight else 0.0
+        apply_update(architecture.layout, parameters, gradient, slots, update, table[step])
+    return math.ceil(len(rows) / batch_size), total
 
 
-def dense(X: Any, rows: Array | slice) -> Array:
+def blocks(rows: Rows) -> Iterator[tuple[int, Rows]]:
+    """Yield pieces of the rows, each with the number of its first."""
+    for start in range(0, len(rows), BLOCK):
+        yield start, rows[start : start + BLOCK]
+
+
+def dense(X: Array | Sparse, rows: Array | slice) -> Array:
     """Return some rows of X, with their zeros."""
     return X.dense(rows) if isinstance(X, Sparse) else X[rows]
 
 
+def draw_masks(architecture: Architecture, draw: Draw | None, first: int, n: int) -> Masks:
+    """Return what dropout multiplies the activations of n rows by, from row ``first`` on."""
+    sizes, shares = architecture.sizes, architecture.dropout
+    if draw is None:
+        return [None] * len(sizes)
+    here = draw._replace(row=draw.row + first)
+    dtype = architecture.dtype
+    return [
+        factors(here, layer, n, sizes[layer], share).astype(dtype) if share else None
+        for layer, share in enumerate(shares)
+    ] + [None]
+
+
 def feed_forward(
-    architecture: Architecture, parameters: Array, X: Array
+    architecture: Architecture, parameters: Array, X: Array, masks: Masks | None = None
 ) -> tuple[list[Array], list[Array]]:
-    """Return every layer's z, and every layer's a with the inputs first (eq. 25)."""
+    """Return every layer's z, and every layer's a, before dropout, with the inputs first (eq. 25).
+
+    Inputs are those after dropout: nothing needs the others.
+    """
     weights = architecture.layout.weights(parameters)
     biases = architecture.layout.biases(parameters)
+    masks = masks or [None] * len(architecture.sizes)
     zs: list[Array] = []
-    activations = [X.astype(architecture.dtype) * parameters.dtype.type(architecture.input_scale)]
-    for W, b, rule in zip(weights, biases, architecture.rules, strict=True):
-        z = activations[-1] @ W + b
+    inputs = X.astype(architecture.dtype) * parameters.dtype.type(architecture.input_scale)
+    activations = [masked(inputs, masks[0])]
+    layers = zip(weights, biases, architecture.rules, [None, *masks[1:-1]], strict=True)
+    for W, b, rule, mask in layers:
+        z = masked(activations[-1], mask) @ W + b
         activations.append(rule.value(z))
         if rule.row_wise:  # z becomes log a
             z = z - z.max(axis=1, keepdims=True)
@@ -114,12 +145,23 @@ def feed_forward(
     return zs, activations
 
 
+def masked(a: Array, mask: Array | None) -> Array:
+    """Return activations after dropout."""
+    return a if mask is None else a * mask
+
+
 def cost(
-    architecture: Architecture, zs: list[Array], activations: list[Array], targets: Array
+    architecture: Architecture,
+    zs: list[Array],
+    activations: list[Array],
+    targets: Array,
+    weights: Array | None = None,
 ) -> float:
-    """Return the sum of the rows' costs."""
-    loss = architecture.loss_rule
+    """Return the sum of the rows' costs, each times its weight."""
+    loss = architecture.loss
     elements = loss.cost(zs[-1], activations[-1], targets)
+    if weights is not None:
+        elements = elements * weights[:, None]
     scale = 1 / architecture.n_outputs if loss.output_average else 1.0
     return float(elements.sum(dtype=np.float64)) * scale
 
@@ -131,13 +173,18 @@ def backpropagate(
     activations: list[Array],
     targets: Array,
     gradient: Array,
+    weights: Array | None = None,
+    masks: Masks | None = None,
 ) -> None:
     """Add the sum over rows of dC/dW and dC/db to the flat ``gradient`` (eqs. BP3, BP4)."""
     d_weights = architecture.layout.weights(gradient)
     d_biases = architecture.layout.biases(gradient)
-    deltas = carry_back(architecture, parameters, zs, activations, targets)
-    for d_W, d_b, a, delta in zip(d_weights, d_biases, activations, deltas, strict=False):
-        d_W += a.T @ delta
+    masks = [None, *(masks or [None] * len(architecture.sizes))[1:-1]]
+    deltas = carry_back(architecture, parameters, zs, activations, targets, weights, masks)
+    for d_W, d_b, a, mask, delta in zip(
+        d_weights, d_biases, activations[:-1], masks, deltas, strict=True
+    ):
+        d_W += masked(a, mask).T @ delta
         d_b += delta.sum(axis=0)
 
 
@@ -147,36 +194,24 @@ def carry_back(
     zs: list[Array],
     activations: list[Array],
     targets: Array,
+    row_weights: Array | None = None,
+    masks: Masks | None = None,
 ) -> list[Array]:
     """Return every layer's delta = dC/dz, of each row's own cost (eqs. BP1, BP2)."""
-    weights, loss = architecture.layout.weights(parameters), architecture.loss_rule
+    weights, loss = architecture.layout.weights(parameters), architecture.loss
     output = architecture.rules[-1]
     slope = np.ones_like(zs[-1]) if output.row_wise else output.derivative(zs[-1], activations[-1])
     delta = loss.delta(activations[-1], targets, slope)
     if loss.output_average:
         delta = delta / architecture.n_outputs
+    if row_weights is not None:
+        delta = delta * row_weights[:, None]
     deltas = [delta]
     for layer in range(len(weights) - 1, 0, -1):
         slope = architecture.rules[layer - 1].derivative(zs[layer - 1], activations[layer])
-        deltas.append((deltas[-1] @ weights[layer].T) * slope)
+        delta = (deltas[-1] @ weights[layer].T) * slope
+        deltas.append(masked(delta, masks[layer] if masks else None))
     return deltas[::-1]
-
-
-def apply_update(
-    architecture: Architecture,
-    parameters: Array,
-    gradient: Array,
-    slots: Array,
-    update: type[Update],
-    settings: Settings,
-) -> None:
-    """Step every weight, and every bias without the L2 penalty."""
-    layout = architecture.layout
-    penalty_free = (settings[0], 0.0, *settings[2:])
-    groups = ((layout.weights, settings), (layout.biases, penalty_free))
-    for views, group_settings in groups:
-        for w, g, s in zip(views(parameters), views(gradient), views(slots), strict=True):
-            update.apply(w, g, s, group_settings)
 
 
 def one_hot(architecture: Architecture, Y: Array) -> Array:

@@ -61,7 +61,7 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     y. Ctrl-C ends the training early and keeps what has been learned.
     """
     from fastgd.backends import backend
-    from fastgd.backends.threads import available_threads
+    from fastgd.engine.threads import available_threads
     from fastgd.data import load
 
     output = Output(as_json, quiet)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fastgd.engine.layout import Layout
 from fastgd.rules.activations import ACTIVATIONS, Activation
 from fastgd.rules.checks import check_integer, check_number
-from fastgd.engine.layout import Layout
 from fastgd.rules.losses import Loss, find_loss
 from fastgd.rules.registry import unknown_name
 
@@ -28,49 +28,55 @@ class Architecture:
     ----------
     sizes : tuple of int
         Inputs, hidden layers if any, outputs; each at least 1.
-    activation, output : str
-        The activation of the hidden layers and of the output.
-    loss : str
+    activation : str, Activation, or a sequence of them
+        The activation of the hidden layers: one for all, or one each. Kept as a tuple.
+    output : str or Activation
+        The activation of the output.
+    loss : str or Loss
         The loss, one that goes with ``output``.
     dtype : str
         ``"float32"`` or ``"float64"``.
     input_scale : float
         What inputs are multiplied by as they are read; not 0.
+    dropout : float or sequence of float
+        The share of units a training step leaves out, from 0 to below 1: one number for every
+        hidden layer, or one for the inputs and one for each hidden layer. Kept as the latter.
     """
 
     sizes: tuple[int, ...]
-    activation: str = "sigmoid"
-    output: str = "sigmoid"
-    loss: str = "quadratic"
+    activation: Any = "sigmoid"
+    output: Any = "sigmoid"
+    loss: Any = "quadratic"
     dtype: str = "float32"
     input_scale: float = 1.0
+    dropout: Any = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sizes", _check_sizes(self.sizes))
-        hidden = [name for name, rule in ACTIVATIONS.items() if not rule.row_wise]
-        if self.activation not in hidden:
-            raise unknown_name("activation", self.activation, hidden)
-        ACTIVATIONS.find(self.output, "output")
-        find_loss(self.loss, self.output)
-        object.__setattr__(self, "dtype", _check_dtype(self.dtype))
-        object.__setattr__(self, "input_scale", _check_scale(self.input_scale, self.dtype))
+        settings: dict[str, Any] = {"sizes": _check_sizes(self.sizes)}
+        n_hidden = len(settings["sizes"]) - 2
+        settings["activation"] = _check_activation(self.activation, n_hidden)
+        output = ACTIVATIONS.find(self.output, "output")
+        settings["output"], settings["loss"] = output, find_loss(self.loss, output.name)
+        settings["dtype"] = _check_dtype(self.dtype)
+        settings["input_scale"] = _check_scale(self.input_scale, settings["dtype"])
+        settings["dropout"] = _check_dropout(self.dropout, n_hidden)
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)
 
     @cached_property
     def layout(self) -> Layout:
         """Where each weight and bias lies in the flat vector."""
         return Layout(self.sizes)
 
-    @cached_property
-    def rules(self) -> tuple[type[Activation], ...]:
+    @property
+    def rules(self) -> tuple[Activation, ...]:
         """The activation of each layer, hidden layers first."""
-        n_hidden = len(self.sizes) - 2
-        names = [self.activation] * n_hidden + [self.output]
-        return tuple(ACTIVATIONS[name] for name in names)
+        return (*self.activation, self.output)
 
-    @cached_property
-    def loss_rule(self) -> type[Loss]:
-        """The loss for this output activation."""
-        return find_loss(self.loss, self.output)
+    @property
+    def has_dropout(self) -> bool:
+        """Whether training steps leave out any units."""
+        return any(self.dropout)
 
     @property
     def n_inputs(self) -> int:
@@ -82,6 +88,19 @@ class Architecture:
         """How many numbers the network answers with."""
         return self.sizes[-1]
 
+    def spec(self) -> dict[str, Any]:
+        """Return it as plain values, from which ``Architecture(**spec)`` makes it again."""
+        names = [rule.spec() for rule in self.activation]
+        return {
+            "sizes": list(self.sizes),
+            "activation": names[0] if names and names.count(names[0]) == len(names) else names,
+            "output": self.output.spec(),
+            "loss": self.loss.spec(),
+            "dtype": self.dtype,
+            "input_scale": self.input_scale,
+            "dropout": list(self.dropout) if self.has_dropout else 0.0,
+        }
+
 
 def _check_sizes(sizes: object) -> tuple[int, ...]:
     if isinstance(sizes, (str, bytes)) or not isinstance(sizes, Iterable):
@@ -90,6 +109,38 @@ def _check_sizes(sizes: object) -> tuple[int, ...]:
     if len(values) < 2:
         raise ValueError(f"sizes must name inputs and outputs at least; got {values!r}")
     return tuple(check_integer(f"sizes[{i}]", size, 1) for i, size in enumerate(values))
+
+
+def _check_activation(given: Any, n_hidden: int) -> tuple[Activation, ...]:
+    hidden = [name for name, rule in ACTIVATIONS.items() if not rule.row_wise]
+    each = isinstance(given, (list, tuple))
+    if each and len(given) != n_hidden:
+        raise ValueError(
+            f"activation must be one activation, or a list of one for each of the {n_hidden} "
+            f"hidden layers; got {len(given)}: {given!r}"
+        )
+    found = []
+    for i, one in enumerate(given if each else [given]):
+        argument = f"activation[{i}]" if each else "activation"
+        name = one.get("name") if isinstance(one, Mapping) else getattr(one, "name", one)
+        if name not in hidden or isinstance(one, type):
+            raise unknown_name(argument, one, hidden)
+        found.append(ACTIVATIONS.find(one, argument))
+    return tuple(found) if each else tuple(found * n_hidden)
+
+
+def _check_dropout(given: Any, n_hidden: int) -> tuple[float, ...]:
+    each = isinstance(given, (list, tuple))
+    if each and len(given) != n_hidden + 1:
+        raise ValueError(
+            f"dropout must be one number for all hidden layers, or a list of {n_hidden + 1}: for "
+            f"the inputs, and for each of the {n_hidden} hidden layers; got {given!r}"
+        )
+    shares = [
+        check_number(f"dropout[{i}]" if each else "dropout", share, minimum=0, below=1)
+        for i, share in enumerate(given if each else [given])
+    ]
+    return tuple(shares) if each else (0.0, *(shares * n_hidden))
 
 
 def _check_dtype(dtype: Any) -> str:

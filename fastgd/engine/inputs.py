@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastgd.engine.architecture import Architecture
-from fastgd.backends.sparse import Sparse, compress, mostly_zeros
+from fastgd.engine.sparse import Sparse, compress, mostly_zeros
 
 __all__ = ["Inputs", "Targets", "check_inputs", "check_pair", "check_targets"]
 
@@ -199,7 +199,7 @@ def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Target
             accepted = f"classes of shape (n,) or {accepted}"
         raise ValueError(f"{name} must be {accepted}; got shape {array.shape}")
     _check_finite(array, name, architecture.dtype)
-    if architecture.loss_rule.probabilities:
+    if architecture.loss.probabilities:
         _check_probabilities(array, architecture, name)
     return Targets(array, architecture.dtype)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.backends import backend, current
-from fastgd.backends.threads import threads_for
+from fastgd.engine.threads import threads_for
 from fastgd.errors import DivergenceError
 from fastgd.engine.inputs import check_pair
 from fastgd.rules.optimizers import Optimizer
@@ -40,7 +40,7 @@ class Stepper:
             raise self._diverged()
         if not quick.parameters_are_finite():
             raise self._diverged(", and so did the parameters: set them anew")
-        average = self.network.architecture.loss_rule.batch_average
+        average = self.network.architecture.loss.batch_average
         return total / len(X) if average else total
 
     def _quick_steps(self) -> Any:
@@ -79,7 +79,7 @@ class Stepper:
         if not steps or not np.isfinite(network.parameters).all():
             network.parameters[:], self.slots[:] = before, slots
             raise self._diverged()
-        return total / len(inputs) if network.architecture.loss_rule.batch_average else total
+        return total / len(inputs) if network.architecture.loss.batch_average else total
 
     def _diverged(self, also: str = "") -> DivergenceError:
         return DivergenceError(

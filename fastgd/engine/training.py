@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.backends import backend, reference
-from fastgd.backends.sparse import Sparse
-from fastgd.backends.threads import threads_for
+from fastgd.engine.sparse import Sparse
+from fastgd.engine.threads import threads_for
 from fastgd.errors import DivergenceError
 from fastgd.engine.history import History
 from fastgd.engine.inputs import Inputs, Targets
@@ -118,7 +118,7 @@ class Trainer:
         return logs
 
     def _scale(self, n: int) -> float:
-        return 1 / n if self.network.architecture.loss_rule.batch_average else 1.0
+        return 1 / n if self.network.architecture.loss.batch_average else 1.0
 
     def _most_rows(self) -> int:
         """Return how many rows one call may take; a mini-batch may be larger."""

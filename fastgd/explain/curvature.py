@@ -84,7 +84,7 @@ class Hessian:
         with np.errstate(over="ignore", invalid="ignore"):
             for X, Y in self._blocks(self.inputs, self.targets):
                 self._add(X, Y, v, product)
-            if self.architecture.loss_rule.batch_average:
+            if self.architecture.loss.batch_average:
                 product /= len(self.inputs)
         finite = np.isfinite(product)
         if not finite.all():
@@ -170,7 +170,7 @@ class Hessian:
 
     def _output_change(self, z: Array, a: Array, Y: Array, R_z: Array, R_a: Array) -> Array:
         """Return R{delta} of the output."""
-        rule, loss = self.architecture.rules[-1], self.architecture.loss_rule
+        rule, loss = self.architecture.rules[-1], self.architecture.loss
         slope, R_slope = np.ones_like(z), np.zeros_like(z)
         if not rule.row_wise:
             slope, R_slope = rule.derivative(z, a), rule.second_derivative(z, a) * R_z
@@ -357,7 +357,7 @@ def curvature(
         slope=float(gradient @ direction),
         cost=network.loss(X, y),
         examples=len(H.inputs),
-        sums=not network.architecture.loss_rule.batch_average,
+        sums=not network.architecture.loss.batch_average,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.backends import backend, reference
-from fastgd.backends.threads import threads_for
+from fastgd.engine.threads import threads_for
 from fastgd.rules.checks import check_integer, check_number
 from fastgd.explain.curvature import Curvature, curvature
 from fastgd.engine.inputs import Inputs, Targets, check_pair

@@ -357,7 +357,7 @@ def _output_factors(
     architecture: Architecture, values: Layers, targets: Array, j: int
 ) -> tuple[Factor, ...]:
     """Return the slopes from the cost down to z of an output unit (eq. BP1)."""
-    loss, rule = architecture.loss_rule, architecture.rules[-1]
+    loss, rule = architecture.loss, architecture.rules[-1]
     z, a = values.z[-1][:, j], values.a[-1][:, j]
     y, n = targets[j : j + 1], architecture.n_outputs if loss.output_average else 1
     slope = float(loss.delta(a, y, np.ones(1, a.dtype))[0]) / n

@@ -198,7 +198,7 @@ def _curves(
     curves: list[Curve | None] = []
     if told.target is None:
         curves.append(None)
-    elif is_joined(architecture.loss_rule):
+    elif is_joined(architecture.loss):
         outputs = network.predict(X)[0]
         curves.append(_cost_of_z(architecture, told, targets, outputs))
     else:
@@ -220,7 +220,7 @@ def _curves(
 
 def _cost_of_a(architecture: Architecture, told: UpdateExplanation) -> Curve:
     """Return this output's share of the cost, against its activation."""
-    loss, goal = architecture.loss_rule, float(told.target or 0)
+    loss, goal = architecture.loss, float(told.target or 0)
     middle, reach = (told.a + goal) / 2, max(0.8 * abs(told.a - goal), 0.3)
     a = np.linspace(middle - reach, middle + reach, POINTS)
     share = loss.cost(a, a, np.full_like(a, goal)) / _outputs(architecture)
@@ -233,7 +233,7 @@ def _cost_of_z(
     architecture: Architecture, told: UpdateExplanation, targets: Array, outputs: Array
 ) -> Curve:
     """Return the cost against z of this output, for cross-entropy."""
-    loss, rule = architecture.loss_rule, architecture.rules[-1]
+    loss, rule = architecture.loss, architecture.rules[-1]
     reach = max(5.0, 0.4 * abs(told.z))
     z = np.linspace(told.z - reach, told.z + reach, POINTS)
     if not rule.row_wise:
@@ -253,7 +253,7 @@ def _cost_of_z(
 
 
 def _outputs(architecture: Architecture) -> int:
-    return architecture.n_outputs if architecture.loss_rule.output_average else 1
+    return architecture.n_outputs if architecture.loss.output_average else 1
 
 
 def _on_line(told: UpdateExplanation, curve: Curve | None) -> float:

@@ -1,164 +1,133 @@
-"""Optimizers: how a gradient changes the parameters, as NumPy arrays and as scalars.
+"""Optimizers: how a gradient changes the parameters.
 
-An optimizer is made of what the user sets (``SGD(...)``) and an update rule the backends run. To
-add one, write a rule with both forms of its update and an optimizer that names it; list the rule
-in ``UPDATES`` and the optimizer in ``OPTIMIZERS``.
+An optimizer is what the user sets (``SGD(...)``) and an update rule the backends run; see
+`fastgd.rules.update` for what all have in common. To add one, write the rule with both forms of its
+update and the optimizer that names it; list the rule in ``UPDATES`` and the optimizer in
+``OPTIMIZERS``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_flag, check_number
+from fastgd.rules.checks import check_flag
 from fastgd.rules.registry import Registry
-from fastgd.rules.schedules import Constant, Schedule
+from fastgd.rules.scalar import like, sqrt
+from fastgd.rules.update import Optimizer, Update
 
-__all__ = ["N_SETTINGS", "OPTIMIZERS", "SGD", "UPDATES", "Optimizer", "Update", "find_optimizer"]
+__all__ = ["OPTIMIZERS", "SGD", "UPDATES", "Adam", "Optimizer", "find_optimizer"]
 
 Array = np.ndarray
-Settings = tuple[float, ...]
-
-#: How many numbers an update rule's settings hold; unused ones are 0.
-N_SETTINGS = 4
-
-
-class Update:
-    """One update rule: the new parameter from the old one, its gradient and the rule's state.
-
-    ``settings`` are `N_SETTINGS` numbers in an order of the rule's own. Settings[1] is the L2
-    penalty in every rule: backends set it to 0 for biases, which are not penalised.
-
-    Attributes
-    ----------
-    name : str
-        The name kernels know it by.
-    n_slots : int
-        How many numbers of state it keeps for each parameter, 0 or 1.
-    linear : bool
-        Whether it is w <- (1 - s[0] s[1]) w - s[0] g of settings s: kernels then update the
-        weights as they compute the gradient.
-    """
-
-    name: ClassVar[str]
-    n_slots: ClassVar[int]
-    linear: ClassVar[bool] = False
-
-    @staticmethod
-    def apply(w: Array, g: Array, slots: Array, settings: Settings) -> None:
-        """Change w (any shape) and slots (n_slots, *w.shape) in place."""
-        raise NotImplementedError
+Numbers = tuple[float, ...]
 
 
 class GradientDescent(Update):
-    """w <- w - eta (g + l2 w) (Nielsen, eqs. 20, 21 and 93). Settings: eta, l2."""
+    """w <- w - eta g (Nielsen, eqs. 20 and 21)."""
 
     name = "gradient_descent"
-    n_slots = 0
+    columns = ("rate",)
     linear = True
 
     @staticmethod
-    def apply(w: Array, g: Array, slots: Array, settings: Settings) -> None:
-        learning_rate, l2 = settings[:2]
-        w -= learning_rate * (g + l2 * w)
+    def apply(w: Array, g: Array, slots: Array, row: Numbers) -> None:
+        w -= row[0] * g
 
     @staticmethod
-    def scalar_apply(w: float, g: float, settings: Settings) -> float:
-        """Return the new w."""
-        return w - settings[0] * (g + settings[1] * w)
+    def scalar_apply(w: float, g: float, slots: Numbers, row: Numbers) -> tuple[float, Numbers]:
+        return w - row[0] * g, slots
 
 
 class Momentum(Update):
-    """v <- mu v - eta (g + l2 w), w <- w + v (Nielsen, eqs. 107, 108); Nesterov's looks ahead.
+    """v <- mu v - eta g, w <- w + v (Nielsen, eqs. 107, 108); Nesterov's form looks ahead.
 
-    Nesterov's form, w <- w + mu v - eta (g + l2 w) with the new v, is Sutskever et al. 2013 as
-    scikit-learn writes it. Settings: eta, l2, mu, and 1 for Nesterov's form or 0.
+    That is w <- w + mu v - eta g with the new v (Sutskever et al. 2013, as scikit-learn writes it).
     """
 
     name = "momentum"
-    n_slots = 1
+    slots = ("velocity",)
+    columns = ("rate", "momentum", "nesterov")
 
     @staticmethod
-    def apply(w: Array, g: Array, slots: Array, settings: Settings) -> None:
-        learning_rate, l2, momentum, nesterov = settings
-        step = learning_rate * (g + l2 * w)
-        velocity = slots[0]
+    def apply(w: Array, g: Array, slots: Array, row: Numbers) -> None:
+        rate, momentum, nesterov = row
+        step, velocity = rate * g, slots[0]
         velocity *= momentum
         velocity -= step
         w += momentum * velocity - step if nesterov else velocity
 
     @staticmethod
-    def scalar_apply(w: float, g: float, v: float, settings: Settings) -> tuple[float, float]:
-        """Return the new w and v."""
-        step = settings[0] * (g + settings[1] * w)
-        v = settings[2] * v - step
-        ahead = settings[2] * v - step
-        return w + (ahead if settings[3] > settings[1] * 0 else v), v
+    def scalar_apply(w: float, g: float, slots: Numbers, row: Numbers) -> tuple[float, Numbers]:
+        rate, momentum, nesterov = row
+        step = rate * g
+        velocity = momentum * slots[0] - step
+        ahead = momentum * velocity - step
+        return w + (ahead if nesterov > like(0.0, w) else velocity), (velocity,)
 
 
-UPDATES: Registry[type[Update]] = Registry("update", [GradientDescent, Momentum])
+class AdaptiveMoments(Update):
+    """m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, w <- w - rate m / (root sqrt(v) + eps).
+
+    Kingma and Ba 2015, algorithm 1; ``rate`` and ``root`` hold the bias corrections.
+    """
+
+    name = "adaptive_moments"
+    slots = ("m", "v")
+    columns = ("rate", "root", "beta1", "beta2", "epsilon")
+
+    @staticmethod
+    def apply(w: Array, g: Array, slots: Array, row: Numbers) -> None:
+        rate, root, beta1, beta2, epsilon = row
+        m, v = slots
+        m += (1 - beta1) * (g - m)
+        v += (1 - beta2) * (g * g - v)
+        w -= rate * m / (root * np.sqrt(v) + epsilon)
+
+    @staticmethod
+    def scalar_apply(w: float, g: float, slots: Numbers, row: Numbers) -> tuple[float, Numbers]:
+        rate, root, beta1, beta2, epsilon = row
+        one = like(1.0, w)
+        m = slots[0] + (one - beta1) * (g - slots[0])
+        v = slots[1] + (one - beta2) * (g * g - slots[1])
+        return w - rate * m / (root * sqrt(v) + epsilon), (m, v)
 
 
-class Optimizer:
-    """What the user sets: a learning rate or schedule, and an update rule's settings."""
-
-    name: ClassVar[str]
-    learning_rate: float | Schedule
-
-    @property
-    def schedule(self) -> Schedule:
-        """The learning rate as a schedule."""
-        rate = self.learning_rate
-        return rate if isinstance(rate, Schedule) else Constant(rate)
-
-    @property
-    def update(self) -> type[Update]:
-        """The rule the backends run."""
-        raise NotImplementedError
-
-    def settings(self, learning_rate: float) -> Settings:
-        """Return the rule's `N_SETTINGS` numbers for that learning rate."""
-        raise NotImplementedError
+UPDATES: Registry[type[Update]] = Registry("update", [GradientDescent, Momentum, AdaptiveMoments])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SGD(Optimizer):
     """Stochastic gradient descent: small steps against the gradient of a mini-batch.
 
     Parameters
     ----------
-    learning_rate : float or Schedule, default 0.1
-        The step size eta, at least 0.
+    learning_rate : float, Schedule or callable, default 0.1
+        The step size eta.
     momentum : float, default 0
         How much of the last step is kept, from 0 to below 1.
     nesterov : bool, default False
         Whether the momentum looks ahead (Sutskever et al. 2013); needs ``momentum`` above 0.
-    l2 : float, default 0
-        The penalty l2/2 * sum(w^2) on weights, not biases, at least 0. The costs fastgd reports
-        do not include it.
+    **penalties
+        ``l1``, ``l2``, ``weight_decay``, ``clip_value``, ``clip_norm``, ``max_norm``, as in
+        `Optimizer`.
 
     Examples
     --------
     >>> import fastgd
     >>> fastgd.SGD(learning_rate=0.5, momentum=0.9)
-    SGD(learning_rate=0.5, momentum=0.9, nesterov=False, l2=0.0)
+    SGD(learning_rate=0.5, momentum=0.9)
     """
 
     name = "sgd"
-    learning_rate: float | Schedule = 0.1
+    learning_rate: Any = 0.1
     momentum: float = 0.0
     nesterov: bool = False
-    l2: float = 0.0
 
     def __post_init__(self) -> None:
-        below = {"momentum": 1.0}
-        for name in ("learning_rate", "momentum", "l2"):
-            given = getattr(self, name)
-            if not isinstance(given, Schedule):
-                value = check_number(name, given, minimum=0, below=below.get(name))
-                object.__setattr__(self, name, value)
+        super().__post_init__()
+        self._check("momentum", minimum=0, below=1)
         if check_flag("nesterov", self.nesterov) and not self.momentum:
             raise ValueError("nesterov=True needs a momentum above 0; got momentum=0")
 
@@ -166,11 +135,62 @@ class SGD(Optimizer):
     def update(self) -> type[Update]:
         return Momentum if self.momentum else GradientDescent
 
-    def settings(self, learning_rate: float) -> Settings:
-        return (learning_rate, self.l2, self.momentum, float(self.nesterov))
+    def settings(self, steps: Array, rates: Array) -> dict[str, Any]:
+        return {"rate": rates, "momentum": self.momentum, "nesterov": float(self.nesterov)}
 
 
-OPTIMIZERS: Registry[type[Optimizer]] = Registry("optimizer", [SGD])
+@dataclass(frozen=True, repr=False)
+class Adam(Optimizer):
+    """Adam: steps scaled by running averages of the gradient and its square.
+
+    Parameters
+    ----------
+    learning_rate : float, Schedule or callable, default 0.001
+        The step size.
+    beta1, beta2 : float, default 0.9 and 0.999
+        How much of the averages is kept in each step, from 0 to below 1.
+    epsilon : float, default 1e-8
+        Added to the root of the squares' average, above 0.
+    epsilon_hat : bool, default False
+        Whether epsilon is added before the bias correction: the form at the end of section 2 of
+        Kingma and Ba 2015, which scikit-learn and TensorFlow have.
+    **penalties
+        As in `Optimizer`.
+
+    Examples
+    --------
+    >>> import fastgd
+    >>> fastgd.Adam(learning_rate=0.01)
+    Adam(learning_rate=0.01)
+    """
+
+    name = "adam"
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    epsilon_hat: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("beta1", minimum=0, below=1)
+        self._check("beta2", minimum=0, below=1)
+        self._check("epsilon", above=0)
+        check_flag("epsilon_hat", self.epsilon_hat)
+
+    @property
+    def update(self) -> type[Update]:
+        return AdaptiveMoments
+
+    def settings(self, steps: Array, rates: Array) -> dict[str, Any]:
+        first = 1 - self.beta1 ** (steps + 1.0)
+        root = np.sqrt(1 - self.beta2 ** (steps + 1.0))
+        own = {"beta1": self.beta1, "beta2": self.beta2, "epsilon": self.epsilon}
+        if self.epsilon_hat:
+            return {"rate": rates * root / first, "root": 1.0, **own}
+        return {"rate": rates / first, "root": 1 / root, **own}
+
+
+OPTIMIZERS: Registry[Optimizer] = Registry("optimizer", [SGD(), Adam()])
 
 
 def find_optimizer(given: str | Optimizer) -> Optimizer:
@@ -178,7 +198,7 @@ def find_optimizer(given: str | Optimizer) -> Optimizer:
     if isinstance(given, Optimizer):
         return given
     if isinstance(given, str):
-        return OPTIMIZERS.find(given)()
+        return OPTIMIZERS.find(given)
     raise TypeError(
         f"optimizer must be an optimizer such as fastgd.SGD(learning_rate=0.1), "
         f"or a name of one; got {given!r}"

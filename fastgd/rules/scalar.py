@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["exp", "like", "log1p", "tanh"]
+__all__ = ["exp", "like", "log1p", "sqrt", "tanh"]
 
 log1p = math.log1p
+sqrt = math.sqrt
 
 
 def exp(x: float) -> float:

@@ -1,19 +1,52 @@
-"""Learning-rate schedules: the rate in force in each epoch, counted from 0.
+"""Schedules: the learning rate of every step.
 
-To add one, write a dataclass with a ``learning_rate`` and ``__call__(epoch)``, and list it in
-``SCHEDULES``. ``SGD(learning_rate=...)`` takes a number or a schedule.
+To add one, write a frozen dataclass with a ``learning_rate`` and ``__call__(epoch)``, epoch from 0
+and in fractions, and list it in ``SCHEDULES``; ``SGD(learning_rate=...)`` takes a number, a
+schedule or a function.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
 
 from fastgd.rules.checks import check_number
 from fastgd.rules.registry import Registry
 
-__all__ = ["SCHEDULES", "Constant", "Exponential", "InverseScaling", "Schedule", "Step"]
+__all__ = [
+    "SCHEDULES", "Clock", "Constant", "Exponential", "InverseScaling", "Schedule", "Step",
+    "find_schedule",
+]  # fmt: skip
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How steps make epochs, and what has been measured so far.
+
+    Parameters
+    ----------
+    steps_per_epoch : int, optional
+        None where there are no epochs: every step is then of the first.
+    epochs : int, optional
+        How many will be made in all, where that is known.
+    history : mapping of str to list of float
+        What was measured after each epoch so far.
+    """
+
+    steps_per_epoch: int | None = None
+    epochs: int | None = None
+    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def epoch(self, steps: Array) -> Array:
+        """Return the epoch of steps counted from 0, in fractions."""
+        return steps / self.steps_per_epoch if self.steps_per_epoch else np.zeros(len(steps))
 
 
 def _power(base: float, exponent: float) -> float:
@@ -26,7 +59,7 @@ def _power(base: float, exponent: float) -> float:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A learning rate that may change from epoch to epoch.
+    """A learning rate that changes from epoch to epoch.
 
     Parameters
     ----------
@@ -44,6 +77,63 @@ class Schedule:
     def __call__(self, epoch: int) -> float:
         """Return the rate of an epoch, counted from 0."""
         raise NotImplementedError
+
+    def rates(self, steps: Array, clock: Clock) -> Array:
+        """Return the rate of each step, counted from 0: by default that of its epoch.
+
+        Raises
+        ------
+        ValueError
+            If a rate is NaN, infinite or negative; the message names the step.
+        """
+        epochs = np.floor(clock.epoch(steps)).astype(np.int64)
+        found, places = np.unique(epochs, return_inverse=True)
+        rates = np.array([self(int(epoch)) for epoch in found], dtype=np.float64)[places]
+        return check_rates(self, steps, rates)
+
+
+def check_rates(given: object, steps: Array, rates: Array) -> Array:
+    """Return rates, or refuse the first that is none and name its step."""
+    with np.errstate(invalid="ignore"):
+        right = (rates >= 0) & np.isfinite(rates)
+    if not right.all():
+        at = int(np.argmin(right))
+        raise ValueError(
+            f"learning_rate must be finite and at least 0; {given} gives {rates[at]:g} "
+            f"at step {int(steps[at])}, counted from 0"
+        )
+    return rates
+
+
+@dataclass(frozen=True)
+class Function(Schedule):
+    """Any function of the epoch, or of the step where its parameter is called so."""
+
+    name = "function"
+    learning_rate: Callable[[int], float]  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        pass
+
+    def __str__(self) -> str:
+        return getattr(self.learning_rate, "__name__", repr(self.learning_rate))
+
+    def __call__(self, epoch: int) -> float:
+        return float(self.learning_rate(epoch))
+
+    def rates(self, steps: Array, clock: Clock) -> Array:
+        if "step" not in inspect.signature(self.learning_rate).parameters:
+            return super().rates(steps, clock)
+        return check_rates(self, steps, np.array([self(int(step)) for step in steps], dtype=float))
+
+
+def find_schedule(given: Any) -> Schedule:
+    """Return a number, a schedule or a function as a schedule."""
+    if isinstance(given, Schedule):
+        return given
+    if callable(given):
+        return Function(given)
+    return Constant(given)
 
 
 @dataclass(frozen=True)

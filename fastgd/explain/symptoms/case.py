@@ -174,7 +174,7 @@ class Case:
     @cached_property
     def baseline(self) -> float:
         """The cost, per example, of the best answer that is the same for every example."""
-        loss, mean = self.network.architecture.loss_rule, self.wanted.mean(axis=0, keepdims=True)
+        loss, mean = self.network.architecture.loss, self.wanted.mean(axis=0, keepdims=True)
         if loss.public_name == "cross_entropy":
             a = np.clip(mean, 1e-12, 1 - 1e-12)
             z = np.log(a) if self.network.architecture.rules[-1].row_wise else np.log(a / (1 - a))
@@ -248,7 +248,7 @@ class Case:
 
 def per_example(network: Network, cost: float, n: int) -> float:
     """Return a cost per example, also for loss ``sse``, which sums them."""
-    return cost if network.architecture.loss_rule.batch_average else cost / n
+    return cost if network.architecture.loss.batch_average else cost / n
 
 
 def _history(given: Any) -> tuple[Mapping[str, Sequence[float]] | None, str]:

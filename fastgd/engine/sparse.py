@@ -6,11 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-try:
-    from fastgd.backends import _native  # type: ignore[attr-defined]
-except ImportError:
-    _native = None
-
 __all__ = ["Sparse", "compress", "density", "mostly_zeros"]
 
 Array = np.ndarray
@@ -101,11 +96,15 @@ def compress(X: Array) -> Sparse:
     np.cumsum(np.count_nonzero(X, axis=1), out=pointers[1:])
     values = np.empty(pointers[-1] + 1, dtype=X.dtype)
     columns = np.empty(pointers[-1] + 1, dtype=np.int32)
-    (_fill_with_numpy if _native is None else _native.compress)(X, pointers, values, columns)
+    fill(X, pointers, values, columns)
     return Sparse(values[:-1], columns[:-1], pointers, X.shape[1])
 
 
-def _fill_with_numpy(X: Array, pointers: Array, values: Array, columns: Array) -> None:
+def fill(X: Array, pointers: Array, values: Array, columns: Array) -> None:
+    """Write the numbers of X that are not zero, and their columns, to where ``pointers`` says.
+
+    The native backend replaces this by a faster one.
+    """
     n, width = X.shape
     step = max(1, PIECE // width)
     for start in range(0, n, step):
