@@ -1,4 +1,4 @@
-"""The Numba backend: hands a call's arrays to the kernel, and the kernel to a team of threads."""
+"""The Numba backend: hands a call to the kernel, and the kernel to a team of threads."""
 
 from __future__ import annotations
 
@@ -10,27 +10,19 @@ from fastgd.kernels import entries
 
 __all__ = ["forward", "loss_and_gradient", "train"]
 
+#: The caller's arrays: whether they are writable is part of their type, and Numba would compile the
+#: kernel again for each.
+READ_ONLY = (
+    "inputs", "pointers", "columns", "order", "classes", "targets", "weights", "table",
+)  # fmt: skip
+
 
 def _run(call: Call) -> tuple[int, float]:
-    number = call.work.dtype.type
-    scale, settings = number(call.scale), tuple(map(number, call.settings))
-    arguments = call._replace(
-        scale=scale,
-        settings=settings,
-        inputs=_read_only(call.inputs),
-        pointers=_read_only(call.pointers),
-        columns=_read_only(call.columns),
-        order=_read_only(call.order),
-        classes=_read_only(call.classes),
-        targets=_read_only(call.targets),
-    )
-    return run_team(lambda thread: entries.run(*arguments, thread), call.n_threads, call.barrier)
+    call = call._replace(**{name: _read_only(getattr(call, name)) for name in READ_ONLY})
+    return run_team(lambda thread: entries.run(call, thread), call.n_threads, call.barrier)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    """Return a view nobody writes to: whether the caller's array is writable is part of its type,
-    and Numba would compile the kernel again for each.
-    """
     view = array.view()
     view.flags.writeable = False
     return view

@@ -17,34 +17,30 @@ import numba
 from numba import njit
 
 from fastgd.backends import plan as P
+from fastgd.backends.compiled import COST, PREDICT, TRAIN
 from fastgd.kernels.barrier import wait_for_all
 from fastgd.kernels.compiling import OPTIONS, compiled, inlined
-from fastgd.kernels.simd import part
+from fastgd.kernels.learning import copy_panel, learn, share_first_layer
+from fastgd.kernels.simd import borrowed
 from fastgd.kernels.steps import (
-    COST,
-    GRADIENT,
-    PREDICT,
-    TRAIN,
-    Task,
+    Block,
+    Thread,
     backward,
     copy_outputs,
-    copy_panel,
     cost_and_delta,
     first_layer,
     forward,
     gather,
     gather_targets,
-    learn,
     load,
     share,
-    share_first_layer,
     store,
 )
 
-__all__ = ["COST", "GRADIENT", "PREDICT", "TRAIN", "run"]
+__all__ = ["run"]
 
 PACKAGE = Path(__file__).parents[1]
-SOURCES = ("kernels/*.py", "rules/*.py", "backends/plan.py")
+SOURCES = ("kernels/*.py", "rules/*.py", "backends/plan.py", "backends/compiled.py")
 
 
 def _fingerprint() -> str:
@@ -64,52 +60,60 @@ def _compile(function: Callable) -> Callable:
 
 
 @inlined
-def run_batch(t, barrier, begin, end, average):
+def run_batch(t, step, begin, end):
     """Do one batch, in blocks of rows; return its cost. A cost not finite makes no step."""
-    plan = t.plan
-    block, training, cost = plan[0, P.ROWS], t.task == TRAIN, 0.0
-    factor = 1.0 / (end - begin) if average else 1.0
+    call, plan = t.call, t.plan
+    block, training, cost = plan[0, P.ROWS], call.task == TRAIN, 0.0
+    factor, by_columns = batch_factor(call, begin, end), t.first_layer.by_columns
     whole = end - begin <= block
     for first in range(begin, end, block):
         m = min(block, end - first)
         # Predictions do not wait between blocks: a thread keeps to its rows of all of them.
-        start, stop = share(block if t.task == PREDICT else m, 1, t.thread, t.n_threads)
-        start, stop = min(start, m), min(stop, m)
-        gather(t, first, m, start, stop)
-        by_columns = t.first_layer.by_columns
+        start, stop = share(block if call.task == PREDICT else m, 1, t.thread, call.n_threads)
+        b = Block(step, first, first - begin, m, min(start, m), min(stop, m))
+        gather(t, b)
         if by_columns:
-            wait_for_all(barrier, t.n_threads)
-        first_layer(t, 0 if by_columns else start, m if by_columns else stop)
+            wait_for_all(call.barrier, call.n_threads)
+        first_layer(t, 0 if by_columns else b.start, m if by_columns else b.stop)
         if by_columns:
-            wait_for_all(barrier, t.n_threads)
-        forward(t, start, stop)
-        if t.task == PREDICT:
-            copy_outputs(t, first, start, stop)
+            wait_for_all(call.barrier, call.n_threads)
+        forward(t, b)
+        if call.task == PREDICT:
+            copy_outputs(t, b)
             continue
-        gather_targets(t, first, start, stop)
-        cost_and_delta(t, factor, start, stop)
-        if t.task != COST:
-            backward(t, start, stop)
-        wait_for_all(barrier, t.n_threads)
+        gather_targets(t, b)
+        cost_and_delta(t, b, factor)
+        if call.task != COST:
+            backward(t, b)
+        wait_for_all(call.barrier, call.n_threads)
         for row in range(m):
-            cost += t.costs[row]
+            cost += call.costs[row]
         if training and not math.isfinite(cost):
             break
-        if t.task != COST:
-            fresh, step = training and first == begin, training and first + m == end
-            learn(t, m, fresh, not (training and whole), step)
-        wait_for_all(barrier, t.n_threads)
+        if call.task != COST:
+            fresh, last = training and first == begin, training and first + m == end
+            learn(t, b, fresh, not (training and whole), last)
+        wait_for_all(call.barrier, call.n_threads)
     return cost
+
+
+@compiled
+def batch_factor(call, begin, end):
+    """Return what the sum of a batch's gradients is multiplied by."""
+    if not call.average:
+        return 1.0
+    if not len(call.weights):
+        return 1.0 / (end - begin)
+    total = 0.0
+    for visit in range(begin, end):
+        total += call.weights[visit]
+    return 1.0 / total if total > 0.0 else 0.0
 
 
 def _make_run(fingerprint: str) -> Callable:
     @_compile
-    def run(
-        task, plan, work, flat, slots, inputs, pointers, columns, gathered, lengths, kind, scale,
-        order, n, batch, classes, targets, outputs, average, linear, update, settings, costs,
-        n_threads, barrier, thread,
-    ):  # fmt: skip
-        """Do a task over n rows, in batches; return the steps made and the sum of costs.
+    def run(call, thread):
+        """Do a `Call`, in batches; return the steps made and the sum of costs.
 
         PREDICT writes into ``outputs``, GRADIENT adds to ``outputs``; TRAIN steps once a batch
         and ends before a batch whose cost is not finite. Every thread of a team runs it whole: a
@@ -118,39 +122,31 @@ def _make_run(fingerprint: str) -> Callable:
         the last bit for any number of threads.
         """
         fingerprint  # noqa: B018
-        t = Task(
-            task, plan, part(work, 0, len(work)), part(flat, 0, len(flat)), slots,
-            part(inputs, 0, len(inputs)), part(pointers, 0, len(pointers)),
-            part(columns, 0, len(columns)), part(gathered, 0, len(gathered)),
-            part(lengths, 0, len(lengths)), kind, scale, part(order, 0, len(order)), n,
-            part(classes, 0, len(classes)), part(targets, 0, len(targets)),
-            part(outputs, 0, len(outputs)), linear, update, settings,
-            part(costs, 0, len(costs)), n_threads, thread,
-            len(lengths) > 0,
-            share_first_layer(
-                task, plan, len(lengths) > 0, batch, linear, settings[1], n_threads, thread
-            ),
-        )  # fmt: skip
+        call = borrowed(call)
+        plan, sparse = call.plan, len(call.lengths) > 0
+        t = Thread(
+            call, plan, call.work, thread, sparse, share_first_layer(call, plan, sparse, thread)
+        )
         if thread == 0:
             load(t)
-        wait_for_all(barrier, n_threads)
+        wait_for_all(call.barrier, call.n_threads)
         if t.first_layer.by_columns:
             copy_panel(plan, t.work, t.first_layer, False)
         total, steps = 0.0, 0
-        for start in range(0, n, batch):
-            cost = run_batch(t, barrier, start, min(start + batch, n), average)
-            if task == TRAIN and not math.isfinite(cost):
+        for start in range(0, call.n, call.batch):
+            cost = run_batch(t, steps, start, min(start + call.batch, call.n))
+            if call.task == TRAIN and not math.isfinite(cost):
                 break
             total += cost
             steps += 1
         if t.first_layer.by_columns:
             copy_panel(plan, t.work, t.first_layer, True)
-        wait_for_all(barrier, n_threads)
+        wait_for_all(call.barrier, call.n_threads)
         if thread == 0:
             store(t)
-            if task == PREDICT:
+            if call.task == PREDICT:
                 for row in range(plan[0, P.ROWS]):
-                    total += costs[row]
+                    total += call.costs[row]
         return steps, total
 
     return run

@@ -9,11 +9,14 @@ from __future__ import annotations
 import fastgd.kernels.functions  # noqa: F401  (compiled forms of fastgd.rules.scalar)
 from fastgd.rules.activations import ACTIVATIONS
 from fastgd.kernels.compiling import compiled, inlined
-from fastgd.kernels.simd import never_inline
+from fastgd.kernels.simd import never_inline, part
 from fastgd.rules.losses import LOSSES
 from fastgd.rules.optimizers import UPDATES
+from fastgd.rules.registry import N_NUMBERS
+from fastgd.rules.scalar import like
+from fastgd.rules.update import COLUMNS
 
-__all__ = ["activate", "apply_update", "multiply_by_slope", "output_delta"]
+__all__ = ["activate", "apply_update", "multiply_by_slope", "numbers", "output_delta"]
 
 
 def _chain(loops):
@@ -46,13 +49,22 @@ def _elementwise(registry, make_loop):
     ]
 
 
+@compiled
+def numbers(work, at):
+    """Return a rule's parameters, in registers."""
+    return work[at], work[at + 1], work[at + 2], work[at + 3]
+
+
+
+
+
 def _value_loop(rule):
     value = compiled(rule.scalar_value)
 
     @compiled
-    def loop(z, a):
+    def loop(z, a, p):
         for i in range(z.size):
-            a[i] = value(z[i])
+            a[i] = value(z[i], p)
 
     return loop
 
@@ -61,9 +73,9 @@ def _slope_loop(rule):
     derivative = compiled(rule.scalar_derivative)
 
     @compiled
-    def loop(z, a, delta):
+    def loop(z, a, p, delta):
         for i in range(z.size):
-            delta[i] *= derivative(z[i], a[i])
+            delta[i] *= derivative(z[i], a[i], p)
 
     return loop
 
@@ -71,41 +83,64 @@ def _slope_loop(rule):
 def _cost_loop(rule):
     cost = compiled(rule.scalar_cost)
     delta_of = compiled(rule.scalar_delta)
-    average = rule.output_average
 
     @compiled
-    def loop(z, a, y, delta, costs, n, ld, factor):
+    def loop(z, a, p, y, delta, costs, n, ld, share, factor):
         """Turn slopes into deltas times ``factor``; write the cost of each row.
 
         Rows are ``ld`` apart; the costs are those of the first ``n`` columns.
         """
-        share = 1 / n if average else 1.0
         step = delta.dtype.type(factor * share)
         for i in range(a.size):
-            delta[i] = delta_of(a[i], y[i], delta[i]) * step
+            delta[i] = delta_of(a[i], y[i], delta[i], p) * step
         for row in range(costs.size):
             total = 0.0
             for i in range(row * ld, row * ld + n):
-                total += cost(z[i], a[i], y[i])
+                total += cost(z[i], a[i], y[i], p)
             costs[row] = total * share
 
     return loop
 
 
+@compiled
+def _prepared(w, g, shrink, l1, l2, clip, factor):
+    """Return the gradient as the rule gets it (`fastgd.rules.update.prepare`)."""
+    zero, one = like(0.0, w), like(1.0, w)
+    g = g * factor
+    g = clip if g > clip else g  # this way round NaN stays NaN
+    g = -clip if g < -clip else g
+    sign = one if w > zero else (-one if w < zero else zero)
+    return g + l2 * w + l1 * sign
+
+
+#: A rule's loop, with its slots and columns spelled out: LLVM vectorises over pointers and
+#: registers, not over tuples of arrays.
+_UPDATE_LOOP = """
+def loop(work, w, g, slots, stride, size, table, at, factor):
+    shrink, l1, l2, clip = table[at], table[at + 1], table[at + 2], table[at + 3]
+    row = ({columns})
+    W, G = part(work, w, size), part(work, g, size)
+{views}
+    for i in range(size):
+        x, after = apply(
+            shrink * W[i], prepared(W[i], G[i], shrink, l1, l2, clip, factor), ({slots}), row
+        )
+        W[i] = x
+{stores}
+"""
+
+
 def _update_loop(rule):
-    apply = compiled(rule.scalar_apply)
-
-    @compiled
-    def without_slots(w, g, slot, settings):
-        for i in range(w.size):
-            w[i] = apply(w[i], g[i], settings)
-
-    @compiled
-    def with_slot(w, g, slot, settings):
-        for i in range(w.size):
-            w[i], slot[i] = apply(w[i], g[i], slot[i], settings)
-
-    return with_slot if rule.n_slots else without_slots
+    own, kept = range(len(rule.columns)), range(len(rule.slots))
+    source = _UPDATE_LOOP.format(
+        columns="".join(f"table[at + {len(COLUMNS) + i}], " for i in own),
+        views="\n".join(f"    S{k} = part(work, slots + {k} * stride, size)" for k in kept),
+        slots="".join(f"S{k}[i], " for k in kept),
+        stores="\n".join(f"        S{k}[i] = after[{k}]" for k in kept),
+    )
+    names = {"part": part, "prepared": _prepared, "apply": compiled(rule.scalar_apply)}
+    exec(source, names)
+    return compiled(names["loop"])
 
 
 @compiled

@@ -16,8 +16,8 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 __all__ = [
-    "MAX_ROWS", "MAX_SPARSE_VECTORS", "MAX_VECTORS", "VECTOR_BYTES", "compress", "never_inline",
-    "part", "prefetch", "scatter", "sparse_row", "tile", "transpose_block",
+    "MAX_ROWS", "MAX_SPARSE_VECTORS", "MAX_VECTORS", "VECTOR_BYTES", "borrowed", "compress",
+    "never_inline", "part", "prefetch", "scatter", "sparse_row", "tile", "transpose_block",
 ]  # fmt: skip
 
 INT = ir.IntType(64)
@@ -340,6 +340,22 @@ def part(typing, array, start, size):
         return view._getvalue()
 
     return signature, codegen
+
+
+@intrinsic
+def borrowed(typing, call):
+    """Return a named tuple whose arrays do not count references: the caller keeps them alive."""
+
+    def codegen(context, builder, signature, args):
+        fields = args[0]
+        for i, kind in enumerate(signature.args[0].types):
+            if isinstance(kind, types.Array):
+                array = context.make_array(kind)(context, builder, builder.extract_value(fields, i))
+                array.meminfo = ir.Constant(array.meminfo.type, None)
+                fields = builder.insert_value(fields, array._getvalue(), i)
+        return fields
+
+    return call(call), codegen
 
 
 @intrinsic

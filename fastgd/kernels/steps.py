@@ -1,4 +1,4 @@
-"""The kernels: gather, forward, backpropagate, and gradient with update, over one block of rows.
+"""The kernels: gather, forward and backpropagate, over one block of rows; `learning` goes on.
 
 All numbers lie in ``work``; ``plan`` says where (see `fastgd.backends.plan`). A block's rows are
 computed together; of a team of threads, each computes the rows ``start`` to ``stop`` of it.
@@ -14,8 +14,10 @@ from collections import namedtuple
 import numpy as np
 
 from fastgd.backends import plan as P
+from fastgd.backends.compiled import GRADIENT, PREDICT, TRAIN
 from fastgd.kernels.compiling import compiled, inlined
-from fastgd.kernels.rules import activate, apply_update, multiply_by_slope, output_delta
+from fastgd.kernels.dropout import drop, drop_columns, row_key
+from fastgd.kernels.rules import activate, multiply_by_slope, numbers, output_delta
 from fastgd.kernels.simd import (
     MAX_ROWS,
     MAX_SPARSE_VECTORS,
@@ -25,7 +27,6 @@ from fastgd.kernels.simd import (
     never_inline,
     part,
     prefetch,
-    scatter,
     sparse_row,
     tile,
     transpose_block,
@@ -33,28 +34,22 @@ from fastgd.kernels.simd import (
 from fastgd.rules.scalar import exp
 
 __all__ = [
-    "COST", "GRADIENT", "PREDICT", "TRAIN", "Task", "backward", "copy_outputs", "copy_panel",
-    "cost_and_delta", "first_layer", "forward", "gather", "gather_targets", "learn", "load",
-    "share", "share_first_layer", "store",
+    "ONE", "ZERO", "Block", "FirstLayer", "Thread", "backward", "copy_outputs", "copy_rows",
+    "cost_and_delta", "first_layer", "forward", "gather", "gather_targets", "load", "product",
+    "share", "store", "transpose",
 ]  # fmt: skip
 
-#: What a call may do.
-PREDICT, COST, GRADIENT, TRAIN = range(4)
-#: One call from Python: what to do, and over which arrays; see `fastgd.backends.compiled`.
-Task = namedtuple(
-    "Task",
-    "task plan work flat slots inputs pointers columns gathered lengths kind scale order n classes"
-    " targets outputs linear update settings costs n_threads thread sparse first_layer",
-)
+#: One thread's part in a call: the `Call`, the plan and memory of it, and what part is its own.
+Thread = namedtuple("Thread", "call plan work thread sparse first_layer")
 #: A thread's part of the first layer's weights and biases: columns left to right, which lie from
 #: ``at`` on, rows ``ld`` apart. ``by_columns``: it computes them for all rows of a block.
 FirstLayer = namedtuple("FirstLayer", "by_columns left right at ld")
+#: A block of m visits from ``first`` on, which begin at row ``row`` of batch number ``step``; of
+#: them the thread has ``start`` to ``stop``.
+Block = namedtuple("Block", "step first row m start stop")
 
 #: The depth of a product computed at once: 128 rows of 4 vectors are 32 KiB, a small L1 cache.
 DEPTH = 128
-#: Sparse inputs of batches up to this many rows change the weights one example at a time: with
-#: more, their parts of the step could be too small to count one by one.
-DIRECT_ROWS = 64
 #: Typed: Numba would compile `product` once more for each literal argument.
 ZERO, ONE = np.int64(0), np.int64(1)
 
@@ -146,15 +141,16 @@ def transpose(plan, work, layer, start, stop):
 @inlined
 def load(t):
     """Copy parameters and the optimizer's state into the working memory."""
-    plan, work = t.plan, t.work
-    pack(plan, work, t.flat, plan[0, P.PARAMETERS])
+    call, plan, work = t.call, t.plan, t.work
+    pack(plan, work, call.flat, plan[0, P.PARAMETERS])
     for row in range(plan[0, P.ROWS]):
-        t.costs[row] = 0
-    for slot in range(len(t.slots)):
-        pack(plan, work, t.slots[slot], plan[0, P.SLOTS] + slot * plan[0, P.N_PADDED])
-    if t.task == GRADIENT:
-        pack(plan, work, t.outputs, plan[0, P.GRADIENT])
-    if t.task >= GRADIENT:
+        call.costs[row] = 0
+    for k in range(call.n_slots):
+        slot = part(call.slots, k * call.n_parameters, call.n_parameters)
+        pack(plan, work, slot, plan[0, P.SLOTS] + k * plan[0, P.N_PADDED])
+    if call.task == GRADIENT:
+        pack(plan, work, call.outputs, plan[0, P.GRADIENT])
+    if call.task >= GRADIENT:
         for layer in range(2, len(plan)):
             transpose(plan, work, layer, ZERO, plan[layer, P.N_IN])
 
@@ -162,13 +158,14 @@ def load(t):
 @inlined
 def store(t):
     """Copy parameters and the optimizer's state back from the working memory."""
-    plan, work = t.plan, t.work
-    if t.task == GRADIENT:
-        unpack(plan, work, plan[0, P.GRADIENT], t.outputs)
-    if t.task == TRAIN:
-        unpack(plan, work, plan[0, P.PARAMETERS], t.flat)
-        for slot in range(len(t.slots)):
-            unpack(plan, work, plan[0, P.SLOTS] + slot * plan[0, P.N_PADDED], t.slots[slot])
+    call, plan, work = t.call, t.plan, t.work
+    if call.task == GRADIENT:
+        unpack(plan, work, plan[0, P.GRADIENT], call.outputs)
+    if call.task == TRAIN:
+        unpack(plan, work, plan[0, P.PARAMETERS], call.flat)
+        for k in range(call.n_slots):
+            slot = part(call.slots, k * call.n_parameters, call.n_parameters)
+            unpack(plan, work, plan[0, P.SLOTS] + k * plan[0, P.N_PADDED], slot)
 
 
 @compiled
@@ -199,57 +196,88 @@ def all_finite(x):
 
 
 @inlined
-def gather(t, first, m, start, stop):
+def gather(t, b):
     """Read this thread's rows of the block, times the scale, into the block's inputs.
 
     The cost of a row that cannot be predicted, for its numbers are not finite, is NaN.
     """
-    plan, work, order, inputs, columns = t.plan, t.work, t.order, t.inputs, t.columns
+    call, plan, work = t.call, t.plan, t.work
+    order, inputs, pointers, columns = call.order, call.inputs, call.pointers, call.columns
     n, ld = plan[1, P.N_IN], plan[0, P.LD_X]
-    itemsize = 4 if t.kind == 0 else 8 if t.kind == 1 else 1
-    for row in range(start, stop):
+    itemsize = 4 if call.kind == 0 else 8 if call.kind == 1 else 1
+    for row in range(b.start, b.stop):
         x, count = plan[0, P.X] + row * ld, n
-        source = order[first + row] if len(order) else first + row
+        source = order[b.first + row] if len(order) else b.first + row
         # Rows come in no order the processor could guess: ask for the next batch's now.
-        ahead = order[first + row + m] if first + row + m < len(order) else -1
-        if len(t.pointers):
-            begin = t.pointers[source]
-            count = t.pointers[source + 1] - begin
+        ahead = order[b.first + row + b.m] if b.first + row + b.m < len(order) else -1
+        if len(pointers):
+            begin = pointers[source]
+            count = pointers[source + 1] - begin
             if ahead >= 0:
-                for at in range(t.pointers[ahead], t.pointers[ahead + 1], 16):
+                for at in range(pointers[ahead], pointers[ahead + 1], 16):
                     prefetch(inputs, at * itemsize)
                     prefetch(columns, at)
-            convert(inputs, t.kind, begin, count, part(work, x, count), t.scale)
-            kept, read = part(t.gathered, row * ld, count), part(columns, begin, count)
+            convert(inputs, call.kind, begin, count, part(work, x, count), call.scale)
+            kept, read = part(call.gathered, row * ld, count), part(columns, begin, count)
             for i in range(count):
                 kept[i] = read[i]
         else:
             if ahead >= 0:
                 for at in range(ahead * n * itemsize, (ahead + 1) * n * itemsize, 64):
                     prefetch(inputs, at)
-            convert(inputs, t.kind, source * n, n, part(work, x, n), t.scale)
+            convert(inputs, call.kind, source * n, n, part(work, x, n), call.scale)
             if t.sparse:
-                count = compress(work, t.gathered, n, x, row * ld)
+                count = compress(work, call.gathered, n, x, row * ld)
         if t.sparse:
-            t.lengths[row] = count
-        if t.task == PREDICT and not all_finite(part(work, x, count)):
-            t.costs[row] = math.nan
+            call.lengths[row] = count
+        if call.task == PREDICT and not all_finite(part(work, x, count)):
+            call.costs[row] = math.nan
+    if plan[0, P.INPUT_KEPT]:
+        drop_inputs(t, b)
 
 
 @inlined
-def gather_targets(t, first, start, stop):
+def drop_inputs(t, b):
+    """Leave out some inputs of this thread's rows."""
+    call, plan, work = t.call, t.plan, t.work
+    kept, gain, ld = plan[0, P.INPUT_KEPT], work[plan[0, P.INPUT_GAIN]], plan[0, P.LD_X]
+    for row in range(b.start, b.stop):
+        key = row_key(call, b.step, 0, b.row + row)
+        if t.sparse:
+            x = part(work, plan[0, P.X] + row * ld, call.lengths[row])
+            drop_columns(x, part(call.gathered, row * ld, x.size), key, kept, gain)
+        else:
+            x = part(work, plan[0, P.X] + row * ld, plan[1, P.N_IN])
+            drop(x, x, key, kept, gain)
+
+
+@inlined
+def drop_units(t, b, layer, source, target):
+    """Leave out some units of a layer, for this thread's rows of ``source``."""
+    plan, work, ld = t.plan, t.work, t.plan[layer, P.LD]
+    kept, gain = plan[layer, P.KEPT], work[plan[layer, P.GAIN]]
+    for row in range(b.start, b.stop):
+        key, at = row_key(t.call, b.step, layer, b.row + row), row * ld
+        drop(part(work, source + at, ld), part(work, target + at, ld), key, kept, gain)
+
+
+@inlined
+def gather_targets(t, b):
     """Write the targets of this thread's rows: numbers, or a 1 in the column of each class."""
-    plan, work, classes = t.plan, t.work, t.classes
+    plan, work, classes = t.plan, t.work, t.call.classes
     last = len(plan) - 1
     n, ld, at = plan[last, P.N_OUT], plan[last, P.LD], plan[0, P.Y]
     if len(classes):
-        for row in range(start, stop):
+        for row in range(b.start, b.stop):
             y = part(work, at + row * ld, n)
             for j in range(n):
                 y[j] = 0
-            y[classes[first + row]] = 1
+            y[classes[b.first + row]] = 1
     else:
-        copy_rows(t.targets, (first + start) * n, n, work, at + start * ld, ld, stop - start, n)
+        copy_rows(
+            t.call.targets, (b.first + b.start) * n, n, work, at + b.start * ld, ld,
+            b.stop - b.start, n,
+        )  # fmt: skip
 
 
 @compiled
@@ -298,7 +326,7 @@ def first_layer(t, start, stop):
     plan, work, mine = t.plan, t.work, t.first_layer
     one, ld, ld_x = work.dtype.type(1), plan[1, P.LD], plan[0, P.LD_X]
     if t.sparse:
-        sparse_rows(plan, work, t.gathered, t.lengths, mine, start, stop)
+        sparse_rows(plan, work, t.call.gathered, t.call.lengths, mine, start, stop)
     else:
         product(
             work, stop - start, mine.right - mine.left, plan[1, P.N_IN],
@@ -309,9 +337,9 @@ def first_layer(t, start, stop):
 
 
 @inlined
-def forward(t, start, stop):
+def forward(t, b):
     """Compute every layer's z and a for this thread's rows, from the first layer's z."""
-    plan, work = t.plan, t.work
+    plan, work, start, stop = t.plan, t.work, b.start, b.stop
     one = work.dtype.type(1)
     n_layers = len(plan) - 1
     for layer in range(1, n_layers + 1):
@@ -331,249 +359,65 @@ def forward(t, start, stop):
             softmax(plan, work, layer, start, stop)
         else:
             size = (stop - start) * ld
-            activate(plan[layer, P.ACTIVATION], (part(work, z, size), part(work, a, size)))
+            p = numbers(work, plan[layer, P.NUMBERS])
+            activate(plan[layer, P.ACTIVATION], (part(work, z, size), part(work, a, size), p))
+        if plan[layer, P.KEPT]:
+            drop_units(t, b, layer, plan[layer, P.A], plan[layer, P.DROPPED])
 
 
 @inlined
-def copy_outputs(t, first, start, stop):
+def copy_outputs(t, b):
     """Write the outputs of this thread's rows to the flat ``outputs``."""
     plan = t.plan
     last = len(plan) - 1
     n, ld = plan[last, P.N_OUT], plan[last, P.LD]
-    a = plan[last, P.A] + start * ld
-    copy_rows(t.work, a, ld, t.outputs, (first + start) * n, n, stop - start, n)
+    a = plan[last, P.A] + b.start * ld
+    copy_rows(t.work, a, ld, t.call.outputs, (b.first + b.start) * n, n, b.stop - b.start, n)
 
 
 @inlined
-def cost_and_delta(t, factor, start, stop):
+def cost_and_delta(t, b, factor):
     """Write the output's delta, times ``factor``, and the cost of each of this thread's rows."""
-    plan, work = t.plan, t.work
+    call, plan, work, start, rows = t.call, t.plan, t.work, b.start, b.stop - b.start
     layer = len(plan) - 1
     n, ld = plan[layer, P.N_OUT], plan[layer, P.LD]
-    size = (stop - start) * ld
+    size = rows * ld
     z = part(work, plan[layer, P.Z] + start * ld, size)
     a = part(work, plan[layer, P.A] + start * ld, size)
     delta = part(work, plan[layer, P.DELTA] + start * ld, size)
     y = part(work, plan[0, P.Y] + start * ld, size)
     for i in range(size):
         delta[i] = 1
-    multiply_by_slope(plan[layer, P.ACTIVATION], (z, a, delta))
-    costs = part(t.costs, start, stop - start)
-    output_delta(plan[0, P.LOSS], (z, a, y, delta, costs, n, ld, factor))
-    for row in range(stop - start):
+    p = numbers(work, plan[layer, P.NUMBERS])
+    multiply_by_slope(plan[layer, P.ACTIVATION], (z, a, p, delta))
+    costs, p = part(call.costs, start, rows), numbers(work, plan[0, P.LOSS_NUMBERS])
+    output_delta(plan[0, P.LOSS], (z, a, p, y, delta, costs, n, ld, call.share, factor))
+    for row in range(rows):
         for j in range(row * ld + n, (row + 1) * ld):
             delta[j] = 0
+        if len(call.weights):
+            weight = call.weights[b.first + start + row]
+            costs[row] *= weight
+            for j in range(row * ld, row * ld + n):
+                delta[j] *= weight
 
 
 @inlined
-def backward(t, start, stop):
+def backward(t, b):
     """Carry the output's delta back through the layers (Nielsen, eq. BP2)."""
-    plan, work = t.plan, t.work
+    plan, work, start, stop = t.plan, t.work, b.start, b.stop
     one = work.dtype.type(1)
     for layer in range(len(plan) - 1, 1, -1):
         n_out, ld_in, ld = plan[layer, P.N_OUT], plan[layer, P.LD_IN], plan[layer, P.LD]
-        first, size = start * ld_in, (stop - start) * ld_in
-        delta = plan[layer - 1, P.DELTA] + first
+        first, size, below = start * ld_in, (stop - start) * ld_in, layer - 1
+        delta = plan[below, P.DELTA] + first
         product(
             work, stop - start, plan[layer, P.WIDTH_IN], n_out,
             plan[layer, P.DELTA] + start * ld, ld, ONE,
             plan[layer, P.TRANSPOSED], ld_in, plan[0, P.ZERO], ZERO, delta, ld_in, one, one,
         )  # fmt: skip
-        z, a = plan[layer - 1, P.Z] + first, plan[layer - 1, P.A] + first
-        multiply_by_slope(
-            plan[layer - 1, P.ACTIVATION],
-            (part(work, z, size), part(work, a, size), part(work, delta, size)),
-        )
-
-
-@compiled
-def find_cursors(plan, gathered, lengths, thread, first, m):
-    """Put a thread's cursors at the first input from column ``first`` on."""
-    rows, ld_x = plan[0, P.ROWS], plan[0, P.LD_X]
-    for row in range(m):
-        low, high = 0, lengths[row] if first else 0
-        while low < high:
-            middle = (low + high) // 2
-            if gathered[row * ld_x + middle] < first:
-                low = middle + 1
-            else:
-                high = middle
-        lengths[(1 + thread) * rows + row] = low
-
-
-@compiled
-def sparse_gradient(plan, work, gathered, lengths, thread, mine, last, m, target, ld, alpha):
-    """Add alpha dC/dW of the first layer's rows up to ``last``, for a thread's columns.
-
-    From inputs that are not zero. Row k of the weights is added to at target + k * ld.
-    """
-    never_inline()
-    rows, ld_x, x = plan[0, P.ROWS], plan[0, P.LD_X], plan[0, P.X]
-    lanes, width = VECTOR_BYTES // work.itemsize, mine.right - mine.left
-    for row in range(m):
-        cursor, at = (1 + thread) * rows + row, row * ld_x
-        start, count = lengths[cursor], lengths[row]
-        stop = start
-        if last == plan[1, P.N_IN]:
-            stop = count
-        while stop < count and gathered[at + stop] < last:
-            stop += 1
-        lengths[cursor] = stop
-        if start == stop:
-            continue
-        delta = plan[1, P.DELTA] + row * plan[1, P.LD] + mine.left
-        for column in range(0, width, MAX_VECTORS * lanes):
-            vectors = min((width - column) // lanes, MAX_VECTORS)
-            scatter(
-                work, gathered, vectors, stop - start, x + at + start, at + start,
-                delta + column, target + column, ld, alpha,
-            )  # fmt: skip
-
-
-@inlined
-def gradient_rows(t, layer, first, rows, m, start, ld_start, target, ld, beta, alpha):
-    """Write beta start + alpha dC/dW, for a few rows of a layer's weights, to ``target``.
-
-    Of the first layer, for this thread's columns. The biases are the row after the weights: their
-    input is always 1 (Nielsen, eqs. BP3, BP4).
-    """
-    plan, work = t.plan, t.work
-    delta, n = plan[layer, P.DELTA], plan[layer, P.WIDTH]
-    if layer == 1:
-        delta, n = delta + t.first_layer.left, t.first_layer.right - t.first_layer.left
-    if first == plan[layer, P.N_IN]:
-        s, s_row, s_depth = plan[0, P.ONE], 0, 0
-    else:
-        s, s_row = plan[layer, P.INPUT] + first, 1
-        s_depth = plan[0, P.LD_X] if layer == 1 else plan[layer, P.LD_IN]
-    product(
-        work, rows, n, m, s, s_row, s_depth, delta, plan[layer, P.LD], start, ld_start,
-        target, ld, beta, alpha,
-    )  # fmt: skip
-
-
-@inlined
-def descend(t, layer, start, stop, m):
-    """Update rows of a layer as w <- shrink w - rate dC/dw, without writing the gradient down.
-
-    For update rules that are linear: the update is then a product that starts from the weights.
-    """
-    plan, settings = t.plan, t.settings
-    one = t.work.dtype.type(1)
-    w, ld = plan[layer, P.WEIGHTS], plan[layer, P.LD]
-    if layer == 1:
-        w, ld = t.first_layer.at, t.first_layer.ld
-    at, shrink = w + start * ld, one - settings[0] * settings[1]
-    gradient_rows(t, layer, start, stop - start, m, at, ld, at, ld, shrink, -settings[0])
-
-
-@inlined
-def gradient_and_update(t, layer, start, stop, m, fresh, keep, step):
-    """Compute the gradient of rows of a layer, a few at a time while they are in cache, and use it.
-
-    With ``keep`` it is added to the whole gradient (or begins it, with ``fresh``); with ``step``
-    the parameters are updated. The biases, the row after the last, come on their own.
-    """
-    plan, work, settings, mine = t.plan, t.work, t.settings, t.first_layer
-    one = work.dtype.type(1)
-    no_penalty = (settings[0], settings[1] * 0, settings[2], settings[3])
-    n_in, ld = plan[layer, P.N_IN], plan[layer, P.LD]
-    few, panel = layer == 1 and t.sparse, layer == 1 and mine.by_columns
-    chunk = max((P.SPARSE_CHUNK_SIZE if few else P.CHUNK_SIZE) // ld, 1)
-    first = start
-    while first < stop:
-        biases = first == n_in
-        rows = 1 if biases else min(chunk, min(stop, n_in) - first)
-        at, size = plan[layer, P.WEIGHTS] - plan[0, P.PARAMETERS] + first * ld, rows * ld
-        g, w = plan[0, P.CHUNK] + t.thread * plan[0, P.CHUNK_STRIDE], plan[0, P.PARAMETERS] + at
-        if keep:
-            g = plan[0, P.GRADIENT] + at
-        if panel:  # only its biases come this way
-            w, size = mine.at + first * mine.ld, mine.ld
-        if few and not biases:
-            if fresh:
-                zeros = part(work, g, size)
-                for i in range(size):
-                    zeros[i] = 0
-            sparse_gradient(
-                plan, work, t.gathered, t.lengths, t.thread, mine, first + rows, m,
-                g - first * ld, ld, one,
-            )  # fmt: skip
-        else:
-            old, ld_old = (plan[0, P.ZERO], 0) if fresh else (g, ld)
-            gradient_rows(t, layer, first, rows, m, old, ld_old, g, ld, one, one)
-        if step:
-            apply_update(
-                t.update,
-                (
-                    part(work, w, size),
-                    part(work, g, size),
-                    part(work, plan[0, P.SLOTS] + at, size),
-                    no_penalty if biases else settings,
-                ),
-            )
-        first += rows
-
-
-@compiled
-def fused(task, linear, l2, sparse, m, keep):
-    """Return whether a layer's gradient goes straight to its weights.
-
-    The update is linear, and the batch whole. ``sparse``: the layer's inputs leave out zeros.
-    """
-    return task == TRAIN and linear and not keep and (not sparse or (l2 == 0 and m <= DIRECT_ROWS))
-
-
-@compiled
-def share_first_layer(task, plan, sparse, batch, linear, l2, n_threads, thread):
-    """Choose how threads share the first layer.
-
-    By columns each keeps its weights to itself, where by rows they would go from core to core in
-    every step.
-    """
-    n_in, width = plan[1, P.N_IN], plan[1, P.WIDTH]
-    whole = fused(task, linear, l2, sparse, batch, batch > plan[0, P.ROWS])
-    if n_threads > 1 and width >= P.PAD * n_threads and whole:
-        left, right = share(width, P.PAD, thread, n_threads)
-        return FirstLayer(True, left, right, plan[0, P.PANELS] + (n_in + 1) * left, right - left)
-    return FirstLayer(False, ZERO, width, plan[1, P.WEIGHTS], plan[1, P.LD])
-
-
-@compiled
-def copy_panel(plan, work, mine, back):
-    """Copy a thread's columns of the first layer to memory of their own, or back."""
-    w, ld, rows = plan[1, P.WEIGHTS] + mine.left, plan[1, P.LD], plan[1, P.N_IN] + 1
-    if back:
-        copy_rows(work, mine.at, mine.ld, work, w, ld, rows, mine.ld)
-    else:
-        copy_rows(work, w, ld, work, mine.at, mine.ld, rows, mine.ld)
-
-
-@inlined
-def learn(t, m, fresh, keep, step):
-    """Do this thread's part of the block's gradient, and of the update."""
-    plan, mine = t.plan, t.first_layer
-    for layer in range(1, len(plan)):
-        n_in = plan[layer, P.N_IN]
-        few, panel = layer == 1 and t.sparse, layer == 1 and mine.by_columns
-        start, stop = share(n_in, P.PAD, t.thread, t.n_threads)
-        if panel:
-            start, stop = 0, n_in
-        if few:
-            find_cursors(plan, t.gathered, t.lengths, t.thread, start, m)
-        # What is left for `gradient_and_update`: nothing, the weights, the biases, or both.
-        first, last = start, stop
-        if fused(t.task, t.linear, t.settings[1], few, m, keep):
-            first = stop
-            if few:
-                sparse_gradient(
-                    plan, t.work, t.gathered, t.lengths, t.thread, mine, stop, m, mine.at,
-                    mine.ld, -t.settings[0],
-                )  # fmt: skip
-            else:
-                descend(t, layer, start, stop, m)
-        if panel or t.thread == t.n_threads - 1:
-            last = n_in + 1
-        gradient_and_update(t, layer, first, last, m, fresh, keep, step)
-        if step and layer > 1:
-            transpose(plan, t.work, layer, start, stop)
+        z, a = part(work, plan[below, P.Z] + first, size), part(work, plan[below, P.A] + first, size)
+        p = numbers(work, plan[below, P.NUMBERS])
+        multiply_by_slope(plan[below, P.ACTIVATION], (z, a, p, part(work, delta, size)))
+        if plan[below, P.KEPT]:
+            drop_units(t, b, below, plan[below, P.DELTA], plan[below, P.DELTA])

@@ -1,0 +1,318 @@
+"""The kernels, second half: gradient, norm and update; csrc/steps.h has the same steps.
+
+Where the update is linear and nothing stands between, the gradient goes straight to the weights.
+"""
+
+from __future__ import annotations
+
+import math
+
+from fastgd.backends import plan as P
+from fastgd.backends.compiled import TRAIN
+from fastgd.kernels.barrier import wait_for_all
+from fastgd.kernels.compiling import compiled, inlined
+from fastgd.kernels.rules import apply_update
+from fastgd.kernels.simd import MAX_VECTORS, VECTOR_BYTES, never_inline, part, scatter
+from fastgd.kernels.steps import ZERO, FirstLayer, copy_rows, product, share, transpose
+from fastgd.rules.update import CLIP_NORM, COLUMNS, MAX_NORM, NORM_EPSILON, SHRINK
+
+__all__ = ["copy_panel", "learn", "share_first_layer"]
+
+#: Sparse inputs of batches up to this many rows change the weights one example at a time: with
+#: more, their parts of the step could be too small to count one by one.
+DIRECT_ROWS = 64
+#: Where the learning rate stands in a row of a linear rule.
+RATE = len(COLUMNS)
+
+
+@inlined
+def settings(call, step, group):
+    """Return where the table has a step's settings: group 0 of weights, 1 of biases."""
+    return (2 * step + group) * call.n_columns
+
+
+@compiled
+def find_cursors(plan, gathered, lengths, thread, first, m):
+    """Put a thread's cursors at the first input from column ``first`` on."""
+    rows, ld_x = plan[0, P.ROWS], plan[0, P.LD_X]
+    for row in range(m):
+        low, high = 0, lengths[row] if first else 0
+        while low < high:
+            middle = (low + high) // 2
+            if gathered[row * ld_x + middle] < first:
+                low = middle + 1
+            else:
+                high = middle
+        lengths[(1 + thread) * rows + row] = low
+
+
+@compiled
+def sparse_gradient(plan, work, gathered, lengths, thread, mine, last, m, target, ld, alpha):
+    """Add alpha dC/dW of the first layer's rows up to ``last``, for a thread's columns.
+
+    From inputs that are not zero. Row k of the weights is added to at target + k * ld.
+    """
+    never_inline()
+    rows, ld_x, x = plan[0, P.ROWS], plan[0, P.LD_X], plan[0, P.X]
+    lanes, width = VECTOR_BYTES // work.itemsize, mine.right - mine.left
+    for row in range(m):
+        cursor, at = (1 + thread) * rows + row, row * ld_x
+        start, count = lengths[cursor], lengths[row]
+        stop = start
+        if last == plan[1, P.N_IN]:
+            stop = count
+        while stop < count and gathered[at + stop] < last:
+            stop += 1
+        lengths[cursor] = stop
+        if start == stop:
+            continue
+        delta = plan[1, P.DELTA] + row * plan[1, P.LD] + mine.left
+        for column in range(0, width, MAX_VECTORS * lanes):
+            vectors = min((width - column) // lanes, MAX_VECTORS)
+            scatter(
+                work, gathered, vectors, stop - start, x + at + start, at + start,
+                delta + column, target + column, ld, alpha,
+            )  # fmt: skip
+
+
+@inlined
+def gradient_rows(t, layer, first, rows, m, start, ld_start, target, ld, beta, alpha):
+    """Write beta start + alpha dC/dW, for a few rows of a layer's weights, to ``target``.
+
+    Of the first layer, for this thread's columns. The biases are the row after the weights: their
+    input is always 1 (Nielsen, eqs. BP3, BP4).
+    """
+    plan, work = t.plan, t.work
+    delta, n = plan[layer, P.DELTA], plan[layer, P.WIDTH]
+    if layer == 1:
+        delta, n = delta + t.first_layer.left, t.first_layer.right - t.first_layer.left
+    if first == plan[layer, P.N_IN]:
+        s, s_row, s_depth = plan[0, P.ONE], 0, 0
+    else:
+        s, s_row = plan[layer, P.INPUT] + first, 1
+        s_depth = plan[0, P.LD_X] if layer == 1 else plan[layer, P.LD_IN]
+    product(
+        work, rows, n, m, s, s_row, s_depth, delta, plan[layer, P.LD], start, ld_start,
+        target, ld, beta, alpha,
+    )  # fmt: skip
+
+
+@inlined
+def descend(t, layer, step, start, stop, m):
+    """Update rows of a layer as w <- shrink w - rate dC/dw, without writing the gradient down.
+
+    For update rules that are linear: the update is then a product that starts from the weights.
+    """
+    plan, table, at = t.plan, t.call.table, settings(t.call, step, 0)
+    w, ld = plan[layer, P.WEIGHTS], plan[layer, P.LD]
+    if layer == 1:
+        w, ld = t.first_layer.at, t.first_layer.ld
+    w += start * ld
+    gradient_rows(
+        t, layer, start, stop - start, m, w, ld, w, ld, table[at + SHRINK], -table[at + RATE]
+    )
+
+
+@inlined
+def update_rows(t, w, at, g, size, step, biases, factor):
+    """Update ``size`` parameters at ``w``, whose slots lie at ``at`` and whose gradient at g."""
+    call, plan = t.call, t.plan
+    row = settings(call, step, 1 if biases else 0)
+    apply_update(
+        call.update,
+        (
+            t.work, w, g, plan[0, P.SLOTS] + at, plan[0, P.N_PADDED], size, call.table, row,
+            t.work.dtype.type(factor),
+        ),
+    )  # fmt: skip
+
+
+@inlined
+def gradient_and_update(t, b, layer, start, stop, fresh, keep, update):
+    """Compute the gradient of rows of a layer, a few at a time while they are in cache, and use it.
+
+    With ``keep`` it is added to the whole gradient (or begins it, with ``fresh``); with ``update``
+    the parameters are updated. The biases, the row after the last, come on their own.
+    """
+    call, plan, work, mine = t.call, t.plan, t.work, t.first_layer
+    one = work.dtype.type(1)
+    n_in, ld = plan[layer, P.N_IN], plan[layer, P.LD]
+    few, panel = layer == 1 and t.sparse, layer == 1 and mine.by_columns
+    chunk = max((P.SPARSE_CHUNK_SIZE if few else P.CHUNK_SIZE) // ld, 1)
+    first = start
+    while first < stop:
+        biases = first == n_in
+        rows = 1 if biases else min(chunk, min(stop, n_in) - first)
+        at, size = plan[layer, P.WEIGHTS] - plan[0, P.PARAMETERS] + first * ld, rows * ld
+        g, w = plan[0, P.CHUNK] + t.thread * plan[0, P.CHUNK_STRIDE], plan[0, P.PARAMETERS] + at
+        if keep:
+            g = plan[0, P.GRADIENT] + at
+        if panel:  # only its biases come this way
+            w, size = mine.at + first * mine.ld, mine.ld
+        if few and not biases:
+            if fresh:
+                zeros = part(work, g, size)
+                for i in range(size):
+                    zeros[i] = 0
+            sparse_gradient(
+                plan, work, call.gathered, call.lengths, t.thread, mine, first + rows, b.m,
+                g - first * ld, ld, one,
+            )  # fmt: skip
+        else:
+            old, ld_old = (plan[0, P.ZERO], 0) if fresh else (g, ld)
+            gradient_rows(t, layer, first, rows, b.m, old, ld_old, g, ld, one, one)
+        if update:
+            update_rows(t, w, at, g, size, b.step, biases, 1.0)
+        first += rows
+
+
+@compiled
+def fused(task, linear, shrinks, sparse, m, keep):
+    """Return whether a layer's gradient goes straight to its weights.
+
+    The update is linear, and the batch whole. ``sparse``: the layer's inputs leave out zeros.
+    """
+    whole = task == TRAIN and linear and not keep
+    return whole and (not sparse or (not shrinks and m <= DIRECT_ROWS))
+
+
+@compiled
+def share_first_layer(call, plan, sparse, thread):
+    """Choose how threads share the first layer.
+
+    By columns each keeps its weights to itself, where by rows they would go from core to core in
+    every step.
+    """
+    n_in, width, n_threads = plan[1, P.N_IN], plan[1, P.WIDTH], call.n_threads
+    whole = fused(
+        call.task, call.linear, call.shrinks, sparse, call.batch, call.batch > plan[0, P.ROWS]
+    )
+    if n_threads > 1 and width >= P.PAD * n_threads and whole:
+        left, right = share(width, P.PAD, thread, n_threads)
+        return FirstLayer(True, left, right, plan[0, P.PANELS] + (n_in + 1) * left, right - left)
+    return FirstLayer(False, ZERO, width, plan[1, P.WEIGHTS], plan[1, P.LD])
+
+
+@compiled
+def copy_panel(plan, work, mine, back):
+    """Copy a thread's columns of the first layer to memory of their own, or back."""
+    w, ld, rows = plan[1, P.WEIGHTS] + mine.left, plan[1, P.LD], plan[1, P.N_IN] + 1
+    if back:
+        copy_rows(work, mine.at, mine.ld, work, w, ld, rows, mine.ld)
+    else:
+        copy_rows(work, w, ld, work, mine.at, mine.ld, rows, mine.ld)
+
+
+@compiled
+def add_squares(plan, work, thread, n_threads):
+    """Write the sums of the gradient's squares, over this thread's share of fixed chunks."""
+    n = plan[0, P.N_PADDED]
+    start, stop = share(n, P.CHUNK_SIZE, thread, n_threads)
+    for first in range(start, stop, P.CHUNK_SIZE):
+        g = part(work, plan[0, P.GRADIENT] + first, min(P.CHUNK_SIZE, n - first))
+        total = 0.0
+        for i in range(g.size):
+            total += float(g[i]) * float(g[i])
+        work[plan[0, P.PARTIALS] + first // P.CHUNK_SIZE] = total
+
+
+@compiled
+def norm_factor(plan, work, limit):
+    """Return what scales the gradient so that its norm is at most the limit."""
+    total = 0.0
+    for chunk in range((plan[0, P.N_PADDED] + P.CHUNK_SIZE - 1) // P.CHUNK_SIZE):
+        total += work[plan[0, P.PARTIALS] + chunk]
+    scale = limit / (math.sqrt(total) + NORM_EPSILON)
+    return 1.0 if scale > 1.0 else scale  # this way round NaN stays NaN
+
+
+@inlined
+def update_all(t, step):
+    """Update this thread's rows of every layer from the whole gradient, its norm limited."""
+    call, plan, work = t.call, t.plan, t.work
+    add_squares(plan, work, t.thread, call.n_threads)
+    wait_for_all(call.barrier, call.n_threads)
+    factor = norm_factor(plan, work, call.table[settings(call, step, 0) + CLIP_NORM])
+    for layer in range(1, len(plan)):
+        n_in, ld = plan[layer, P.N_IN], plan[layer, P.LD]
+        start, stop = share(n_in, P.PAD, t.thread, call.n_threads)
+        base = plan[layer, P.WEIGHTS] - plan[0, P.PARAMETERS]
+        for biases in range(2):
+            at, size = base + start * ld, (stop - start) * ld
+            if biases:
+                at, size = base + n_in * ld, ld
+            if size and (not biases or t.thread == call.n_threads - 1):
+                w, g = plan[0, P.PARAMETERS] + at, plan[0, P.GRADIENT] + at
+                update_rows(t, w, at, g, size, step, biases, factor)
+
+
+@compiled
+def limit_lengths(plan, work, layer, left, right, limit, sums):
+    """Scale the columns left to right of a layer's weights back to at most a length."""
+    n_in, w, ld = plan[layer, P.N_IN], plan[layer, P.WEIGHTS], plan[layer, P.LD]
+    totals = part(work, sums, right - left)
+    for j in range(totals.size):
+        totals[j] = 0
+    for row in range(n_in):
+        numbers = part(work, w + row * ld + left, right - left)
+        for j in range(totals.size):
+            totals[j] += numbers[j] * numbers[j]
+    for j in range(totals.size):
+        length = math.sqrt(totals[j])
+        totals[j] = limit / length if length > limit else 1
+    for row in range(n_in):
+        numbers = part(work, w + row * ld + left, right - left)
+        for j in range(totals.size):
+            numbers[j] *= totals[j]
+
+
+@inlined
+def limit_weights(t, step):
+    """Limit the lengths of this thread's columns of every layer, all threads having updated."""
+    call, plan = t.call, t.plan
+    limit = call.table[settings(call, step, 0) + MAX_NORM]
+    sums = plan[0, P.CHUNK] + t.thread * plan[0, P.CHUNK_STRIDE]
+    wait_for_all(call.barrier, call.n_threads)
+    for layer in range(1, len(plan)):
+        left, right = share(plan[layer, P.WIDTH], P.PAD, t.thread, call.n_threads)
+        limit_lengths(plan, t.work, layer, left, right, limit, sums)
+    wait_for_all(call.barrier, call.n_threads)
+
+
+@inlined
+def learn(t, b, fresh, keep, step_now):
+    """Do this thread's part of the block's gradient; where it is the batch's last, of the update."""
+    call, plan, mine = t.call, t.plan, t.first_layer
+    late = step_now and call.by_norm
+    keep = keep or (call.task == TRAIN and call.by_norm)
+    for layer in range(1, len(plan)):
+        n_in = plan[layer, P.N_IN]
+        few, panel = layer == 1 and t.sparse, layer == 1 and mine.by_columns
+        start, stop = share(n_in, P.PAD, t.thread, call.n_threads)
+        if panel:
+            start, stop = 0, n_in
+        if few:
+            find_cursors(plan, call.gathered, call.lengths, t.thread, start, b.m)
+        # What is left for `gradient_and_update`: nothing, the weights, the biases, or both.
+        first, last = start, stop
+        if fused(call.task, call.linear, call.shrinks, few, b.m, keep):
+            first = stop
+            if few:
+                sparse_gradient(
+                    plan, t.work, call.gathered, call.lengths, t.thread, mine, stop, b.m, mine.at,
+                    mine.ld, -call.table[settings(call, b.step, 0) + RATE],
+                )  # fmt: skip
+            else:
+                descend(t, layer, b.step, start, stop, b.m)
+        if panel or t.thread == call.n_threads - 1:
+            last = n_in + 1
+        gradient_and_update(t, b, layer, first, last, fresh, keep, step_now and not late)
+    if late:
+        wait_for_all(call.barrier, call.n_threads)
+        update_all(t, b.step)
+    if step_now and call.limited:
+        limit_weights(t, b.step)
+    if step_now:
+        for layer in range(2, len(plan)):
+            start, stop = share(plan[layer, P.N_IN], P.PAD, t.thread, call.n_threads)
+            transpose(plan, t.work, layer, start, stop)
