@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastgd.backends import set_backend, show_backends
 from fastgd.errors import DataError, DivergenceError, MissingExtraError
-from fastgd.files import load
 from fastgd.engine.history import History
-from fastgd.network import Network
+from fastgd.network import Network, load
 from fastgd.rules.optimizers import SGD
 from fastgd.rules.schedules import Constant, Exponential, InverseScaling, Step
 

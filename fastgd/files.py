@@ -11,22 +11,26 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fastgd.engine.architecture import Architecture
 from fastgd.errors import DataError
 
-if TYPE_CHECKING:
-    from fastgd.network import Network
-
-__all__ = ["load", "save"]
+__all__ = ["read", "write", "write_whole"]
 
 FORMAT = 1
+#: What files of the first version do not have.
+LATER = {"dropout"}
 
 
-def save(network: Network, path: str | os.PathLike[str]) -> None:
+def write(
+    path: str | os.PathLike[str],
+    architecture: Architecture,
+    parameters: np.ndarray,
+    notes: dict[str, str],
+) -> None:
     """Write a network to ``path``, through a temporary file: whole or not at all.
 
     Raises
@@ -36,12 +40,11 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     """
     from safetensors.numpy import save as serialize
 
-    network.check_parameters()
-    tensors = {}
-    for layer, (W, b) in enumerate(zip(network.weights, network.biases, strict=True)):
+    layout, tensors = architecture.layout, {}
+    layers = zip(layout.weights(parameters), layout.biases(parameters), strict=True)
+    for layer, (W, b) in enumerate(layers):
         tensors[f"weights.{layer}"], tensors[f"biases.{layer}"] = W, b
-    header = {"format": FORMAT, "architecture": dataclasses.asdict(network.architecture)}
-    header["notes"] = network.notes
+    header = {"format": FORMAT, "architecture": architecture.spec(), "notes": notes}
     write_whole(path, serialize(tensors, {"fastgd": json.dumps(header, sort_keys=True)}))
 
 
@@ -71,29 +74,15 @@ def _umask() -> int:
     return mask
 
 
-def load(path: str | os.PathLike[str], *, backend: str | None = None) -> Network:
-    """Read a network that `Network.save` wrote.
-
-    Parameters
-    ----------
-    path : str or path
-        The safetensors file.
-    backend : str or None
-        As in `Network`.
-
-    Raises
-    ------
-    DataError
-        If the file is damaged or not fastgd's; the message names it and says what is wrong.
-    FileNotFoundError
-        If there is no such file.
-    """
-    from fastgd.network import Network
-
+def read(
+    path: str | os.PathLike[str],
+) -> tuple[Architecture, np.ndarray, dict[str, str]]:
+    """Return the architecture, parameters and notes that `write` wrote."""
     tensors, header = _read(Path(path))
     try:
         fields = dict(header["architecture"])
-        missing = {field.name for field in dataclasses.fields(Architecture)} - fields.keys()
+        known = {field.name for field in dataclasses.fields(Architecture)}
+        missing = known - fields.keys() - LATER
         if missing:
             raise ValueError(f"{', '.join(sorted(missing))} is missing")
         architecture = Architecture(**{**fields, "sizes": tuple(fields["sizes"])})
@@ -103,11 +92,12 @@ def load(path: str | os.PathLike[str], *, backend: str | None = None) -> Network
     if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
         raise DataError(f"{path}: its notes must be texts by name; got {notes!r}")
     _check_tensors(path, tensors, architecture)
-    network = Network(**fields, init="zeros", backend=backend)
-    network.notes = notes
-    for layer, (W, b) in enumerate(zip(network.weights, network.biases, strict=True)):
+    layout = architecture.layout
+    parameters = np.empty(layout.n_parameters, dtype=architecture.dtype)
+    layers = zip(layout.weights(parameters), layout.biases(parameters), strict=True)
+    for layer, (W, b) in enumerate(layers):
         W[:], b[:] = tensors[f"weights.{layer}"], tensors[f"biases.{layer}"]
-    return network
+    return architecture, parameters, notes
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import os
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from fastgd.engine.architecture import Architecture
+from fastgd import files
 from fastgd.backends import backend as _backend
-from fastgd.backends import current
-from fastgd.engine.threads import check_threads, threads_for
-from fastgd.rules.checks import check_flag, check_integer
+from fastgd.backends.reference import feed_forward
+from fastgd.engine.architecture import Architecture
+from fastgd.engine.chunks import Chunks, are_chunks
+from fastgd.engine.fit import Fit, check_callbacks
 from fastgd.engine.history import History
+from fastgd.engine.inputs import Examples, check_examples, check_inputs
+from fastgd.engine.metrics import check_metrics, score_for
+from fastgd.engine.runner import Runner
+from fastgd.engine.session import Session
+from fastgd.engine.state import State
+from fastgd.engine.stepping import Stepper, check_finite
+from fastgd.engine.summary import Summary
+from fastgd.engine.threads import check_threads
+from fastgd.engine.validation import held_out
+from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
-from fastgd.engine.inputs import Inputs, Targets, check_inputs, check_pair
-from fastgd.engine.metrics import score_for
 from fastgd.rules.optimizers import Optimizer, find_optimizer
-from fastgd.engine.stepping import Stepper
-from fastgd.engine.training import Trainer
 
-if TYPE_CHECKING:
-    from fastgd.explain.diagnose import Diagnosis
-    from fastgd.explain.nudges import Nudges
-    from fastgd.explain.update import UpdateExplanation
-
-__all__ = ["Network"]
+__all__ = ["Network", "load"]
 
 Array = np.ndarray
-
-#: One call to a backend computes at most about this many multiplications: under 100 ms.
-CALL_WORK = 1 << 30
 
 
 class Network:
@@ -43,13 +44,14 @@ class Network:
     ----------
     sizes : sequence of int
         Inputs, hidden layers (any number, also none), outputs; each at least 1.
-    activation : {"sigmoid", "tanh", "relu", "identity"}, default "sigmoid"
-        The activation of the hidden layers.
-    output : {"sigmoid", "softmax", "identity", "tanh", "relu"}, default "sigmoid"
+    activation : str, Activation, or a sequence of them, default "sigmoid"
+        The activation of the hidden layers, a name of `fastgd.rules.activations` or an instance
+        such as ``fastgd.LeakyReLU(alpha=0.1)``: one for all, or one each.
+    output : str or Activation, default "sigmoid"
         The activation of the output.
-    loss : {"quadratic", "sse", "mse", "cross_entropy"}, default "quadratic"
-        The cost. ``cross_entropy`` goes with sigmoid and softmax outputs, the others with all but
-        softmax.
+    loss : str or Loss, default "quadratic"
+        The cost, a name of `fastgd.rules.losses` or an instance such as ``fastgd.Huber(delta=2)``.
+        ``cross_entropy`` goes with sigmoid and softmax outputs.
     init : str, default "normal"
         How weights start; see `fastgd.rules.initializers`.
     dtype : {"float32", "float64"}, default "float32"
@@ -57,8 +59,12 @@ class Network:
     input_scale : float, default 1
         What inputs are multiplied by as they are read; part of the model. Pixels from 0 to 255
         can stay uint8 with 1/255.
+    dropout : float or sequence of float, default 0
+        The share of units each training step leaves out (Srivastava et al. 2014), from 0 to below
+        1: one number for all hidden layers, or one for the inputs and one for each hidden layer.
+        Those that stay are scaled up, so that predictions need no change.
     seed : int, numpy.random.Generator or None
-        Where randomness comes from: the initial parameters, then one shuffle an epoch. The same
+        Where randomness comes from: the initial parameters, then one permutation an epoch. The same
         seed gives the same run on every backend, to rounding; None is different every time.
     backend : {"native", "numba", "numpy"} or None
         The backend of this network; None is the one chosen by `fastgd.set_backend`.
@@ -86,12 +92,13 @@ class Network:
         self,
         sizes: Iterable[int],
         *,
-        activation: str = "sigmoid",
-        output: str = "sigmoid",
-        loss: str = "quadratic",
+        activation: Any = "sigmoid",
+        output: Any = "sigmoid",
+        loss: Any = "quadratic",
         init: str = "normal",
         dtype: Any = "float32",
         input_scale: float = 1.0,
+        dropout: Any = 0.0,
         seed: int | np.random.Generator | None = None,
         backend: str | None = None,
         threads: int | str = "auto",
@@ -103,6 +110,7 @@ class Network:
             loss,
             dtype,
             input_scale,
+            dropout,
         )
         _check_size(self.architecture)
         initializer = INITIALIZERS.find(init)
@@ -112,20 +120,34 @@ class Network:
             _backend(backend)
         self.backend = backend
         self.threads = check_threads("threads", threads)
-        self.rng = np.random.default_rng(seed)
         self.notes: dict[str, str] = {}
-        self._quick: tuple[str, Any] | None = None
+        parameters = np.zeros(self.n_parameters, dtype=self.dtype)
+        self.state = State(parameters, np.random.default_rng(seed))
+        self._quick: tuple[Any, Any] | None = None
         self._stepper: Stepper | None = None
-        self._parameters = np.zeros(self.n_parameters, dtype=self.dtype)
         for W, b in zip(self.weights, self.biases, strict=True):
-            initializer.fill(self.rng, W, b)
+            initializer.fill(self.state.rng, W, b)
 
     def __repr__(self) -> str:
         a = self.architecture
+        names = [str(rule) for rule in a.activation]
+        same = not names or names.count(names[0]) == len(names)
+        activation = (names or ["none"])[0] if same else names
+        dropout = f", dropout={list(a.dropout)}" if a.has_dropout else ""
         return (
-            f"Network({list(a.sizes)}, activation={a.activation!r}, output={a.output!r}, "
-            f"loss={a.loss!r}, dtype={a.dtype!r})"
+            f"Network({list(a.sizes)}, activation={activation!r}, output={str(a.output)!r}, "
+            f"loss={str(a.loss)!r}, dtype={a.dtype!r}{dropout})"
         )
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """Where the network's randomness comes from."""
+        return self.state.rng
+
+    @property
+    def runner(self) -> Runner:
+        """What computes the network: its architecture, backend and threads."""
+        return Runner(self.architecture, lambda: _backend(self.backend), self.threads)
 
     @property
     def input_scale(self) -> float:
@@ -153,7 +175,7 @@ class Network:
 
         The array itself: changing its entries changes the network. Setting it copies.
         """
-        return self._parameters
+        return self.state.parameters
 
     @parameters.setter
     def parameters(self, values: Any) -> None:
@@ -170,28 +192,33 @@ class Network:
         if not finite.all():
             index = int(np.argmin(finite))
             raise ValueError(f"parameters must be finite; parameters[{index}] is {given[index]}")
-        self._parameters[:] = converted
+        self.state.parameters[:] = converted
+        self.state.forget()
 
     @property
     def weights(self) -> tuple[Array, ...]:
         """Each layer's weights (n_in, n_out): views, changing them changes the network."""
-        return tuple(self.architecture.layout.weights(self._parameters))
+        return tuple(self.architecture.layout.weights(self.state.parameters))
 
     @property
     def biases(self) -> tuple[Array, ...]:
         """Each layer's biases (n_out,): views, changing them changes the network."""
-        return tuple(self.architecture.layout.biases(self._parameters))
+        return tuple(self.architecture.layout.biases(self.state.parameters))
 
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         epochs: int = 10,
         batch_size: int = 32,
         optimizer: str | Optimizer = "sgd",
-        validation_data: tuple[Any, Any] | None = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        validation_data: tuple[Any, ...] | None = None,
+        validation_split: float = 0.0,
         callbacks: Any = (),
+        metrics: Any = (),
         shuffle: bool = True,
     ) -> History:
         """Train on examples, from the parameters the network has.
@@ -199,7 +226,9 @@ class Network:
         Parameters
         ----------
         X : array of shape (n, n_inputs)
-            Of any numeric dtype, order and alignment; a pandas frame will do.
+            Of any numeric dtype, order and alignment; a pandas frame, a memory map or a sparse
+            matrix will do. Without ``y``: an iterable of chunks (X, y) or (X, y, weight), or a
+            function that returns one, which is gone through once an epoch.
         y : array
             Classes (n,), targets (n, n_outputs), or numbers (n,) for one output.
         epochs : int, default 10
@@ -207,19 +236,35 @@ class Network:
         batch_size : int, default 32
             Examples in a mini-batch; the last of an epoch may be smaller. More than n means n.
         optimizer : Optimizer or str, default ``SGD(learning_rate=0.1)``
-            How the gradient changes the parameters.
-        validation_data : tuple (X, y), optional
+            How the gradient changes the parameters. What it gathers (momentum, averages, the place
+            in its schedule) is kept from fit to fit for as long as the optimizer is equal.
+        sample_weight : array of shape (n,), optional
+            What each example counts, at least 0. Costs are averaged over the sum of a batch's
+            weights.
+        class_weight : dict or "balanced", optional
+            What the examples of each class count; ``"balanced"`` makes all classes count the same.
+        validation_data : tuple (X, y) or (X, y, weight), optional
             Measured after every epoch, never trained on.
+        validation_split : float, default 0
+            The share of the examples to hold out for that instead, from 0 to below 1, drawn at
+            random, of each class alike; the same in every fit on so many examples.
         callbacks : object or sequence of objects
-            Each with ``on_epoch_end(network, epoch, logs)``, epoch from 0, which may return True
-            to stop, and/or ``on_progress(network, epoch, logs)``, several times a second.
+            Each with any of ``on_train_begin(network)``, ``on_epoch_begin(network, epoch)``,
+            ``on_batch_end(network, step, logs)`` (after every ``callback.every`` steps),
+            ``on_epoch_end(network, epoch, logs)``, ``on_train_end(network, history)``, epoch from
+            0; ``on_batch_end`` and ``on_epoch_end`` may return True to stop; and
+            ``on_progress(network, epoch, logs)``, several times a second. See `fastgd.callbacks`.
+        metrics : sequence of str or callable
+            What to measure after every epoch besides: ``"accuracy"``, ``"top_5"``, ``"f1"``
+            (macro), ``"r2"``, ``"mae"``, or functions ``metric(y, outputs)``; on the examples
+            and, as ``validation_...``, on those held out.
         shuffle : bool, default True
             Whether each epoch visits the examples in a new order.
 
         Returns
         -------
         History
-            Cost, learning rate and seconds per epoch, and validation cost and score.
+            Cost, learning rate and seconds per epoch, validation cost and score, and metrics.
 
         Raises
         ------
@@ -228,34 +273,71 @@ class Network:
         DivergenceError
             If the cost becomes NaN or infinite; the last finite parameters are kept.
         """
-        inputs, targets = check_pair(X, y, self.architecture)
         check_integer("epochs", epochs, 0)
         check_integer("batch_size", batch_size, 1)
         check_flag("shuffle", shuffle)
-        trainer = Trainer(
-            network=self,
-            inputs=inputs,
-            targets=targets,
-            optimizer=find_optimizer(optimizer),
-            batch_size=min(batch_size, len(inputs)),
-            validation=self._check_validation(validation_data),
-            callbacks=_check_callbacks(callbacks),
-            shuffle=shuffle,
-        )
-        self.check_parameters()
-        return trainer.run(epochs)
+        share = check_number("validation_split", validation_split, minimum=0, below=1)
+        chosen, listeners = find_optimizer(optimizer), check_callbacks(callbacks)
+        makers = check_metrics(metrics)
+        check_finite(self.state.parameters)
+        examples, chunks = self._check_data(X, y, sample_weight, class_weight)
+        validation = self._check_validation(validation_data)
+        if share:
+            examples, validation = self._hold_out(examples, share, validation)
+        if examples is not None:
+            examples.inputs.leave_out_zeros()
+            batch_size = min(batch_size, len(examples))
+        history = History()
+        session = Session(
+            self.runner, chosen, self.state, batch_size=batch_size, shuffle=shuffle,
+            epochs=self.state.epoch_of(chosen) + epochs, history=history,
+        )  # fmt: skip
+        fit = Fit(
+            self, session, chunks or (lambda: (examples,)), examples, validation, listeners, makers,
+            history,
+        )  # fmt: skip
+        return fit.run(epochs)
 
-    def partial_fit(self, X: Any, y: Any, *, optimizer: str | Optimizer | None = None) -> float:
+    def _check_data(
+        self, X: Any, y: Any, sample_weight: Any, class_weight: Any
+    ) -> tuple[Examples | None, Chunks | None]:
+        """Return the examples, or what yields them in chunks."""
+        if not are_chunks(X, y):
+            if y is None:
+                raise TypeError("y must be given: classes, or targets; got None")
+            return check_examples(X, y, self.architecture, sample_weight, class_weight), None
+        if sample_weight is not None:
+            raise ValueError("sample_weight must come with the chunks, as (X, y, weight)")
+        return None, Chunks(X, self.architecture, class_weight)
+
+    def _hold_out(
+        self, examples: Examples | None, share: float, validation: Examples | None
+    ) -> tuple[Examples, Examples]:
+        if examples is None:
+            raise ValueError("validation_split needs X and y as arrays; give validation_data")
+        if validation is not None:
+            raise ValueError("validation_split and validation_data must not both be given")
+        return examples.split(held_out(examples.targets, share, self.state.seed))
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        optimizer: str | Optimizer | None = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+    ) -> float:
         """Make one step on one mini-batch, with little overhead; return its cost before the step.
 
         Parameters
         ----------
-        X, y : array
+        X, y, sample_weight, class_weight
             The mini-batch, as in `fit`.
         optimizer : Optimizer or str, optional
-            Its state (momentum) is kept from call to call for as long as the optimizer is equal;
-            by default the one of the last call, at first ``SGD(learning_rate=0.1)``. A schedule
-            stays at its first epoch.
+            Its state (momentum) is kept from call to call for as long as the kind of optimizer is
+            the same; by default the one of the last call, at first ``SGD(learning_rate=0.1)``. A
+            schedule of epochs stays at its first.
 
         Raises
         ------
@@ -264,20 +346,20 @@ class Network:
         DivergenceError
             If the cost, or a parameter after the step, is not finite; no step is made then.
         """
-        if self._stepper is None or (
-            optimizer is not None and optimizer is not self._stepper.optimizer
-        ):
-            chosen = find_optimizer("sgd" if optimizer is None else optimizer)
-            if self._stepper is None or chosen != self._stepper.optimizer:
-                self._stepper = Stepper(self, chosen)
-        return self._stepper.step(X, y)
+        stepper = self._stepper
+        last = self.state.optimizer
+        if stepper is None or stepper.optimizer is not last or (optimizer not in (None, last)):
+            chosen = find_optimizer(optimizer or last or "sgd")
+            stepper = self._stepper = Stepper(self.runner, chosen, self.state)
+        return stepper.step(X, y, sample_weight, class_weight)
 
     def predict(self, X: Any) -> Array:
         """Return the outputs (n, n_outputs) for examples X (n, n_inputs)."""
         quick = self._quick_for_predictions()
         outputs = quick.predict(X) if quick else None
         if outputs is None:
-            outputs, finite = self._predict(check_inputs(X, self.architecture, finite=False))
+            inputs = check_inputs(X, self.architecture, finite=False)
+            outputs, finite = self.runner.predict(self.state.parameters, inputs)
             if not finite:
                 check_inputs(X, self.architecture)  # says which number it is
                 raise ValueError(
@@ -285,26 +367,75 @@ class Network:
                 )
         return outputs
 
-    def score(self, X: Any, y: Any) -> float:
+    def activations(self, X: Any) -> list[Array]:
+        """Return the outputs of every layer for examples X, hidden layers first.
+
+        Returns
+        -------
+        list of ndarray
+            One of shape (n, n_units) for each layer; the last are the predictions.
+        """
+        inputs = check_inputs(X, self.architecture)
+        dense = inputs.rows(0, len(inputs))
+        X = dense if isinstance(dense, np.ndarray) else dense.dense()
+        layers = feed_forward(self.architecture, self.state.parameters, X)[1]
+        return layers[1:]
+
+    def score(self, X: Any, y: Any, *, sample_weight: Any = None) -> float:
         """Return the accuracy for classes, R^2 for numbers.
 
-        Targets are classes where they are given as such, are one-hot, or the loss is
-        cross-entropy.
+        Targets are classes where they are given as such, are one-hot, or the loss is one for
+        classes.
         """
-        return self._score(*check_pair(X, y, self.architecture))
+        examples = check_examples(X, y, self.architecture, sample_weight)
+        score = score_for(self.architecture, examples)
+        return self.runner.score(self.state.parameters, examples, [score])[0]
 
-    def loss(self, X: Any, y: Any) -> float:
+    def loss(self, X: Any, y: Any, *, sample_weight: Any = None) -> float:
         """Return the cost of the examples: their average (for ``sse``, their sum)."""
-        return self._loss(*check_pair(X, y, self.architecture))
+        examples = check_examples(X, y, self.architecture, sample_weight)
+        return self.runner.loss(self.state.parameters, examples)
 
-    def gradient(self, X: Any, y: Any) -> Array:
+    def gradient(self, X: Any, y: Any, *, sample_weight: Any = None) -> Array:
         """Return the gradient of `loss`, flat: one number for each of `parameters`."""
-        inputs, targets = check_pair(X, y, self.architecture)
-        gradient = np.zeros_like(self._parameters)
-        self._sum(inputs, targets, gradient)
-        if self.architecture.loss.batch_average:
-            gradient /= len(inputs)
-        return gradient
+        examples = check_examples(X, y, self.architecture, sample_weight)
+        return self.runner.gradient(self.state.parameters, examples)
+
+    def copy(self) -> Network:
+        """Return a network of its own with the same parameters, and all that training needs."""
+        return copy.deepcopy(self)
+
+    def like(self, **settings: Any) -> Network:
+        """Return a new network made as this one is, but for some settings of `Network`.
+
+        Its parameters are drawn anew, from ``seed``.
+
+        Examples
+        --------
+        >>> import fastgd
+        >>> fastgd.Network([4, 8, 3], activation="tanh").like(loss="mse", seed=1)
+        Network([4, 8, 3], activation='tanh', output='sigmoid', loss='mse', dtype='float32')
+        """
+        a = self.architecture
+        same = {
+            field.name: getattr(a, field.name)
+            for field in dataclasses.fields(a)
+            if field.name not in settings
+        }
+        if "sizes" in settings:  # one activation for each hidden layer: how many may change
+            same |= {k: _one_for_all(k, getattr(a, k)) for k in ("activation", "dropout")}
+        made = {**same, "backend": self.backend, "threads": self.threads, **settings}
+        return Network(made.pop("sizes"), **made)
+
+    def summary(self) -> Summary:
+        """Return a table of the layers: units, activation, shapes and parameters. Print it.
+
+        Examples
+        --------
+        >>> import fastgd
+        >>> print(fastgd.Network([784, 16, 16, 10], seed=1).summary())
+        """
+        return Summary.of(self.architecture)
 
     def explain_update(
         self, x: Any, y: Any, layer: int, i: int, j: int, learning_rate: float = 0.1
@@ -365,93 +496,70 @@ class Network:
 
         Its backend and threads are not part of it.
         """
-        from fastgd.files import save
-
-        save(self, path)
+        self.check_parameters()
+        files.write(path, self.architecture, self.state.parameters, self.notes)
 
     def _quick_for_predictions(self) -> Any:
         """Return what predicts a few rows with little overhead, if the backend has it."""
-        name = self.backend or current()
-        if self._quick is None or self._quick[0] != name:
-            make = getattr(_backend(name), "quick", None)
-            self._quick = (name, make and make(self.architecture, self._parameters))
+        module = _backend(self.backend)
+        if self._quick is None or self._quick[0] is not module:
+            make = getattr(module, "quick", None)
+            self._quick = (module, make and make(self.architecture, self.state.parameters))
         return self._quick[1]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs: not what only speeds up calls."""
         return {**self.__dict__, "_quick": None, "_stepper": None}
 
-    def _check_validation(self, validation_data: Any) -> tuple[Inputs, Targets] | None:
+    def _check_validation(self, validation_data: Any) -> Examples | None:
         if validation_data is None:
             return None
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
             raise TypeError(
-                f"validation_data must be a pair (X, y); got {type(validation_data).__name__}"
+                "validation_data must be a pair (X, y), or (X, y, weight); "
+                f"got {type(validation_data).__name__}"
             )
-        names = ("validation_data[0]", "validation_data[1]")
-        X, y = validation_data
-        return check_pair(X, y, self.architecture, names)
+        X, y, *weight = validation_data
+        names = tuple(f"validation_data[{i}]" for i in range(3))
+        return check_examples(X, y, self.architecture, *weight, names=names)
 
     def check_parameters(self) -> None:
         """Raise ValueError unless every parameter is finite."""
-        if not np.isfinite(self._parameters).all():
-            index = int(np.argmin(np.isfinite(self._parameters)))
-            raise ValueError(
-                f"the network's parameters must be finite; parameters[{index}] is "
-                f"{self._parameters[index]}"
-            )
+        check_finite(self.state.parameters)
 
-    @property
-    def rows_per_call(self) -> int:
-        """How many rows one call to a backend may take: few enough to be back in 100 ms."""
-        return max(256, CALL_WORK // self.n_parameters)
 
-    def _pieces(self, inputs: Inputs, targets: Targets | None = None) -> Iterator[slice]:
-        """Yield slices of the rows, each for one call."""
-        n = len(inputs)
-        rows = min(self.rows_per_call, inputs.most_rows, targets.most_rows if targets else n)
-        for start in range(0, n, rows):
-            yield slice(start, min(start + rows, n))
+def load(path: str | os.PathLike[str], *, backend: str | None = None) -> Network:
+    """Read a network that `Network.save` wrote.
 
-    def _outputs(self, inputs: Inputs, rows: slice, outputs: Array) -> bool:
-        X = inputs.rows(rows.start, rows.stop)
-        n_threads = threads_for(self.threads, self.architecture, len(X))
-        forward = _backend(self.backend).forward
-        with np.errstate(over="ignore", invalid="ignore"):
-            return forward(self.architecture, self._parameters, X, outputs, n_threads)
+    Parameters
+    ----------
+    path : str or path
+        The safetensors file.
+    backend : str or None
+        As in `Network`.
 
-    def _predict(self, inputs: Inputs) -> tuple[Array, bool]:
-        """Return the outputs, and whether all inputs are finite."""
-        outputs = np.empty((len(inputs), self.architecture.n_outputs), dtype=self.dtype)
-        finite = [self._outputs(inputs, rows, outputs[rows]) for rows in self._pieces(inputs)]
-        return outputs, all(finite)
+    Raises
+    ------
+    DataError
+        If the file is damaged or not fastgd's; the message names it and says what is wrong.
+    FileNotFoundError
+        If there is no such file.
+    """
+    architecture, parameters, notes = files.read(path)
+    fields = {f.name: getattr(architecture, f.name) for f in dataclasses.fields(architecture)}
+    network = Network(fields.pop("sizes"), **fields, init="zeros", backend=backend)
+    network.parameters = parameters
+    network.notes = notes
+    return network
 
-    def _sum(self, inputs: Inputs, targets: Targets, gradient: Array | None) -> float:
-        """Return the sum of the rows' costs, and add their gradients."""
-        loss_and_gradient = _backend(self.backend).loss_and_gradient
-        total = 0.0
-        for rows in self._pieces(inputs, targets):
-            X, Y = inputs.rows(rows.start, rows.stop), targets.rows(rows.start, rows.stop)
-            n_threads = threads_for(self.threads, self.architecture, len(X))
-            with np.errstate(over="ignore", invalid="ignore"):
-                total += loss_and_gradient(
-                    self.architecture, self._parameters, X, Y, gradient, n_threads
-                )
-        return float(total)
 
-    def _loss(self, inputs: Inputs, targets: Targets) -> float:
-        total = self._sum(inputs, targets, None)
-        return total / len(inputs) if self.architecture.loss.batch_average else total
-
-    def _score(self, inputs: Inputs, targets: Targets) -> float:
-        with np.errstate(over="ignore", invalid="ignore"):
-            score = score_for(self.architecture, targets)
-            for rows in self._pieces(inputs, targets):
-                n = rows.stop - rows.start
-                outputs = np.empty((n, self.architecture.n_outputs), dtype=self.dtype)
-                self._outputs(inputs, rows, outputs)
-                score.add(outputs, targets.rows(rows.start, rows.stop))
-            return score.result()
+def _one_for_all(name: str, values: tuple) -> Any:
+    """Return the one value that all hidden layers have, or refuse to guess for others."""
+    hidden = values if name == "activation" else values[1:]
+    default: Any = "sigmoid" if name == "activation" else 0.0
+    if len(set(hidden)) > 1 or (name == "dropout" and values[0]):
+        raise ValueError(f"like(sizes=...) needs {name}=...: the layers of this one differ in it")
+    return hidden[0] if hidden else default
 
 
 def _check_size(architecture: Architecture) -> None:
@@ -467,17 +575,3 @@ def _check_size(architecture: Architecture) -> None:
             f"sizes {list(architecture.sizes)} make {n:,} parameters, which need "
             f"{needed / 2**30:,.1f} GiB; this machine has {memory / 2**30:,.1f} GiB"
         )
-
-
-def _check_callbacks(callbacks: Any) -> list[Any]:
-    given = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
-    for callback in given:
-        methods = ("on_epoch_end", "on_progress")
-        if isinstance(callback, type) or not any(
-            callable(getattr(callback, name, None)) for name in methods
-        ):
-            raise TypeError(
-                "callbacks must be objects with a method on_epoch_end(network, epoch, logs) or "
-                f"on_progress(network, epoch, logs); got {callback!r}"
-            )
-    return given

@@ -12,6 +12,8 @@ __all__ = ["History"]
 class History(Mapping[str, "list[float]"]):
     """What a fit went through, one entry an epoch; also a mapping, so that ``dict(history)`` works.
 
+    Each measure is an attribute, too: ``history.cost``.
+
     Attributes
     ----------
     cost : list of float
@@ -20,34 +22,36 @@ class History(Mapping[str, "list[float]"]):
     validation_cost, validation_score : list of float
         Cost and score on the validation data after the epoch; empty where there is none.
     learning_rate : list of float
-        The learning rate in force.
+        The learning rate in force at the epoch's end.
     seconds : list of float
         Wall-clock time, without validation.
+    measures : dict of str to list of float
+        All of them, with those of ``fit(metrics=[...])``.
     stop_reason : str
         ``"epochs"`` (all done), ``"callback"``, ``"interrupted"`` (Ctrl-C) or ``"diverged"``.
     """
 
-    cost: list[float] = field(default_factory=list)
-    validation_cost: list[float] = field(default_factory=list)
-    validation_score: list[float] = field(default_factory=list)
-    learning_rate: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    measures: dict[str, list[float]] = field(default_factory=dict)
     stop_reason: str = "epochs"
 
-    def _names(self) -> list[str]:
-        names = ["cost", "learning_rate", "seconds"]
-        return names + ["validation_cost", "validation_score"] * bool(self.validation_cost)
+    def __getattr__(self, name: str) -> list[float]:
+        if name.startswith("_") or name == "measures":
+            raise AttributeError(name)
+        if name in self.measures:
+            return self.measures[name]
+        if name in ("cost", "learning_rate", "seconds", "validation_cost", "validation_score"):
+            return []
+        known = ", ".join(self.measures)
+        raise AttributeError(f"the history has no {name!r}; it has {known or 'nothing yet'}")
 
     def __getitem__(self, name: str) -> list[float]:
-        if name not in self._names():
-            raise KeyError(name)
-        return getattr(self, name)
+        return self.measures[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
+        return iter(self.measures)
 
     def __len__(self) -> int:
-        return len(self._names())
+        return len(self.measures)
 
     @property
     def epochs(self) -> int:
@@ -57,7 +61,7 @@ class History(Mapping[str, "list[float]"]):
     def append(self, logs: Mapping[str, float]) -> None:
         """Add one epoch's entries."""
         for name, value in logs.items():
-            getattr(self, name).append(value)
+            self.measures.setdefault(name, []).append(value)
 
     def to_dict(self) -> dict[str, list[float]]:
         """Return the entries as a dict of lists."""

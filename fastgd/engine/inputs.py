@@ -7,14 +7,18 @@ is (other dtypes, orders, alignments) is converted a piece at a time.
 from __future__ import annotations
 
 import reprlib
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fastgd.engine.architecture import Architecture
+from fastgd.engine.rows import Rows
 from fastgd.engine.sparse import Sparse, compress, mostly_zeros
+from fastgd.engine.weights import check_weights
 
-__all__ = ["Inputs", "Targets", "check_inputs", "check_pair", "check_targets"]
+__all__ = ["Examples", "Inputs", "Targets", "check_examples", "check_inputs", "check_targets"]
 
 Array = np.ndarray
 
@@ -85,6 +89,13 @@ class Inputs:
         return _require(self.X[start:stop], self.dtype)
 
 
+    def largest(self) -> float:
+        """Return the largest size of an input among the first rows: enough for advice."""
+        rows = self.rows(0, min(len(self), 1000))
+        numbers = rows.values[: rows.pointers[-1]] if isinstance(rows, Sparse) else rows
+        return float(np.abs(numbers.astype(np.float64)).max(initial=0))
+
+
 def _readable(X: Array) -> bool:
     flags = X.flags
     return X.dtype.name in DIRECT and X.dtype.isnative and flags.c_contiguous and flags.aligned
@@ -101,11 +112,20 @@ def _fits(n: int, dtype: str, X: Array) -> bool:
 
 
 class Targets:
-    """The checked targets, as backends read them: classes or one row of numbers each."""
+    """The checked targets, as backends read them: classes or one row of numbers each.
 
-    def __init__(self, y: Array, dtype: str):
-        self.y = y
-        self.dtype = np.dtype(np.int64) if y.ndim == 1 else np.dtype(dtype)
+    Parameters
+    ----------
+    y : ndarray
+        Classes (n,) or numbers (n, n_outputs), checked by `check_targets`.
+    number : str
+        The network's dtype.
+    n_outputs : int
+    """
+
+    def __init__(self, y: Array, number: str, n_outputs: int):
+        self.y, self.number, self.n_outputs = y, number, n_outputs
+        self.dtype = np.dtype(np.int64) if y.ndim == 1 else np.dtype(number)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -120,6 +140,27 @@ class Targets:
         """Whether each target is the number of a class."""
         return self.y.ndim == 1
 
+    @cached_property
+    def are_exclusive(self) -> bool:
+        """Whether each target is one class of several, as a number or one-hot."""
+        if self.are_classes:
+            return True
+        pieces = (self.rows(i, i + self.most_rows) for i in range(0, len(self), self.most_rows))
+        return self.n_outputs > 1 and all(
+            bool(((piece == 0) | (piece == 1)).all() and (piece.sum(axis=1) == 1).all())
+            for piece in pieces
+        )
+
+    @cached_property
+    def classes(self) -> Array | None:
+        """Each target's class, int64 (n,); None where targets are numbers."""
+        if self.are_classes:
+            return np.asarray(self.y, dtype=np.int64)
+        if self.are_exclusive:
+            return self.y.argmax(axis=1)
+        one = self.n_outputs == 1 and bool(((self.y == 0) | (self.y == 1)).all())
+        return self.y[:, 0].astype(np.int64) if one else None
+
     def visit(self, order: Array) -> Array:
         """Return the targets of the rows ``order``."""
         return _require(self.y[order], self.dtype)
@@ -129,10 +170,74 @@ class Targets:
         return _require(self.y[start:stop], self.dtype)
 
 
-def check_pair(
-    X: Any, y: Any, architecture: Architecture, names: tuple[str, str] = ("X", "y")
-) -> tuple[Inputs, Targets]:
-    """Return `Inputs` and `Targets` of the same length, or raise."""
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Checked inputs and targets, and what each example counts: where `Rows` come from.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    targets : Targets
+    weights : ndarray of shape (n,) in the network's dtype, optional
+        All 1 if None.
+    """
+
+    inputs: Inputs
+    targets: Targets
+    weights: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @cached_property
+    def total_weight(self) -> float:
+        """The sum of the weights."""
+        return len(self) if self.weights is None else float(self.weights.sum(dtype=np.float64))
+
+    @property
+    def most_rows(self) -> int:
+        """How many rows may be asked for at once."""
+        return min(self.inputs.most_rows, self.targets.most_rows)
+
+    def weights_of(self, rows: Array | slice) -> Array | None:
+        """Return the weights of some rows, or None."""
+        return None if self.weights is None else self.weights[rows]
+
+    def visit(self, order: Array) -> Rows:
+        """Return the rows ``order``, X where it lies if a backend can read it there."""
+        X, rows = self.inputs.visit(order)
+        return Rows(X, self.targets.visit(order), rows, self.weights_of(order))
+
+    def take(self, order: Array) -> Rows:
+        """Return the rows ``order``, copied."""
+        X = self.inputs.take(order)
+        return Rows(X, self.targets.visit(order), None, self.weights_of(order))
+
+    def rows(self, start: int, stop: int) -> Rows:
+        """Return the rows from start to stop."""
+        X, Y = self.inputs.rows(start, stop), self.targets.rows(start, stop)
+        return Rows(X, Y, None, self.weights_of(slice(start, stop)))
+
+    def split(self, held_out: Array) -> tuple[Examples, Examples]:
+        """Return the rows where ``held_out`` (n,) is False, and the others."""
+        return self._some(np.flatnonzero(~held_out)), self._some(np.flatnonzero(held_out))
+
+    def _some(self, rows: Array) -> Examples:
+        X = self.inputs.X
+        chosen = X.take(rows) if isinstance(X, Sparse) else X[rows]
+        targets = Targets(self.targets.y[rows], self.targets.number, self.targets.n_outputs)
+        return Examples(Inputs(chosen, self.inputs.dtype), targets, self.weights_of(rows))
+
+
+def check_examples(
+    X: Any,
+    y: Any,
+    architecture: Architecture,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    names: tuple[str, str, str] = ("X", "y", "sample_weight"),
+) -> Examples:
+    """Return `Examples` of the same length, or raise."""
     inputs = check_inputs(X, architecture, names[0])
     targets = check_targets(y, architecture, names[1])
     if len(inputs) != len(targets):
@@ -140,7 +245,13 @@ def check_pair(
             f"{names[0]} and {names[1]} must have one row for each example; "
             f"got {len(inputs)} rows and {len(targets)} targets"
         )
-    return inputs, targets
+    if sample_weight is None and class_weight is None:
+        return Examples(inputs, targets)
+    weights = check_weights(
+        sample_weight, class_weight, None if class_weight is None else targets.classes,
+        len(inputs), max(2, architecture.n_outputs), architecture.dtype, names[2],
+    )  # fmt: skip
+    return Examples(inputs, targets, weights)
 
 
 def check_inputs(
@@ -190,7 +301,7 @@ def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Target
     if array.ndim == 1 and n_outputs == 1:
         array = array.reshape(-1, 1)
     if array.ndim == 1:
-        return Targets(_check_classes(array, n_outputs, name), architecture.dtype)
+        return Targets(_check_classes(array, n_outputs, name), architecture.dtype, n_outputs)
     if array.ndim != 2 or array.shape[1] != n_outputs:
         accepted = f"targets of shape (n, {n_outputs})"
         if n_outputs == 1:
@@ -201,7 +312,7 @@ def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Target
     _check_finite(array, name, architecture.dtype)
     if architecture.loss.probabilities:
         _check_probabilities(array, architecture, name)
-    return Targets(array, architecture.dtype)
+    return Targets(array, architecture.dtype, n_outputs)
 
 
 def _numeric(given: Any, name: str) -> Array:
@@ -342,7 +453,7 @@ def _check_probabilities(y: Array, architecture: Architecture, name: str) -> Non
     if wrong.any():
         index = tuple(map(int, np.unravel_index(np.argmax(wrong), wrong.shape)))
         raise ValueError(
-            f"{name} must lie between 0 and 1 for loss {architecture.loss!r}; "
+            f"{name} must lie between 0 and 1 for loss {architecture.loss.name!r}; "
             f"{_place(name, index)} is {y[index]}"
         )
     if architecture.rules[-1].row_wise:
@@ -351,6 +462,6 @@ def _check_probabilities(y: Array, architecture: Architecture, name: str) -> Non
         if off.any():
             row = int(np.argmax(off))
             raise ValueError(
-                f"each row of {name} must sum to 1 for output {architecture.output!r}; "
+                f"each row of {name} must sum to 1 for output {architecture.output.name!r}; "
                 f"row {row} sums to {sums[row]:g}"
             )

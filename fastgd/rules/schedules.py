@@ -38,15 +38,21 @@ class Clock:
         How many will be made in all, where that is known.
     history : mapping of str to list of float
         What was measured after each epoch so far.
+    first_step, first_epoch : int
+        The step, of all ever made, and the epoch that begin together now.
     """
 
     steps_per_epoch: int | None = None
     epochs: int | None = None
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    first_step: int = 0
+    first_epoch: int = 0
 
     def epoch(self, steps: Array) -> Array:
         """Return the epoch of steps counted from 0, in fractions."""
-        return steps / self.steps_per_epoch if self.steps_per_epoch else np.zeros(len(steps))
+        if not self.steps_per_epoch:
+            return np.full(len(steps), float(self.first_epoch))
+        return self.first_epoch + (steps - self.first_step) / self.steps_per_epoch
 
 
 def _power(base: float, exponent: float) -> float:

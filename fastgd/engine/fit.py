@@ -1,0 +1,174 @@
+"""A fit: epochs of a session, what is measured after each, and who is told."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fastgd.engine.history import History
+from fastgd.engine.inputs import Examples
+from fastgd.engine.metrics import Maker, score_for
+from fastgd.engine.session import Session
+from fastgd.errors import DivergenceError
+from fastgd.rules.checks import check_integer
+
+__all__ = ["EVENTS", "Fit", "check_callbacks"]
+
+#: What callbacks may listen to; each gets the network first.
+EVENTS = (
+    "on_train_begin", "on_epoch_begin", "on_batch_end", "on_progress", "on_epoch_end",
+    "on_train_end",
+)  # fmt: skip
+
+
+@dataclass
+class Fit:
+    """One fit of a network, already checked.
+
+    Parameters
+    ----------
+    network : object
+        What callbacks get.
+    session : Session
+    chunks : callable
+        Returns an iterable of the `Examples` an epoch goes through, one after the other.
+    examples : Examples, optional
+        All of them, where they are there at once; metrics are then measured on them, too.
+    validation : Examples, optional
+    callbacks : sequence of objects
+    metrics : dict of str to maker
+        What else is measured after every epoch.
+    """
+
+    network: Any
+    session: Session
+    chunks: Callable[[], Iterable[Examples]]
+    examples: Examples | None = None
+    validation: Examples | None = None
+    callbacks: Sequence[Any] = ()
+    metrics: dict[str, Maker] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+    steps: int = 0
+
+    def run(self, epochs: int) -> History:
+        """Train; Ctrl-C ends it with the parameters so far."""
+        try:
+            self.tell("on_train_begin")
+            self._epochs(epochs)
+        except KeyboardInterrupt:
+            self.history.stop_reason = "interrupted"
+            warnings.warn(
+                f"training interrupted in epoch {self.history.epochs + 1}; "
+                f"the network keeps what it has learned so far",
+                stacklevel=3,
+            )
+        except DivergenceError as error:
+            self.history.stop_reason = "diverged"
+            error.history = self.history
+            raise
+        finally:
+            self.session.state.end_epoch()
+        self.tell("on_train_end", self.history)
+        return self.history
+
+    def tell(self, event: str, *args: Any) -> bool:
+        """Call every callback that listens; return whether one asks to stop."""
+        answers = [
+            getattr(callback, event)(self.network, *args)
+            for callback in self.callbacks
+            if callable(getattr(callback, event, None))
+        ]
+        return any(answer is True or answer is np.True_ for answer in answers)
+
+    def _epochs(self, epochs: int) -> None:
+        for epoch in range(epochs):
+            self.tell("on_epoch_begin", epoch)
+            started = time.perf_counter()
+            cost = self._epoch(epoch)
+            if cost is None:
+                self.history.stop_reason = "callback"
+                return
+            logs = {"cost": cost, "learning_rate": self.session.rate}
+            logs["seconds"] = time.perf_counter() - started
+            self.history.append({**logs, **self._measure()})
+            last = {name: values[-1] for name, values in self.history.items()}
+            if self.tell("on_epoch_end", epoch, last):
+                self.history.stop_reason = "callback"
+                return
+
+    def _epoch(self, epoch: int) -> float | None:
+        """Go through the data once; return its cost, or None where a callback stopped it."""
+        session = self.session
+        average = session.runner.architecture.loss.batch_average
+        total = weight = 0.0
+        visits = 0
+        for chunk in self.chunks():
+            ended = False
+            while not ended:
+                made = session.advance(chunk, self._steps_to_next_call())
+                self.steps += made.steps
+                total, weight = total + made.cost, weight + made.weight
+                visits, ended = visits + made.visits, made.ended
+                cost = total / weight if average and weight else total
+                logs = {"examples": visits, "cost": cost}
+                self.tell("on_progress", epoch, logs)
+                if self._tell_batch(logs):
+                    return None
+        session.state.epoch += 1
+        return total / weight if average and weight else total
+
+    def _listeners(self) -> list[tuple[Any, int]]:
+        """Return who listens to batches, and to every how many."""
+        listeners = [c for c in self.callbacks if callable(getattr(c, "on_batch_end", None))]
+        return [(callback, getattr(callback, "every", 1)) for callback in listeners]
+
+    def _steps_to_next_call(self) -> int | None:
+        """Return after how many steps the next callback wants to be called."""
+        return min((every - self.steps % every for _, every in self._listeners()), default=None)
+
+    def _tell_batch(self, logs: dict[str, float]) -> bool:
+        """Call the callbacks whose turn it is; return whether one asks to stop."""
+        answers = [
+            callback.on_batch_end(self.network, self.steps, dict(logs))
+            for callback, every in self._listeners()
+            if self.steps % every == 0
+        ]
+        return any(answer is True or answer is np.True_ for answer in answers)
+
+    def _measure(self) -> dict[str, float]:
+        """Return the validation cost and score, and the metrics."""
+        runner, parameters = self.session.runner, self.session.state.parameters
+        logs = {}
+        if self.validation is not None:
+            names = ["validation_score", *(f"validation_{name}" for name in self.metrics)]
+            logs["validation_cost"] = runner.loss(parameters, self.validation)
+            scores = [make(runner.architecture, self.validation) for make in self._makers()]
+            logs |= zip(names, runner.score(parameters, self.validation, scores), strict=True)
+        if self.metrics and self.examples is not None:
+            scores = [make(runner.architecture, self.examples) for make in self.metrics.values()]
+            logs |= zip(self.metrics, runner.score(parameters, self.examples, scores), strict=True)
+        return logs
+
+    def _makers(self) -> list[Maker]:
+        return [score_for, *self.metrics.values()]
+
+
+def check_callbacks(given: Any) -> list[Any]:
+    """Return callbacks as a list, or refuse what listens to nothing."""
+    callbacks = list(given) if isinstance(given, (list, tuple)) else [given]
+    for callback in callbacks:
+        listens = any(callable(getattr(callback, event, None)) for event in EVENTS)
+        if isinstance(callback, type) or not listens:
+            raise TypeError(
+                "callbacks must be objects with a method on_epoch_end(network, epoch, logs) or "
+                f"another of {', '.join(EVENTS)}; got {callback!r}"
+            )
+        every = getattr(callback, "every", 1)
+        if hasattr(callback, "on_batch_end"):
+            check_integer(f"every of {type(callback).__name__}", every, 1)
+    return callbacks

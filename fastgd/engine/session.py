@@ -1,0 +1,236 @@
+"""The one loop that trains: `Session.advance` makes some steps and is back within 100 ms."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastgd.engine.inputs import Examples
+from fastgd.engine.rows import Rows
+from fastgd.engine.runner import Runner
+from fastgd.engine.state import State
+from fastgd.engine.step import apply_update
+from fastgd.errors import DivergenceError
+from fastgd.rules.dropout import Draw
+from fastgd.rules.optimizers import Optimizer
+from fastgd.rules.schedules import Clock
+
+__all__ = ["Progress", "Session"]
+
+Array = np.ndarray
+
+#: How long one call to the backend should take, in seconds.
+CALL_SECONDS = 0.05
+
+
+class Pace:
+    """How many mini-batches one call takes: as many as fit `CALL_SECONDS`, found by doubling."""
+
+    def __init__(self) -> None:
+        self.steps = 1
+
+    def saw(self, steps: int, seconds: float) -> None:
+        """Adjust to what a call took."""
+        fitting = int(CALL_SECONDS * steps / max(seconds, 1e-9))
+        self.steps = max(1, min(fitting, 8 * self.steps))
+
+
+class Progress(NamedTuple):
+    """What `Session.advance` did: steps, rows visited, the sum of their weights and of their costs.
+
+    ``ended``: whether the pass over the examples is complete.
+    """
+
+    steps: int
+    visits: int
+    weight: float
+    cost: float
+    ended: bool
+
+
+class Session:
+    """An optimizer at work on a network's state.
+
+    Parameters
+    ----------
+    runner : Runner
+        The architecture, and what computes it.
+    optimizer : Optimizer
+        Its slots are those of ``state`` for as long as it is the same.
+    state : State
+        What is changed.
+    batch_size : int
+        Examples in a mini-batch; the last of an epoch may be smaller.
+    shuffle : bool
+        Whether each epoch visits the examples in a new order.
+    epochs : int, optional
+        How many will be made in all, for schedules.
+    history : mapping
+        What was measured after each epoch, for schedules.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        optimizer: Optimizer,
+        state: State,
+        *,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        epochs: int | None = None,
+        history: Mapping[str, Sequence[float]] | None = None,
+    ):
+        state.use(optimizer)
+        self.runner, self.optimizer, self.state = runner, optimizer, state
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.epochs, self.history = epochs, {} if history is None else history
+        self.pace = Pace()
+        self.rate = 0.0  # of the last step
+
+
+    def advance(self, examples: Examples, most_steps: int | None = None) -> Progress:
+        """Make steps on the next mini-batches of a pass; begin a pass where there is none.
+
+        Parameters
+        ----------
+        examples : Examples
+            The same in every call of a pass.
+        most_steps : int, optional
+            How many to make at the most.
+
+        Raises
+        ------
+        DivergenceError
+            If the cost or a parameter is not finite; the state is that after the last good step.
+        """
+        state = self.state
+        if state.order is None:
+            n = len(examples)
+            state.order = state.rng.permutation(n) if self.shuffle else np.arange(n)
+        visits = self._visits(len(state.order) - state.position, examples, most_steps)
+        order = state.order[state.position : state.position + visits]
+        n_steps = math.ceil(visits / self.batch_size)
+        clock, last = self._clock(examples), np.array([state.step + n_steps - 1])
+        table = self.optimizer.table(state.step, n_steps, clock)
+        self.rate = float(self.optimizer.schedule.rates(last, clock)[0])
+        with np.errstate(over="ignore", invalid="ignore"):
+            cost = self._call(examples, order, table)
+        weights = examples.weights_of(order)
+        state.step += n_steps
+        state.position += visits
+        ended = state.position == len(state.order)
+        if ended:
+            state.end_epoch()
+        weight = visits if weights is None else float(weights.sum(dtype=np.float64))
+        return Progress(n_steps, visits, weight, cost, ended)
+
+    def _clock(self, examples: Examples) -> Clock:
+        state = self.state
+        return Clock(
+            steps_per_epoch=math.ceil(len(examples) / self.batch_size),
+            epochs=self.epochs,
+            history=self.history,
+            first_step=state.step - state.position // self.batch_size,
+            first_epoch=state.epoch,
+        )
+
+    def _most_rows(self, examples: Examples) -> int:
+        """Return how many rows one call may take; a mini-batch may be larger."""
+        return max(1, min(examples.most_rows, self.runner.rows_per_call))
+
+    def _visits(self, left: int, examples: Examples, most_steps: int | None) -> int:
+        """Return how many rows the next call visits: whole mini-batches, or the last ones."""
+        steps = min(self.pace.steps, max(1, self._most_rows(examples) // self.batch_size))
+        return min(min(steps, most_steps or steps) * self.batch_size, left)
+
+    def _draw(self) -> Draw | None:
+        if not self.runner.architecture.has_dropout:
+            return None
+        return Draw(self.state.seed, self.state.step)
+
+    def _call(self, examples: Examples, order: Array, table: Array) -> float:
+        """Train on the rows ``order``; return the sum of their costs."""
+        state = self.state
+        before, slots = state.parameters.copy(), state.slots.copy()
+        started = time.perf_counter()
+        repeat = None
+        if len(order) > self._most_rows(examples):
+            steps, total = self._large_step(examples, order, table)
+        else:
+            repeat = self._train_on(examples.visit(order), table)
+            steps, total = repeat(len(order))
+        self.pace.saw(steps + 1, time.perf_counter() - started)
+        finite = bool(np.isfinite(state.parameters).all())
+        if steps < len(table) or not finite:
+            made = steps if finite else self._rewind(before, slots, steps - 1, repeat)
+            state.step += made
+            state.position += made * self.batch_size
+            raise self._diverged(examples)
+        return total
+
+    def _train_on(self, rows: Rows, table: Array) -> Callable[[int], tuple[int, float]]:
+        """Return a function that trains on the first n of the rows."""
+        state, runner = self.state, self.runner
+        n_threads = runner.n_threads(min(self.batch_size, len(rows)))
+        draw = self._draw()
+
+        def train(n: int) -> tuple[int, float]:
+            return runner.backend().train(
+                runner.architecture, state.parameters, state.slots, rows[:n], self.batch_size,
+                self.optimizer.update, table, n_threads, draw,
+            )  # fmt: skip
+
+        return train
+
+    def _large_step(self, examples: Examples, order: Array, table: Array) -> tuple[int, float]:
+        """Make one step for a mini-batch too large for one call: its gradient in pieces."""
+        runner, state, most = self.runner, self.state, self._most_rows(examples)
+        gradient, total, weight = np.zeros_like(state.parameters), 0.0, 0.0
+        draw = self._draw()
+        for start in range(0, len(order), most):
+            rows = examples.take(order[start : start + most])
+            weight += rows.total_weight
+            total += runner.backend().loss_and_gradient(
+                runner.architecture, state.parameters, rows, gradient, runner.n_threads(len(rows)),
+                draw and draw._replace(row=start),
+            )  # fmt: skip
+        if not np.isfinite(total):
+            return 0, 0.0
+        if runner.architecture.loss.batch_average:
+            gradient *= 1 / weight if weight else 0.0
+        apply_update(
+            runner.architecture.layout, state.parameters, gradient, state.slots,
+            self.optimizer.update, table[0],
+        )  # fmt: skip
+        return 1, total
+
+    def _rewind(self, before: Array, slots: Array, steps: int, repeat: Any) -> int:
+        """Go back to the last parameters that were finite: repeat the call, a step less."""
+        state = self.state
+        state.parameters[:], state.slots[:] = before, slots
+        if steps > 0 and repeat:
+            repeat(steps * self.batch_size)
+            if np.isfinite(state.parameters).all():
+                return steps
+            state.parameters[:], state.slots[:] = before, slots
+        return 0
+
+    def _diverged(self, examples: Examples) -> DivergenceError:
+        rate = self.rate
+        largest = examples.inputs.largest() * abs(self.runner.architecture.input_scale)
+        # Far too high a rate is not a tenth too high: name one that suits most networks.
+        lower = min(rate / 10, 0.1)
+        advice = f"a learning rate of {lower:g} or less" if rate else "other parameters"
+        if largest > 10:
+            advice += f", or inputs scaled to about 1 (the largest is {largest:g}; input_scale=...)"
+        epoch = self.state.epoch + 1
+        return DivergenceError(
+            f"the cost became NaN or infinite in epoch {epoch} at learning rate {rate:g}; "
+            f"try {advice}. The network keeps its last finite parameters.",
+            epoch,
+            rate,
+        )

@@ -1,0 +1,86 @@
+"""What training changes: arrays, integers and a generator. All of it, so that it can be kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastgd.rules.optimizers import Optimizer
+
+__all__ = ["State"]
+
+Array = np.ndarray
+
+
+@dataclass(eq=False)
+class State:
+    """Where a network's training stands.
+
+    Attributes
+    ----------
+    parameters : ndarray of shape (n_parameters,)
+        Weights and biases, flat.
+    rng : numpy.random.Generator
+        Where randomness comes from. Drawn from, in this order: the initial parameters; `seed`,
+        when first needed; one permutation of the rows as each epoch begins.
+    optimizer : Optimizer or None
+        What ``slots`` belong to.
+    slots : ndarray of shape (n_slots, n_parameters)
+        The optimizer's state.
+    step : int
+        How many steps the optimizer has made.
+    epoch : int
+        How many epochs, for its schedule.
+    position : int
+        How many rows of the epoch have been visited.
+    order : ndarray of shape (n,), int64, or None
+        The order of the epoch's rows; None between epochs.
+    """
+
+    parameters: Array
+    rng: np.random.Generator
+    optimizer: Optimizer | None = None
+    slots: Array = field(default_factory=lambda: np.empty((0, 0)))
+    step: int = 0
+    epoch: int = 0
+    position: int = 0
+    order: Array | None = None
+    drawn_seed: int | None = None
+
+    @property
+    def seed(self) -> int:
+        """The 63 bits dropout and validation splits come from."""
+        if self.drawn_seed is None:
+            self.drawn_seed = int(self.rng.integers(1 << 63))
+        return self.drawn_seed
+
+    def use(self, optimizer: Optimizer) -> None:
+        """Go on with an optimizer: its slots are kept for as long as they mean the same."""
+        if optimizer == self.optimizer:
+            return
+        if self.optimizer is None or not _alike(optimizer, self.optimizer):
+            self.slots = np.zeros(
+                (len(optimizer.update.slots), len(self.parameters)), self.parameters.dtype
+            )
+            optimizer.start(self.slots)
+            self.step = 0
+        self.optimizer, self.epoch = optimizer, 0
+        self.end_epoch()
+
+    def epoch_of(self, optimizer: Optimizer) -> int:
+        """Return at which epoch that optimizer would go on."""
+        return self.epoch if optimizer == self.optimizer else 0
+
+    def forget(self) -> None:
+        """Forget what the optimizer has gathered: the parameters are others now."""
+        self.optimizer = None
+
+    def end_epoch(self) -> None:
+        """Forget the order of the epoch."""
+        self.position, self.order = 0, None
+
+
+def _alike(new: Optimizer, old: Optimizer) -> bool:
+    """Return whether the slots of one optimizer mean the same to another."""
+    return type(new) is type(old) and new.update is old.update
