@@ -284,16 +284,17 @@ class Network:
         validation = self._check_validation(validation_data)
         if share:
             examples, validation = self._hold_out(examples, share, validation)
-        if examples is not None:
-            examples.inputs.leave_out_zeros()
-            batch_size = min(batch_size, len(examples))
+        trained = examples and examples.by_class(class_weight, self.architecture)
+        if trained is not None:
+            trained.inputs.leave_out_zeros()
+            batch_size = min(batch_size, len(trained))
         history = History()
         session = Session(
             self.runner, chosen, self.state, batch_size=batch_size, shuffle=shuffle,
             epochs=self.state.epoch_of(chosen) + epochs, history=history,
         )  # fmt: skip
         fit = Fit(
-            self, session, chunks or (lambda: (examples,)), examples, validation, listeners, makers,
+            self, session, chunks or (lambda: (trained,)), examples, validation, listeners, makers,
             history,
         )  # fmt: skip
         return fit.run(epochs)
@@ -305,7 +306,7 @@ class Network:
         if not are_chunks(X, y):
             if y is None:
                 raise TypeError("y must be given: classes, or targets; got None")
-            return check_examples(X, y, self.architecture, sample_weight, class_weight), None
+            return check_examples(X, y, self.architecture, sample_weight), None
         if sample_weight is not None:
             raise ValueError("sample_weight must come with the chunks, as (X, y, weight)")
         return None, Chunks(X, self.architecture, class_weight)

@@ -63,4 +63,5 @@ class Chunks:
             )
         names = tuple(f"{name} of chunk {number}" for name in ("X", "y", "weight"))
         X, y, weight = (*chunk, None) if len(chunk) == 2 else chunk
-        return check_examples(X, y, self.architecture, weight, self.class_weight, names)
+        examples = check_examples(X, y, self.architecture, weight, names)
+        return examples.by_class(self.class_weight, self.architecture)

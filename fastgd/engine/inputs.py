@@ -218,6 +218,16 @@ class Examples:
         X, Y = self.inputs.rows(start, stop), self.targets.rows(start, stop)
         return Rows(X, Y, None, self.weights_of(slice(start, stop)))
 
+    def by_class(self, class_weight: Any, architecture: Architecture) -> Examples:
+        """Return the same examples, each counting as much as its class says, too."""
+        if class_weight is None:
+            return self
+        weights = check_weights(
+            self.weights, class_weight, self.targets.classes, len(self),
+            max(2, architecture.n_outputs), architecture.dtype,
+        )  # fmt: skip
+        return Examples(self.inputs, self.targets, weights)
+
     def split(self, held_out: Array) -> tuple[Examples, Examples]:
         """Return the rows where ``held_out`` (n,) is False, and the others."""
         return self._some(np.flatnonzero(~held_out)), self._some(np.flatnonzero(held_out))
@@ -234,8 +244,7 @@ def check_examples(
     y: Any,
     architecture: Architecture,
     sample_weight: Any = None,
-    class_weight: Any = None,
-    names: tuple[str, str, str] = ("X", "y", "sample_weight"),
+    names: tuple[str, ...] = ("X", "y", "sample_weight"),
 ) -> Examples:
     """Return `Examples` of the same length, or raise."""
     inputs = check_inputs(X, architecture, names[0])
@@ -245,12 +254,11 @@ def check_examples(
             f"{names[0]} and {names[1]} must have one row for each example; "
             f"got {len(inputs)} rows and {len(targets)} targets"
         )
-    if sample_weight is None and class_weight is None:
+    if sample_weight is None:
         return Examples(inputs, targets)
     weights = check_weights(
-        sample_weight, class_weight, None if class_weight is None else targets.classes,
-        len(inputs), max(2, architecture.n_outputs), architecture.dtype, names[2],
-    )  # fmt: skip
+        sample_weight, None, None, len(inputs), 0, architecture.dtype, names[2]
+    )
     return Examples(inputs, targets, weights)
 
 

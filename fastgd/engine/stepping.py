@@ -33,7 +33,9 @@ class Stepper:
             total = quick.step(X, y, *self._settings())
             if total is not None:
                 return self._quick_result(quick, total, len(X))
-        examples = check_examples(X, y, self.runner.architecture, sample_weight, class_weight)
+        architecture = self.runner.architecture
+        examples = check_examples(X, y, architecture, sample_weight)
+        examples = examples.by_class(class_weight, architecture)
         check_finite(self.state.parameters)
         session = Session(
             self.runner, self.optimizer, self.state, batch_size=len(examples), shuffle=False

@@ -165,7 +165,7 @@ class CrossEntropy(Loss):
         2016, section 7), from 0 to below 1.
     """
 
-    name = "cross_entropy"
+    name = public_name = "cross_entropy"
     formula = "C = -sum_j y_j log a_j"
     outputs = ("softmax", "sigmoid")
     probabilities = True

@@ -26,9 +26,12 @@ class Rule:
     ----------
     name : str
         The public name; alone it means the rule with its default parameters.
+    public_name : str
+        What people call it, where that is another one.
     """
 
     name: ClassVar[str]
+    public_name: ClassVar[str] = ""
 
     @property
     def numbers(self) -> tuple[float, ...]:
@@ -41,11 +44,11 @@ class Rule:
         >>> from fastgd.rules.activations import ACTIVATIONS
         >>> ACTIVATIONS.find("tanh").spec()
         'tanh'
-        >>> ACTIVATIONS.find("leaky_relu").spec()
-        {'name': 'leaky_relu', 'alpha': 0.01}
+        >>> ACTIVATIONS.find({"name": "leaky_relu", "alpha": 0.1}).spec()
+        {'name': 'leaky_relu', 'alpha': 0.1}
         """
-        parameters = dataclasses.asdict(self)
-        return {"name": self.name, **parameters} if parameters else self.name
+        changed = any(getattr(self, f.name) != f.default for f in dataclasses.fields(self))
+        return {"name": self.name, **dataclasses.asdict(self)} if changed else self.name
 
     def __str__(self) -> str:
         """Return its name, with the parameters that are not the defaults."""
@@ -54,7 +57,8 @@ class Rule:
             for field in dataclasses.fields(self)
             if getattr(self, field.name) != field.default
         ]
-        return f"{self.name}({', '.join(changed)})" if changed else self.name
+        name = self.public_name or self.name
+        return f"{name}({', '.join(changed)})" if changed else name
 
     def _check(self, parameter: str, **bounds: float | None) -> None:
         """Refuse a parameter that is no number within its bounds; keep it as a float."""
