@@ -6,17 +6,23 @@ new backend to it, nothing is added here; to try a new kind of case, add a field
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from fastgd.rules.activations import ACTIVATIONS
-from fastgd.engine.architecture import Architecture
 from fastgd.backends import reference
+from fastgd.engine.architecture import Architecture
+from fastgd.engine.rows import Rows
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.rules.dropout import Draw
 from fastgd.rules.losses import LOSSES
-from fastgd.rules.optimizers import SGD
+from fastgd.rules.optimizers import OPTIMIZERS as REGISTERED
+from fastgd.rules.optimizers import SGD, Adam, Optimizer
+from fastgd.rules.registry import Rule
+from fastgd.rules.schedules import Function
 
 Array = np.ndarray
 
@@ -24,24 +30,50 @@ Array = np.ndarray
 #: where terms cancel (measured); errors are relative to the largest number of a layer.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 
-OPTIMIZERS = {
+#: Ways to step: every optimizer of the registry, and penalties and limits on some. A larger epsilon
+#: than the default keeps rounding of tiny gradients from growing into steps.
+PENALTIES = {"l1": 0.01, "l2": 0.03, "weight_decay": 0.1}
+LIMITS = {"clip_norm": 0.1, "clip_value": 0.02, "max_norm": 0.9}
+
+
+def _in_test(optimizer: Optimizer) -> Optimizer:
+    calm = {"epsilon": 1e-3} if hasattr(optimizer, "epsilon") else {}
+    return replace(optimizer, learning_rate=0.01, **calm)
+
+
+STEPPING = {name: _in_test(one) for name, one in REGISTERED.items() if not one.whole}
+OPTIMIZERS: dict[str, Optimizer] = {
+    **STEPPING,
     "plain": SGD(0.1),
     "l2": SGD(0.1, l2=0.03),
+    "l1": SGD(0.1, l1=0.03),
+    "decay": SGD(0.1, weight_decay=0.3),
     "momentum": SGD(0.05, momentum=0.9),
     "nesterov": SGD(0.05, momentum=0.9, nesterov=True),
-    "everything": SGD(0.05, momentum=0.5, nesterov=True, l2=0.03),
+    "everything": SGD(0.05, momentum=0.5, nesterov=True, **PENALTIES),
+    "clip_norm": SGD(0.1, clip_norm=0.05),
+    "clip_value": SGD(0.1, clip_value=0.01),
+    "max_norm": SGD(0.1, max_norm=0.9),
+    "limits": SGD(0.05, momentum=0.5, **PENALTIES, **LIMITS),
+    "adam_limits": Adam(0.01, epsilon=1e-3, **PENALTIES, **LIMITS),
+    "schedule": SGD(Function(lambda step: 0.1 / (1 + step)), momentum=0.5),
 }
 
-
-#: The activations hidden layers may have.
+#: The activations hidden layers may have, with other parameters than the defaults.
 HIDDEN = [name for name, rule in ACTIVATIONS.items() if not rule.row_wise]
-#: Every (activation, output, loss) that is allowed, by public names.
+#: Every loss with every output it goes with.
+PAIRS = [(output, name) for name, loss in LOSSES.items() for output in loss.outputs]
+#: Every rule in its place: (activation, output, loss).
 RULE_TRIPLES = [
-    (activation, output, loss.public_name)
-    for activation in HIDDEN
-    for loss in LOSSES.values()
-    for output in loss.outputs
+    *((activation, "sigmoid", "quadratic") for activation in HIDDEN),
+    *(("tanh", *pair) for pair in PAIRS),
 ]
+
+
+def varied(rule: Rule) -> Rule:
+    """Return a rule with other parameters than its defaults, all within their bounds."""
+    changed = {f.name: getattr(rule, f.name) * 0.75 or 0.2 for f in fields(rule)}
+    return replace(rule, **changed)
 
 
 @dataclass(frozen=True)
@@ -49,9 +81,9 @@ class Case:
     """A network, data and a way to train, all drawn from ``seed``."""
 
     sizes: tuple[int, ...] = (5, 17, 16, 3)
-    activation: str = "sigmoid"
-    output: str = "sigmoid"
-    loss: str = "quadratic"
+    activation: Any = "sigmoid"
+    output: Any = "sigmoid"
+    loss: Any = "quadratic"
     dtype: str = "float64"
     kind: str = "float32"  # the dtype of X
     input_scale: float = 1.0
@@ -59,19 +91,30 @@ class Case:
     n: int = 23
     classes: bool = False
     batch_size: int = 10
-    optimizer: SGD = field(default=OPTIMIZERS["plain"])
+    optimizer: Optimizer = field(default=OPTIMIZERS["plain"])
+    dropout: Any = 0.0
+    weights: bool = False
     seed: int = 0
 
     @cached_property
     def architecture(self) -> Architecture:
         return Architecture(
-            self.sizes, self.activation, self.output, self.loss, self.dtype, self.input_scale
-        )
+            self.sizes, self.activation, self.output, self.loss, self.dtype, self.input_scale,
+            self.dropout,
+        )  # fmt: skip
 
     @property
-    def learning_rate(self) -> float:
-        """The optimizer's; less for ``sse``, whose gradient is 2 m times that of ``quadratic``."""
-        return self.optimizer.schedule(0) / (2 * self.batch_size if self.loss == "sse" else 1)
+    def stepping(self) -> Optimizer:
+        """The optimizer, slower where the cost is a sum: its gradient is 2 m times as large."""
+        rate = self.optimizer.learning_rate
+        if self.architecture.loss.batch_average or callable(rate):
+            return self.optimizer
+        return replace(self.optimizer, learning_rate=rate / (2 * self.batch_size))
+
+    @property
+    def draw(self) -> Draw | None:
+        """Where the chance of dropout comes from."""
+        return Draw(seed=0x123456789ABCDEF + self.seed, step=2) if self.architecture.has_dropout else None
 
     def rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, purpose])
@@ -102,9 +145,25 @@ class Case:
         if self.classes:
             return rng.integers(0, n_out, self.n)
         Y = rng.random((self.n, n_out))
-        if self.output == "softmax":
+        if self.architecture.output.row_wise:
             Y /= Y.sum(axis=1, keepdims=True)
         return Y.astype(self.dtype)
+
+    @cached_property
+    def w(self) -> Array | None:
+        """What each row counts: some nothing, one batch not at all."""
+        if not self.weights:
+            return None
+        w = self.rng(4).random(self.n).astype(self.dtype)
+        w[::5] = 0
+        return w
+
+    def rows(self, order: Array | None = None) -> Rows:
+        """Return the rows, all of them or visited in an order."""
+        if order is None:
+            return Rows(self.X, self.Y, None, self.w)
+        w = None if self.w is None else self.w[order]
+        return Rows(self.X, np.ascontiguousarray(self.Y[order]), order, w)
 
 
 def assert_close(actual: Array, expected: Array, dtype: str, what: str) -> None:
@@ -134,24 +193,27 @@ def forward(module: ModuleType, case: Case) -> Array:
 
 def loss_and_gradient(module: ModuleType, case: Case) -> tuple[float, Array]:
     gradient = np.zeros_like(case.parameters)
-    arguments = (case.architecture, case.parameters, case.X, case.Y)
-    return module.loss_and_gradient(*arguments, gradient), gradient
+    arguments = (case.architecture, case.parameters, case.rows(), gradient)
+    return module.loss_and_gradient(*arguments, draw=case.draw), gradient
 
 
 def train(
     module: ModuleType, case: Case, epochs: int = 2
 ) -> tuple[list[tuple[int, float]], Array, Array]:
     """Return what each epoch's call returned, the parameters and the slots."""
-    update, settings = case.optimizer.update, case.optimizer.settings(case.learning_rate)
+    optimizer = case.stepping
     parameters = case.parameters.copy()
-    slots = np.zeros((update.n_slots, parameters.size), dtype=case.dtype)
+    slots = np.zeros((len(optimizer.update.slots), parameters.size), dtype=case.dtype)
+    optimizer.start(slots)
     rng, returned = case.rng(3), []
-    for _ in range(epochs):
-        order = rng.permutation(case.n)
+    n_steps = -(-case.n // case.batch_size)
+    for epoch in range(epochs):
+        draw = case.draw and case.draw._replace(step=epoch * n_steps)
         returned.append(
             module.train(
-                case.architecture, parameters, slots, case.X, order,
-                np.ascontiguousarray(case.Y[order]), case.batch_size, update, settings,
+                case.architecture, parameters, slots, case.rows(rng.permutation(case.n)),
+                case.batch_size, optimizer.update, optimizer.table(epoch * n_steps, n_steps),
+                draw=draw,
             )
         )  # fmt: skip
     return returned, parameters, slots
@@ -166,10 +228,9 @@ def check_loss_and_gradient(module: ModuleType, case: Case) -> None:
     expected_cost, expected_gradient = loss_and_gradient(reference, case)
     assert_close(cost, expected_cost, case.dtype, "cost")
     assert_layers_close(case, gradient, expected_gradient, "gradient")
-    arguments = (case.architecture, case.parameters, case.X, case.Y)
-    assert_close(
-        module.loss_and_gradient(*arguments, None), expected_cost, case.dtype, "cost alone"
-    )
+    arguments = (case.architecture, case.parameters, case.rows(), None)
+    alone = module.loss_and_gradient(*arguments, draw=case.draw)
+    assert_close(alone, expected_cost, case.dtype, "cost alone")
 
 
 def check_train(module: ModuleType, case: Case) -> None:

@@ -26,14 +26,18 @@ from conformance import (
     forward,
     loss_and_gradient,
     train,
+    varied,
 )
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import fastgd
-from fastgd.engine.architecture import DTYPES
 from fastgd.backends import BACKENDS, backend, plan, reference
+from fastgd.engine.architecture import DTYPES
+from fastgd.engine.rows import Rows
 from fastgd.engine.sparse import compress
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.rules.losses import LOSSES
 from fastgd.rules.optimizers import SGD
 
 COMPILED = [name for name in BACKENDS if name != "numpy"]
@@ -63,14 +67,17 @@ class Subject:
             architecture, parameters, self.inputs(X), outputs, self.n_threads
         )
 
-    def loss_and_gradient(self, architecture, parameters, X, Y, gradient):
+    def rows(self, rows):
+        return replace(rows, X=self.inputs(rows.X))
+
+    def loss_and_gradient(self, architecture, parameters, rows, gradient, draw=None):
         return self.module.loss_and_gradient(
-            architecture, parameters, self.inputs(X), Y, gradient, self.n_threads
+            architecture, parameters, self.rows(rows), gradient, self.n_threads, draw
         )
 
-    def train(self, architecture, parameters, slots, X, *rest):
+    def train(self, architecture, parameters, slots, rows, *rest, draw=None):
         return self.module.train(
-            architecture, parameters, slots, self.inputs(X), *rest, self.n_threads
+            architecture, parameters, slots, self.rows(rows), *rest, self.n_threads, draw
         )
 
 
@@ -97,8 +104,45 @@ def dtype(request):
 @pytest.mark.parametrize(("activation", "output", "loss"), RULE_TRIPLES)
 def test_every_rule(subject, dtype, activation, output, loss):
     case = Case(activation=activation, output=output, loss=loss, dtype=dtype)
+    check(subject, replace(case, optimizer=SGD(0.03)))
+    check_loss_and_gradient(subject, replace(case, classes=True))
+
+
+@pytest.mark.parametrize("name", [name for name in HIDDEN if ACTIVATIONS[name].numbers])
+def test_parameters_of_activations(subject, dtype, name):
+    rule = varied(ACTIVATIONS[name])
+    case = Case(activation=[rule, ACTIVATIONS[name]], output=rule, dtype=dtype)
+    check(subject, case)
+
+
+@pytest.mark.parametrize("name", [name for name, loss in LOSSES.items() if loss.numbers])
+def test_parameters_of_losses(subject, dtype, name):
+    loss = varied(LOSSES[name])
+    case = Case(loss=loss, output=loss.outputs[0], dtype=dtype, optimizer=SGD(0.03))
     check(subject, case)
     check_loss_and_gradient(subject, replace(case, classes=True))
+
+
+@pytest.mark.parametrize("average", ["quadratic", "sse"])
+@pytest.mark.parametrize("optimizer", ["plain", "limits"])
+def test_weights_of_rows(subject, dtype, optimizer, average):
+    case = Case(dtype=dtype, weights=True, optimizer=OPTIMIZERS[optimizer], loss=average)
+    check(subject, case)
+    nothing = replace(case, batch_size=5, n=15)
+    nothing.w[:] = 0
+    check(subject, nothing)
+
+
+@pytest.mark.parametrize("dropout", [0.4, [0.3, 0.0, 0.5], [0.9, 0.1, 0.0]], ids=str)
+@pytest.mark.parametrize("optimizer", ["plain", "limits", "adam"])
+@pytest.mark.parametrize("zeros", [0.0, 0.8])
+def test_dropout(subject, dtype, dropout, optimizer, zeros):
+    case = Case(
+        sizes=(70, 33, 20, 5), dtype=dtype, dropout=dropout, optimizer=OPTIMIZERS[optimizer],
+        zeros=zeros, activation=["tanh", "leaky_relu"],
+    )  # fmt: skip
+    check(subject, case)
+    check_train(subject, replace(case, n=300, batch_size=150, weights=True))
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 10, 32])
@@ -192,7 +236,7 @@ class TestContract:
         case = Case(dtype=dtype)
         start = case.rng(9).standard_normal(case.parameters.size).astype(dtype)
         gradient = start.copy()
-        subject.loss_and_gradient(case.architecture, case.parameters, case.X, case.Y, gradient)
+        subject.loss_and_gradient(case.architecture, case.parameters, case.rows(), gradient)
         expected = start + loss_and_gradient(reference, case)[1]
         assert_layers_close(case, gradient, expected, "sum")
 
@@ -208,7 +252,7 @@ class TestContract:
         one_hot = np.eye(3, dtype=dtype)[case.Y]
         cost, gradient = loss_and_gradient(subject, case)
         other = np.zeros_like(gradient)
-        arguments = (case.architecture, case.parameters, case.X, one_hot)
+        arguments = (case.architecture, case.parameters, Rows(case.X, one_hot))
         assert subject.loss_and_gradient(*arguments, other) == cost
         assert np.array_equal(other, gradient)
 
@@ -219,8 +263,8 @@ class TestContract:
         for module in (subject, reference):
             parameters = case.parameters.copy()
             steps, cost = module.train(
-                case.architecture, parameters, parameters.reshape(1, -1)[:0], case.X, order,
-                case.Y[order], 3, SGD().update, SGD().settings(0.1),
+                case.architecture, parameters, parameters.reshape(1, -1)[:0], case.rows(order), 3,
+                SGD().update, SGD().table(0, 3),
             )  # fmt: skip
             assert steps == 3
             results.append((cost, parameters))
@@ -236,12 +280,12 @@ class TestContract:
         case.Y[bad_row] = np.inf
         results = []
         for module in (subject, reference):
-            slots = np.zeros((case.optimizer.update.n_slots, case.parameters.size), dtype)
+            slots = np.zeros((len(case.optimizer.update.slots), case.parameters.size), dtype)
             parameters = case.parameters.copy()
             with np.errstate(invalid="ignore"):
                 steps, cost = module.train(
-                    case.architecture, parameters, slots, case.X, np.arange(case.n), case.Y, 10,
-                    case.optimizer.update, case.optimizer.settings(0.1),
+                    case.architecture, parameters, slots, case.rows(), 10,
+                    case.optimizer.update, case.optimizer.table(0, 3),
                 )  # fmt: skip
             assert steps == bad_row // 10
             assert np.isfinite(cost) and np.isfinite(parameters).all()
@@ -329,7 +373,11 @@ CASES = st.builds(
     n=st.integers(1, 150),
     classes=st.booleans(),
     batch_size=st.integers(1, 150),
-    optimizer=st.sampled_from([SGD(0.01), SGD(0.003, momentum=0.9, nesterov=True, l2=0.1)]),
+    optimizer=st.sampled_from(
+        [SGD(0.01), SGD(0.003, momentum=0.9, nesterov=True, l2=0.1), OPTIMIZERS["adam_limits"]]
+    ),
+    dropout=st.sampled_from([0.0, 0.3]),
+    weights=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
 
@@ -414,16 +462,17 @@ def test_backends_have_three_functions_and_nothing_else(name):
 
 @pytest.mark.parametrize("name", COMPILED)
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
-@pytest.mark.parametrize("optimizer", ["plain", "momentum"])
+@pytest.mark.parametrize("optimizer", ["plain", "momentum", "limits"])
+@pytest.mark.parametrize("dropout", [0.0, [0.2, 0.3, 0.4]], ids=["all", "dropout"])
 @pytest.mark.parametrize(("width", "batch_size"), [(33, 19), (150, 19), (150, 100)])
 def test_any_number_of_threads_gives_the_same_bytes(
-    name, dtype, sparse, optimizer, width, batch_size
+    name, dtype, sparse, optimizer, width, batch_size, dropout
 ):
     """A first layer of 150 units is shared by columns, of 33 by rows."""
-    rules = {"plain": SGD(0.05), "momentum": SGD(0.05, momentum=0.9, l2=0.01)}
     case = Case(
         sizes=(70, width, 20, 5), n=150, batch_size=batch_size, zeros=0.7, dtype=dtype,
-        activation="tanh", output="softmax", loss="cross_entropy", optimizer=rules[optimizer],
+        activation="tanh", output="softmax", loss="cross_entropy", dropout=dropout,
+        optimizer=OPTIMIZERS[optimizer], weights=True,
     )  # fmt: skip
     expected = None
     for n_threads in (1, 2, 3, 4, 8):
