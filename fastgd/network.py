@@ -132,7 +132,7 @@ class Network:
         a = self.architecture
         names = [str(rule) for rule in a.activation]
         same = not names or names.count(names[0]) == len(names)
-        activation = (names or ["none"])[0] if same else names
+        activation = names[0] if names and same else names
         dropout = f", dropout={list(a.dropout)}" if a.has_dropout else ""
         return (
             f"Network({list(a.sizes)}, activation={activation!r}, output={str(a.output)!r}, "
@@ -517,8 +517,7 @@ class Network:
             return None
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
             raise TypeError(
-                "validation_data must be a pair (X, y), or (X, y, weight); "
-                f"got {type(validation_data).__name__}"
+                f"validation_data must be a pair (X, y); got {type(validation_data).__name__}"
             )
         X, y, *weight = validation_data
         names = tuple(f"validation_data[{i}]" for i in range(3))

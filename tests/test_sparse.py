@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.backends import BACKENDS, sparse, why_not
+from fastgd.backends import BACKENDS, why_not
+from fastgd.engine import sparse
 from fastgd.engine.sparse import Sparse, compress
 from fastgd.engine.inputs import Inputs
 

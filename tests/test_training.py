@@ -17,8 +17,9 @@ import pytest
 
 import fastgd
 from fastgd import SGD
-from fastgd.engine.architecture import DTYPES
 from fastgd.backends import BACKENDS
+from fastgd.engine.architecture import DTYPES
+from fastgd.rules.optimizers import OPTIMIZERS
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((50, 4))
@@ -64,9 +65,8 @@ class TestOrder:
     def test_shuffles_are_the_documented_ones(self, backend):
         net, same = network(backend), network(backend)
         net.fit(X, Y, epochs=3, batch_size=7)
-        order = np.arange(50)
         for _ in range(3):
-            same.rng.shuffle(order)
+            order = same.rng.permutation(50)
             same.fit(X[order], Y[order], epochs=1, batch_size=7, shuffle=False)
         assert np.array_equal(net.parameters, same.parameters)
 
@@ -87,7 +87,7 @@ class TestOrder:
     def test_how_epochs_are_split_into_calls_changes_nothing(self, backend, monkeypatch):
         results = []
         for seconds in (0, 1e-4, 60):
-            monkeypatch.setattr("fastgd.engine.training.CALL_SECONDS", seconds)
+            monkeypatch.setattr("fastgd.engine.session.CALL_SECONDS", seconds)
             net = network(backend)
             history = net.fit(X, Y, epochs=4, batch_size=3, optimizer=SGD(0.5, momentum=0.9))
             results.append((net.parameters.tobytes(), history))
@@ -101,12 +101,23 @@ class TestOrder:
             net.fit(X, Y, epochs=2, batch_size=batch_size, shuffle=False)
             assert net.parameters.tobytes() == nets[0].parameters.tobytes()
 
-    def test_going_on(self, backend):
-        whole, parts = network(backend), network(backend)
-        whole.fit(X, Y, epochs=4, batch_size=8, shuffle=False)
+    @pytest.mark.parametrize("shuffle", [False, True])
+    @pytest.mark.parametrize("dropout", [0.0, 0.3])
+    @pytest.mark.parametrize(
+        "optimizer",
+        [*OPTIMIZERS.values(), SGD(fastgd.Step(0.5, every=2)), SGD(0.1, momentum=0.9)],
+        ids=str,
+    )
+    def test_going_on(self, backend, shuffle, dropout, optimizer):
+        """One fit, or several: the same bytes, order, slots, schedule, dropout and all."""
+        if optimizer.whole:
+            pytest.skip("works on all examples at once, afresh in each fit")
+        whole, parts = (network(backend, dropout=dropout) for _ in range(2))
+        whole.fit(X, Y, epochs=4, batch_size=8, shuffle=shuffle, optimizer=optimizer)
         for epochs in (1, 0, 3):
-            parts.fit(X, Y, epochs=epochs, batch_size=8, shuffle=False)
+            parts.fit(X, Y, epochs=epochs, batch_size=8, shuffle=shuffle, optimizer=optimizer)
         assert parts.parameters.tobytes() == whole.parameters.tobytes()
+        assert not np.array_equal(whole.parameters, network(backend).parameters)
 
     def test_cost_falls(self, backend):
         net = network(backend)
@@ -257,7 +268,7 @@ class TestCallbacks:
             assert logs == {name: values[epoch] for name, values in history.items()}
 
     def test_progress(self, backend, monkeypatch):
-        monkeypatch.setattr("fastgd.engine.training.CALL_SECONDS", 0)  # a call for each batch
+        monkeypatch.setattr("fastgd.engine.session.CALL_SECONDS", 0)  # a call for each batch
         net, recorder = network(backend), Recorder()
         history = net.fit(X, Y, epochs=2, batch_size=20, callbacks=[recorder])
         assert all(who is net for who, _, _ in recorder.progress)
@@ -331,7 +342,7 @@ class TestInterrupt:
         assert net.parameters.tobytes() == same.parameters.tobytes()
 
     def test_in_the_middle_of_an_epoch(self, backend, monkeypatch):
-        monkeypatch.setattr("fastgd.engine.training.CALL_SECONDS", 0)
+        monkeypatch.setattr("fastgd.engine.session.CALL_SECONDS", 0)
 
         class Interrupt:
             def on_progress(self, network, epoch, logs):
@@ -414,7 +425,7 @@ class TestDivergence:
     @pytest.mark.parametrize("runaway", RUNAWAYS, ids=["cost", "parameters"])
     def test_the_last_finite_parameters_are_kept(self, backend, momentum, runaway, monkeypatch):
         """Step by step on paper: w <- w + v, v <- mu v - rate dC/dw, one example a step."""
-        monkeypatch.setattr("fastgd.engine.training.CALL_SECONDS", 60)  # 1, 8 and 31 steps in a call
+        monkeypatch.setattr("fastgd.engine.session.CALL_SECONDS", 60)  # 1, 8 and 31 steps in a call
         rate, start, inputs = runaway
         w, v = np.array([start, start]), np.zeros(2)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -481,7 +492,7 @@ class TestDivergence:
             r"validation_data must be a pair \(X, y\); got ndarray",
         ),
         ({"validation_data": (X,)}, TypeError, r"validation_data must be a pair \(X, y\)"),
-        ({"validation_data": (X, Y, Y)}, TypeError, r"validation_data must be a pair \(X, y\)"),
+        ({"validation_data": (X, Y, Y)}, ValueError, r"validation_data\[2\] must have shape \(50,\)"),
         ({"validation_data": (X[:, :2], Y)}, ValueError, r"validation_data\[0\] must have 4 col"),
         ({"validation_data": (X, Y[:9])}, ValueError, r"validation_data\[0\] and .*50 rows and 9"),
         ({"validation_data": (X * np.nan, Y)}, ValueError, r"validation_data\[0\]\[0, 0\]"),

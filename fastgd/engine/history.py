@@ -31,7 +31,9 @@ class History(Mapping[str, "list[float]"]):
         ``"epochs"`` (all done), ``"callback"``, ``"interrupted"`` (Ctrl-C) or ``"diverged"``.
     """
 
-    measures: dict[str, list[float]] = field(default_factory=dict)
+    measures: dict[str, list[float]] = field(
+        default_factory=lambda: {"cost": [], "learning_rate": [], "seconds": []}
+    )
     stop_reason: str = "epochs"
 
     def __getattr__(self, name: str) -> list[float]:
@@ -39,7 +41,7 @@ class History(Mapping[str, "list[float]"]):
             raise AttributeError(name)
         if name in self.measures:
             return self.measures[name]
-        if name in ("cost", "learning_rate", "seconds", "validation_cost", "validation_score"):
+        if name in ("validation_cost", "validation_score"):
             return []
         known = ", ".join(self.measures)
         raise AttributeError(f"the history has no {name!r}; it has {known or 'nothing yet'}")

@@ -461,7 +461,7 @@ def _check_probabilities(y: Array, architecture: Architecture, name: str) -> Non
     if wrong.any():
         index = tuple(map(int, np.unravel_index(np.argmax(wrong), wrong.shape)))
         raise ValueError(
-            f"{name} must lie between 0 and 1 for loss {architecture.loss.name!r}; "
+            f"{name} must lie between 0 and 1 for loss {str(architecture.loss)!r}; "
             f"{_place(name, index)} is {y[index]}"
         )
     if architecture.rules[-1].row_wise:
