@@ -14,18 +14,27 @@ from typing import TYPE_CHECKING, Any
 from fastgd.backends import set_backend, show_backends
 from fastgd.errors import DataError, DivergenceError, MissingExtraError
 from fastgd.engine.history import History
+from fastgd.engine.callbacks import BestParameters, CSVLog, EarlyStopping, TimeBudget
 from fastgd.network import Network, load
-from fastgd.rules.optimizers import SGD
+from fastgd.rules.activations import LeakyReLU
+from fastgd.rules.optimizers import SGD, Adam
 from fastgd.rules.schedules import Constant, Exponential, InverseScaling, Step
 
 if TYPE_CHECKING:
     from fastgd.descent import descend
     from fastgd.explain.rates import suggest_learning_rate
+    from fastgd.progress import Progress
 
 __version__ = "0.1.0"
 
 __all__ = [
     "SGD",
+    "Adam",
+    "BestParameters",
+    "CSVLog",
+    "EarlyStopping",
+    "LeakyReLU",
+    "TimeBudget",
     "Constant",
     "DataError",
     "DivergenceError",
@@ -34,6 +43,7 @@ __all__ = [
     "InverseScaling",
     "MissingExtraError",
     "Network",
+    "Progress",
     "Step",
     "descend",
     "load",
@@ -58,7 +68,11 @@ def warmup(dtype: str | None = None) -> None:
 
 #: What is loaded when it is first used: modules, and functions with the module they are in.
 _MODULES = ("book", "data", "explain", "plot")
-_FUNCTIONS = {"descend": "descent", "suggest_learning_rate": "explain.rates"}
+_FUNCTIONS = {
+    "Progress": "progress",
+    "descend": "descent",
+    "suggest_learning_rate": "explain.rates",
+}
 
 
 def __dir__() -> list[str]:

@@ -180,6 +180,7 @@ class Network:
     @parameters.setter
     def parameters(self, values: Any) -> None:
         given = np.asarray(values)
+        changed_in_place = values is self.state.parameters  # net.parameters += ...
         if given.shape != (self.n_parameters,):
             raise ValueError(
                 f"parameters must have shape ({self.n_parameters},); got shape {given.shape}"
@@ -193,7 +194,8 @@ class Network:
             index = int(np.argmin(finite))
             raise ValueError(f"parameters must be finite; parameters[{index}] is {given[index]}")
         self.state.parameters[:] = converted
-        self.state.forget()
+        if not changed_in_place:
+            self.state.forget()
 
     @property
     def weights(self) -> tuple[Array, ...]:
@@ -253,7 +255,9 @@ class Network:
             ``on_batch_end(network, step, logs)`` (after every ``callback.every`` steps),
             ``on_epoch_end(network, epoch, logs)``, ``on_train_end(network, history)``, epoch from
             0; ``on_batch_end`` and ``on_epoch_end`` may return True to stop; and
-            ``on_progress(network, epoch, logs)``, several times a second. See `fastgd.callbacks`.
+            ``on_progress(network, epoch, logs)``, several times a second; it may return True to
+            stop, too. fastgd has `EarlyStopping`, `BestParameters`, `TimeBudget`, `CSVLog` and
+            `Progress`.
         metrics : sequence of str or callable
             What to measure after every epoch besides: ``"accuracy"``, ``"top_5"``, ``"f1"``
             (macro), ``"r2"``, ``"mae"``, or functions ``metric(y, outputs)``; on the examples
@@ -297,6 +301,7 @@ class Network:
             self, session, chunks or (lambda: (trained,)), examples, validation, listeners, makers,
             history,
         )  # fmt: skip
+        fit.check()
         return fit.run(epochs)
 
     def _check_data(

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastgd.engine.history import History
 from fastgd.engine.inputs import Examples
-from fastgd.engine.metrics import Maker, score_for
+from fastgd.engine.metrics import Maker, maker_is_better, score_for
 from fastgd.engine.session import Session
 from fastgd.errors import DivergenceError
 from fastgd.rules.checks import check_integer
@@ -57,6 +57,9 @@ class Fit:
 
     def run(self, epochs: int) -> History:
         """Train; Ctrl-C ends it with the parameters so far."""
+        for callback in self.callbacks:
+            if callable(getattr(callback, "plan", None)):
+                callback.plan(epochs, None if self.examples is None else len(self.examples))
         try:
             self.tell("on_train_begin")
             self._epochs(epochs)
@@ -73,8 +76,26 @@ class Fit:
             raise
         finally:
             self.session.state.end_epoch()
+            for callback in self.callbacks:
+                if callable(getattr(callback, "close", None)):
+                    callback.close()
         self.tell("on_train_end", self.history)
         return self.history
+
+    def measured(self) -> dict[str, bool | None]:
+        """Return what will be measured after each epoch, and whether higher is better."""
+        names: dict[str, bool | None] = {"cost": False, "learning_rate": None, "seconds": False}
+        better = {name: maker_is_better(maker) for name, maker in self.metrics.items()}
+        if self.validation is not None:
+            names |= {"validation_cost": False, "validation_score": True}
+            names |= {f"validation_{name}": up for name, up in better.items()}
+        return names | (better if self.examples is not None else {})
+
+    def check(self) -> None:
+        """Refuse, before any work, callbacks that watch what will not be measured."""
+        for callback in self.callbacks:
+            if callable(getattr(callback, "check", None)):
+                callback.check(self.measured())
 
     def tell(self, event: str, *args: Any) -> bool:
         """Call every callback that listens; return whether one asks to stop."""
@@ -116,8 +137,8 @@ class Fit:
                 visits, ended = visits + made.visits, made.ended
                 cost = total / weight if average and weight else total
                 logs = {"examples": visits, "cost": cost}
-                self.tell("on_progress", epoch, logs)
-                if self._tell_batch(logs):
+                stop = self.tell("on_progress", epoch, logs)
+                if self._tell_batch(logs) or stop:
                     return None
         session.state.epoch += 1
         return total / weight if average and weight else total

@@ -32,6 +32,8 @@ class Score:
     """
 
     name: ClassVar[str]
+    #: None where nobody knows.
+    higher_is_better: ClassVar[bool | None] = True
 
     def __init__(self, architecture: Architecture, examples: Examples):
         self.architecture, self.examples = architecture, examples
@@ -132,6 +134,7 @@ class MeanAbsoluteError(Score):
     """The size of the error, averaged over rows and outputs."""
 
     name = "mae"
+    higher_is_better = False
 
     def of_rows(self, outputs: Array, Y: Array) -> Array:
         if Y.ndim == 1:
@@ -205,6 +208,11 @@ def check_metrics(given: Any) -> dict[str, Maker]:
     return makers
 
 
+def maker_is_better(maker: Maker) -> bool | None:
+    """Return whether higher is better in what it makes."""
+    return getattr(maker, "higher_is_better", True)
+
+
 def _named(name: Any) -> Maker:
     if isinstance(name, str) and name.startswith("top_") and name[4:].isdecimal():
         k = check_integer("metrics top_k", int(name[4:]), 1)
@@ -219,6 +227,7 @@ def _from_callable(function: Callable[[Array, Array], float], label: str) -> Mak
         """Any function of targets and outputs."""
 
         name = label
+        higher_is_better = None
 
         def __init__(self, architecture: Architecture, examples: Examples):
             super().__init__(architecture, examples)
