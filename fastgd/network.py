@@ -440,6 +440,13 @@ class Network:
         --------
         >>> import fastgd
         >>> print(fastgd.Network([784, 16, 16, 10], seed=1).summary())
+        layer     units  activation   weights  biases  parameters
+        inputs      784
+        hidden 1     16  sigmoid     784 x 16      16      12,560
+        hidden 2     16  sigmoid      16 x 16      16         272
+        output       10  sigmoid      16 x 10      10         170
+        in all                                             13,002
+        loss quadratic, float32
         """
         return Summary.of(self.architecture)
 

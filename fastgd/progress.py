@@ -30,7 +30,7 @@ class Progress:
     >>> bar = fastgd.Progress(file=sys.stdout)
     >>> history = net.fit([[1, 2], [3, 4]], [1, 0], epochs=2, shuffle=False, callbacks=bar)
     epoch 1/2  cost 0.5
-    epoch 2/2  cost 0.505
+    epoch 2/2  cost 0.8
     """
 
     def __init__(
