@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from fastgd.kernels.compiling import compiled
+from fastgd.kernels.simd import never_inline
 from fastgd.rules import dropout
 
-__all__ = ["drop", "drop_columns", "row_key"]
+__all__ = ["drop", "drop_columns", "layer_key", "row_key"]
 
 U = np.uint32
 _START = U(dropout.START)
@@ -25,13 +26,18 @@ def mix(h):
 
 
 @compiled
-def row_key(call, step, layer, row):
-    """Return the key of a row: seed, step, layer and row of the batch, mixed one after another."""
-    key = mix(U(_START + U(call.seed_low)))
-    key = mix(U(key + U(call.seed_high)))
-    key = mix(U(key + U(call.first_step + step)))
-    key = mix(U(key + U(layer)))
-    return mix(U(key + U(call.first_row + row)))
+def layer_key(seed_low, seed_high, step, layer):
+    """Return the key of a layer in a step: seed, step and layer, mixed one after another."""
+    key = mix(U(_START + U(seed_low)))
+    key = mix(U(key + U(seed_high)))
+    key = mix(U(key + U(step)))
+    return mix(U(key + U(layer)))
+
+
+@compiled
+def row_key(key, row):
+    """Return the key of a row of the batch."""
+    return mix(U(key + U(row)))
 
 
 @compiled
@@ -42,14 +48,16 @@ def _kept(key, unit, kept):
 @compiled
 def drop(source, target, key, kept, gain):
     """Write a row's numbers times ``gain`` to ``target``, or 0 for units left out."""
+    never_inline()
     limit, zero = np.int32(kept), gain * 0
     for unit in range(source.size):
-        target[unit] = source[unit] * gain if _kept(key, np.uint32(unit), limit) else zero
+        target[unit] = source[unit] * (gain if _kept(key, np.uint32(unit), limit) else zero)
 
 
 @compiled
 def drop_columns(x, columns, key, kept, gain):
     """Do the same in place for a row that leaves out zeros, whose units are ``columns``."""
+    never_inline()
     limit, zero = np.int32(kept), gain * 0
     for i in range(x.size):
-        x[i] = x[i] * gain if _kept(key, np.uint32(columns[i]), limit) else zero
+        x[i] = x[i] * (gain if _kept(key, np.uint32(columns[i]), limit) else zero)

@@ -21,6 +21,8 @@ __all__ = ["copy_panel", "learn", "share_first_layer"]
 #: Sparse inputs of batches up to this many rows change the weights one example at a time: with
 #: more, their parts of the step could be too small to count one by one.
 DIRECT_ROWS = 64
+#: How many sums of squares run side by side.
+NORM_LANES = 64
 #: Where the learning rate stands in a row of a linear rule.
 RATE = len(COLUMNS)
 
@@ -205,14 +207,24 @@ def copy_panel(plan, work, mine, back):
 
 @compiled
 def add_squares(plan, work, thread, n_threads):
-    """Write the sums of the gradient's squares, over this thread's share of fixed chunks."""
+    """Write the sums of the gradient's squares, over this thread's share of fixed chunks.
+
+    In lanes, which vectorise and are the same for any vector.
+    """
     n = plan[0, P.N_PADDED]
     start, stop = share(n, P.CHUNK_SIZE, thread, n_threads)
+    lanes = part(work, plan[0, P.CHUNK] + thread * plan[0, P.CHUNK_STRIDE], NORM_LANES)
     for first in range(start, stop, P.CHUNK_SIZE):
-        g = part(work, plan[0, P.GRADIENT] + first, min(P.CHUNK_SIZE, n - first))
+        for j in range(NORM_LANES):
+            lanes[j] = 0
+        last = min(first + P.CHUNK_SIZE, n)
+        for i in range(first, last, NORM_LANES):
+            g = part(work, plan[0, P.GRADIENT] + i, min(NORM_LANES, last - i))
+            for j in range(g.size):
+                lanes[j] += g[j] * g[j]
         total = 0.0
-        for i in range(g.size):
-            total += float(g[i]) * float(g[i])
+        for j in range(NORM_LANES):
+            total += lanes[j]
         work[plan[0, P.PARTIALS] + first // P.CHUNK_SIZE] = total
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from fastgd.backends import plan as P
 from fastgd.backends.compiled import GRADIENT, PREDICT, TRAIN
 from fastgd.kernels.compiling import compiled, inlined
-from fastgd.kernels.dropout import drop, drop_columns, row_key
+from fastgd.kernels.dropout import drop, drop_columns, layer_key, row_key
 from fastgd.kernels.rules import activate, multiply_by_slope, numbers, output_delta
 from fastgd.kernels.simd import (
     MAX_ROWS,
@@ -241,8 +241,9 @@ def drop_inputs(t, b):
     """Leave out some inputs of this thread's rows."""
     call, plan, work = t.call, t.plan, t.work
     kept, gain, ld = plan[0, P.INPUT_KEPT], work[plan[0, P.INPUT_GAIN]], plan[0, P.LD_X]
+    layer = layer_key(call.seed_low, call.seed_high, call.first_step + b.step, 0)
     for row in range(b.start, b.stop):
-        key = row_key(call, b.step, 0, b.row + row)
+        key = row_key(layer, call.first_row + b.row + row)
         if t.sparse:
             x = part(work, plan[0, P.X] + row * ld, call.lengths[row])
             drop_columns(x, part(call.gathered, row * ld, x.size), key, kept, gain)
@@ -256,8 +257,10 @@ def drop_units(t, b, layer, source, target):
     """Leave out some units of a layer, for this thread's rows of ``source``."""
     plan, work, ld = t.plan, t.work, t.plan[layer, P.LD]
     kept, gain = plan[layer, P.KEPT], work[plan[layer, P.GAIN]]
+    call = t.call
+    keys = layer_key(call.seed_low, call.seed_high, call.first_step + b.step, layer)
     for row in range(b.start, b.stop):
-        key, at = row_key(t.call, b.step, layer, b.row + row), row * ld
+        key, at = row_key(keys, call.first_row + b.row + row), row * ld
         drop(part(work, source + at, ld), part(work, target + at, ld), key, kept, gain)
 
 

@@ -93,6 +93,9 @@ class Schedule:
             If a rate is NaN, infinite or negative; the message names the step.
         """
         epochs = np.floor(clock.epoch(steps)).astype(np.int64)
+        if epochs[0] == epochs[-1]:  # steps ascend: all of one epoch
+            rate = np.array([self(int(epochs[0]))], dtype=np.float64)
+            return np.repeat(check_rates(self, steps[:1], rate), len(steps))
         found, places = np.unique(epochs, return_inverse=True)
         rates = np.array([self(int(epoch)) for epoch in found], dtype=np.float64)[places]
         return check_rates(self, steps, rates)

@@ -171,7 +171,7 @@ class Optimizer:
             of biases, which are not penalised; columns are `COLUMNS` and then the rule's own.
         """
         steps = first_step + np.arange(n_steps)
-        rates = self.schedule.rates(steps, clock or Clock())
+        rates = self.schedule.rates(steps, clock or Clock()) if n_steps else np.empty(0)
         own = self.settings(steps, rates)
         update = self.update
         table = np.empty((n_steps, 2, len(COLUMNS) + len(update.columns)))
