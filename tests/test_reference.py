@@ -118,7 +118,7 @@ def cost_of_row(loss: str, output: str, a: list[float], y: list[float]) -> float
 
 ACTIVATE = {
     "identity": lambda z: z,
-    "sigmoid": lambda z: [1 / (1 + math.exp(-z_j)) for z_j in z],
+    "sigmoid": lambda z: [(1 + math.tanh(z_j / 2)) / 2 for z_j in z],
     "tanh": lambda z: [math.tanh(z_j) for z_j in z],
     "relu": lambda z: [max(0.0, z_j) for z_j in z],
     "leaky_relu": lambda z: [max(z_j, 0.01 * z_j) for z_j in z],

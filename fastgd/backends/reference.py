@@ -201,7 +201,7 @@ def carry_back(
     weights, loss = architecture.layout.weights(parameters), architecture.loss
     output = architecture.rules[-1]
     slope = np.ones_like(zs[-1]) if output.row_wise else output.derivative(zs[-1], activations[-1])
-    delta = loss.delta(activations[-1], targets, slope)
+    delta = loss.delta_of(zs[-1], activations[-1], targets, slope)
     if loss.output_average:
         delta = delta / architecture.n_outputs
     if row_weights is not None:

@@ -318,8 +318,7 @@ def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Target
             accepted = f"classes of shape (n,) or {accepted}"
         raise ValueError(f"{name} must be {accepted}; got shape {array.shape}")
     _check_finite(array, name, architecture.dtype)
-    if architecture.loss.probabilities:
-        _check_probabilities(array, architecture, name)
+    _check_bounds(array, architecture, name)
     return Targets(array, architecture.dtype, n_outputs)
 
 
@@ -456,13 +455,17 @@ def _check_classes(y: Array, n_classes: int, name: str) -> Array:
     return y
 
 
-def _check_probabilities(y: Array, architecture: Architecture, name: str) -> None:
-    wrong = (y < 0) | (y > 1)
+def _check_bounds(y: Array, architecture: Architecture, name: str) -> None:
+    """Refuse targets the loss has no cost for."""
+    loss = architecture.loss
+    low = -np.inf if loss.minimum is None else loss.minimum
+    high = np.inf if loss.maximum is None else loss.maximum
+    wrong = (y < low) | (y > high)
     if wrong.any():
         index = tuple(map(int, np.unravel_index(np.argmax(wrong), wrong.shape)))
+        accepted = f"be at least {low:g}" if high == np.inf else f"lie between {low:g} and {high:g}"
         raise ValueError(
-            f"{name} must lie between 0 and 1 for loss {str(architecture.loss)!r}; "
-            f"{_place(name, index)} is {y[index]}"
+            f"{name} must {accepted} for loss {str(loss)!r}; {_place(name, index)} is {y[index]}"
         )
     if architecture.rules[-1].row_wise:
         sums = y.sum(axis=1, dtype=np.float64)
@@ -470,6 +473,6 @@ def _check_probabilities(y: Array, architecture: Architecture, name: str) -> Non
         if off.any():
             row = int(np.argmax(off))
             raise ValueError(
-                f"each row of {name} must sum to 1 for output {architecture.output.name!r}; "
+                f"each row of {name} must sum to 1 for output {str(architecture.output)!r}; "
                 f"row {row} sums to {sums[row]:g}"
             )

@@ -92,7 +92,7 @@ def _cost_loop(rule):
         """
         step = delta.dtype.type(factor * share)
         for i in range(a.size):
-            delta[i] = delta_of(a[i], y[i], delta[i], p) * step
+            delta[i] = delta_of(z[i], a[i], y[i], delta[i], p) * step
         for row in range(costs.size):
             total = 0.0
             for i in range(row * ld, row * ld + n):

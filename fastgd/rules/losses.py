@@ -14,19 +14,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.registry import Registry, Rule
-from fastgd.rules.scalar import exp, like, log1p
+from fastgd.rules.scalar import exp, like, log, log1p, tanh
 
-__all__ = ["LOSSES", "LOSS_NAMES", "CrossEntropy", "Loss", "find_loss"]
+__all__ = [
+    "LOSSES", "LOSS_NAMES", "AbsoluteError", "BinaryCrossEntropy", "CrossEntropy", "Focal",
+    "Hinge", "Huber", "LogCosh", "Loss", "Point", "Poisson", "Quantile", "find_loss",
+]  # fmt: skip
 
 Array = np.ndarray
 Numbers = tuple[float, ...]
 ELEMENTWISE = tuple(name for name, rule in ACTIVATIONS.items() if not rule.row_wise)
+
+
+class Point(NamedTuple):
+    """What a loss is computed from, or how that changes: arrays of the shape of a."""
+
+    z: Array
+    a: Array
+    y: Array | float
+    slope: Array
 
 
 @dataclass(frozen=True)
@@ -43,8 +55,8 @@ class Loss(Rule):
         The output activations it goes with, the usual one first.
     batch_average, output_average : bool
         Whether the cost is averaged over the batch, and over the outputs.
-    probabilities : bool
-        Whether targets are probabilities, from 0 to 1.
+    minimum, maximum : float or None
+        Between which targets must lie.
     classifies : bool
         Whether what it trains is scored by accuracy whatever its targets look like.
     threshold : float
@@ -55,7 +67,8 @@ class Loss(Rule):
     outputs: ClassVar[tuple[str, ...]] = ELEMENTWISE
     batch_average: ClassVar[bool] = True
     output_average: ClassVar[bool] = False
-    probabilities: ClassVar[bool] = False
+    minimum: ClassVar[float | None] = None
+    maximum: ClassVar[float | None] = None
     classifies: ClassVar[bool] = False
     threshold: ClassVar[float] = 0.5
 
@@ -71,12 +84,12 @@ class Loss(Rule):
         """Return each element's share of the cost; the shape of a."""
         raise NotImplementedError
 
-    def delta(self, a: Array, y: Array, slope: Array) -> Array:
+    def delta_of(self, z: Array, a: Array, y: Array, slope: Array) -> Array:
         """Return dC/dz, elementwise; the shape of a."""
         raise NotImplementedError
 
-    def delta_change(self, a: Array, y: Array, slope: Array, da: Array, dslope: Array) -> Array:
-        """Return how delta changes, to first order, where a changes by da and slope by dslope."""
+    def delta_change(self, at: Point, change: Point) -> Array:
+        """Return how delta changes, to first order: ``change`` holds dz, da, dy = 0 and dslope."""
         raise NotImplementedError
 
     @staticmethod
@@ -85,7 +98,7 @@ class Loss(Rule):
         raise NotImplementedError
 
     @staticmethod
-    def scalar_delta(a: float, y: float, slope: float, p: Numbers) -> float:
+    def scalar_delta(z: float, a: float, y: float, slope: float, p: Numbers) -> float:
         """Return dC/dz of one element."""
         raise NotImplementedError
 
@@ -105,18 +118,18 @@ class Quadratic(Loss):
     def cost(self, z: Array, a: Array, y: Array) -> Array:
         return (a - y) ** 2 / 2
 
-    def delta(self, a: Array, y: Array, slope: Array) -> Array:
+    def delta_of(self, z: Array, a: Array, y: Array, slope: Array) -> Array:
         return (a - y) * slope
 
-    def delta_change(self, a: Array, y: Array, slope: Array, da: Array, dslope: Array) -> Array:
-        return da * slope + (a - y) * dslope
+    def delta_change(self, at: Point, change: Point) -> Array:
+        return change.a * at.slope + (at.a - at.y) * change.slope
 
     @staticmethod
     def scalar_cost(z: float, a: float, y: float, p: Numbers) -> float:
         return (a - y) * (a - y) * like(0.5, a)
 
     @staticmethod
-    def scalar_delta(a: float, y: float, slope: float, p: Numbers) -> float:
+    def scalar_delta(z: float, a: float, y: float, slope: float, p: Numbers) -> float:
         return (a - y) * slope
 
 
@@ -130,18 +143,18 @@ class SumOfSquares(Loss):
     def cost(self, z: Array, a: Array, y: Array) -> Array:
         return (a - y) ** 2
 
-    def delta(self, a: Array, y: Array, slope: Array) -> Array:
+    def delta_of(self, z: Array, a: Array, y: Array, slope: Array) -> Array:
         return 2 * (a - y) * slope
 
-    def delta_change(self, a: Array, y: Array, slope: Array, da: Array, dslope: Array) -> Array:
-        return 2 * (da * slope + (a - y) * dslope)
+    def delta_change(self, at: Point, change: Point) -> Array:
+        return 2 * (change.a * at.slope + (at.a - at.y) * change.slope)
 
     @staticmethod
     def scalar_cost(z: float, a: float, y: float, p: Numbers) -> float:
         return (a - y) * (a - y)
 
     @staticmethod
-    def scalar_delta(a: float, y: float, slope: float, p: Numbers) -> float:
+    def scalar_delta(z: float, a: float, y: float, slope: float, p: Numbers) -> float:
         return like(2.0, a) * (a - y) * slope
 
 
@@ -168,7 +181,7 @@ class CrossEntropy(Loss):
     name = public_name = "cross_entropy"
     formula = "C = -sum_j y_j log a_j"
     outputs = ("softmax", "sigmoid")
-    probabilities = True
+    minimum, maximum = 0.0, 1.0
     classifies = True
     label_smoothing: float = 0.0
 
@@ -196,14 +209,14 @@ class CrossEntropy(Loss):
         share, rest = self.numbers_for(y.shape[1])
         return share * y + rest
 
-    def delta(self, a: Array, y: Array, slope: Array) -> Array:
+    def delta_of(self, z: Array, a: Array, y: Array, slope: Array) -> Array:
         return a - self.smooth(y)
 
-    def delta_change(self, a: Array, y: Array, slope: Array, da: Array, dslope: Array) -> Array:
-        return da
+    def delta_change(self, at: Point, change: Point) -> Array:
+        return change.a
 
     @staticmethod
-    def scalar_delta(a: float, y: float, slope: float, p: Numbers) -> float:
+    def scalar_delta(z: float, a: float, y: float, slope: float, p: Numbers) -> float:
         return a - (p[0] * y + p[1])
 
 
@@ -254,7 +267,8 @@ class CategoricalCrossEntropy(CrossEntropy):
     Examples
     --------
     >>> import numpy as np
-    >>> CategoricalCrossEntropy(0.1).delta(np.array([[1.0, 0.0]]), np.array([[1.0, 0.0]]), None)
+    >>> y = np.array([[1.0, 0.0]])
+    >>> CategoricalCrossEntropy(0.1).delta_of(None, y, y, None)
     array([[ 0.05, -0.05]])
     """
 
@@ -275,6 +289,318 @@ class CategoricalCrossEntropy(CrossEntropy):
         return like(0.0, z) if y == like(0.0, y) else -y * z
 
 
+@dataclass(frozen=True)
+class Residual(Loss):
+    """A loss of the residual a - y, averaged over outputs and the batch; for numbers."""
+
+    output_average = True
+
+    def of(self, e: Array) -> tuple[Array, Array, Array]:
+        """Return the cost of residuals, and its first and second derivative."""
+        raise NotImplementedError
+
+    def cost(self, z: Array, a: Array, y: Array) -> Array:
+        return self.of(a - y)[0]
+
+    def delta_of(self, z: Array, a: Array, y: Array, slope: Array) -> Array:
+        return self.of(a - y)[1] * slope
+
+    def delta_change(self, at: Point, change: Point) -> Array:
+        _, first, second = self.of(at.a - at.y)
+        return second * change.a * at.slope + first * change.slope
+
+
+@dataclass(frozen=True)
+class AbsoluteError(Residual):
+    """C = mean_j |a_j - y_j|: what it fits is the median, and outliers count little.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> AbsoluteError().cost(None, np.array([[3.0]]), np.array([[5.0]]))
+    array([[2.]])
+    """
+
+    name = "absolute_error"
+    formula = "C = mean_j |a_j - y_j|"
+
+    def of(self, e: Array) -> tuple[Array, Array, Array]:
+        return np.abs(e), np.sign(e), np.zeros_like(e)
+
+    @staticmethod
+    def scalar_cost(z: float, a: float, y: float, p: Numbers) -> float:
+        return abs(a - y)
+
+    @staticmethod
+    def scalar_delta(z: float, a: float, y: float, slope: float, p: Numbers) -> float:
+        return slope if a > y else (-slope if a < y else slope * (a - y))
+
+
+@dataclass(frozen=True)
+class Huber(Residual):
+    """C = mean_j of e^2/2 where |e| <= delta, else delta (|e| - delta/2); e = a - y (Huber 1964).
+
+    Parameters
+    ----------
+    delta : float, default 1
+        From where on errors count by their size, not its square; above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Huber(delta=1.0).cost(None, np.array([[0.5, 3.0]]), np.zeros((1, 2)))
+    array([[0.125, 2.5  ]])
+    """
+
+    name = "huber"
+    formula = "C = mean_j of e^2/2, or delta (|e| - delta/2) beyond delta"
+    delta: float = 1.0
+
+    def __post_init__(self) -> None:
+        self._check("delta", above=0)
+
+    def of(self, e: Array) -> tuple[Array, Array, Array]:
+        size = np.abs(e)
+        near = size <= self.delta
+        cost = np.where(near, e * e / 2, self.delta * (size - self.delta / 2))
+        return cost, np.clip(e, -self.delta, self.delta), near.astype(e.dtype)
+
+    @staticmethod
+    def scalar_cost(z: float, a: float, y: float, p: Numbers) -> float:
+        half, size = like(0.5, a), abs(a - y)
+        return half * size * size if size <= p[0] else p[0] * (size - half * p[0])
+
+    @staticmethod
+    def scalar_delta(z: float, a: float, y: float, slope: float, p: Numbers) -> float:
+        e = a - y
+        e = p[0] if e > p[0] else e
+        return (-p[0] if e < -p[0] else e) * slope
+
+
+@dataclass(frozen=True)
+class LogCosh(Residual):
+    """C = mean_j log cosh(a_j - y_j): e^2/2 near 0 and |e| - log 2 far away, smooth throughout.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LogCosh().cost(None, np.array([[0.0, 1000.0]]), np.zeros((1, 2))).round(4)
+    array([[  0.    , 999.3069]])
+    """
+
+    name = "log_cosh"
+    formula = "C = mean_j log cosh(a_j - y_j)"
+
+    def of(self, e: Array) -> tuple[Array, Array, Array]:
+        size, t = np.abs(e), np.tanh(e)
+        cost = size + np.log1p(np.exp(-2 * size)) - np.log(2).astype(e.dtype)
+        return cost, t, 1 - t * t
+
+    @staticmethod
+    def scalar_cost(z: float, a: float, y: float, p: Numbers) -> float:
+        size = abs(a - y)
+        return size + log1p(exp(like(-2.0, a) * size)) - like(0.6931471805599453, a)
+
+    @staticmethod
+    def scalar_delta(z: float, a: float, y: float, slope: float, p: Numbers) -> float:
+        return tanh(a - y) * slope
+
+
+@dataclass(frozen=True)
+class Quantile(Residual):
+    """C = mean_j of q (y - a) where y is above a, else (1 - q) (a - y) (Koenker and Bassett 1978).
+
+    What it fits is the q-th quantile of y: the pinball loss.
+
+    Parameters
+    ----------
+    quantile : float, default 0.5
+        Above 0 and below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Quantile(0.75).cost(None, np.array([[0.0, 2.0]]), np.array([[1.0, 1.0]]))
+    array([[0.75, 0.25]])
+    """
+
+    name = "quantile"
+    formula = "C = mean_j of q (y_j - a_j), or (1 - q) (a_j - y_j) below"
+    quantile: float = 0.5
+
+    def __post_init__(self) -> None:
+        self._check("quantile", above=0, below=1)
+
+    def of(self, e: Array) -> tuple[Array, Array, Array]:
+        slope = np.where(e > 0, 1 - self.quantile, -self.quantile) * (e != 0)
+        slope = slope.astype(e.dtype)
+        return slope * e, slope, np.zeros_like(e)
+
+    @staticmethod
+    def scalar_cost(z: float, a: float, y: float, p: Numbers) -> float:
+        e = a - y
+        return (like(1.0, a) - p[0]) * e if e > like(0.0, a) else -p[0] * e
+
+    @staticmethod
+    def scalar_delta(z: float, a: float, y: float, slope: float, p: Numbers) -> float:
+        above = (like(1.0, a) - p[0]) * slope
+        return above if a > y else (-p[0] * slope if a < y else slope * (a - y))
+
+
+@dataclass(frozen=True)
+class Poisson(Loss):
+    """C = mean_j of y log(y / a) - y + a, half the Poisson deviance, for counts; outputs ``exp``.
+
+    As scikit-learn's; z is log a, and dC/dz = a - y (McCullagh and Nelder 1989, table 2.1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Poisson().cost(np.zeros((1, 2)), np.ones((1, 2)), np.array([[0.0, 1.0]]))
+    array([[1., 0.]])
+    """
+
+    name = "poisson"
+    formula = "C = mean_j of y_j log(y_j / a_j) - y_j + a_j"
+    outputs = ("exp",)
+    output_average = True
+    minimum = 0.0
+
+    def cost(self, z: Array, a: Array, y: Array) -> Array:
+        own = np.where(y > 0, y * np.log(np.where(y > 0, y, 1)), 0)
+        return own - y * z - y + a
+
+    def delta_of(self, z: Array, a: Array, y: Array, slope: Array) -> Array:
+        return a - y
+
+    def delta_change(self, at: Point, change: Point) -> Array:
+        return change.a
+
+    @staticmethod
+    def scalar_cost(z: float, a: float, y: float, p: Numbers) -> float:
+        zero = like(0.0, a)
+        own = y * log(y if y > zero else like(1.0, a))
+        return own - y * z - y + a
+
+    @staticmethod
+    def scalar_delta(z: float, a: float, y: float, slope: float, p: Numbers) -> float:
+        return a - y
+
+
+@dataclass(frozen=True)
+class Hinge(Loss):
+    """C = sum_j max(0, 1 - t_j a_j), t = 1 for targets of 1 and -1 for 0 (Cortes, Vapnik 1995).
+
+    For several classes each output is one against the rest.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Hinge().cost(None, np.array([[2.0, -0.5]]), np.array([[1.0, 1.0]]))
+    array([[0. , 1.5]])
+    """
+
+    name = "hinge"
+    formula = "C = sum_j max(0, 1 - t_j a_j), t = 2 y - 1"
+    outputs = ("identity", "tanh")
+    minimum, maximum = 0.0, 1.0
+    classifies = True
+    threshold = 0.0
+
+    def cost(self, z: Array, a: Array, y: Array) -> Array:
+        return np.maximum(1 - (2 * y - 1) * a, 0)
+
+    def delta_of(self, z: Array, a: Array, y: Array, slope: Array) -> Array:
+        t = 2 * y - 1
+        return np.where(t * a < 1, -t, 0) * slope
+
+    def delta_change(self, at: Point, change: Point) -> Array:
+        return self.delta_of(at.z, at.a, at.y, change.slope)
+
+    @staticmethod
+    def scalar_cost(z: float, a: float, y: float, p: Numbers) -> float:
+        one, zero = like(1.0, a), like(0.0, a)
+        short = one - (y + y - one) * a
+        return zero if short < zero else short
+
+    @staticmethod
+    def scalar_delta(z: float, a: float, y: float, slope: float, p: Numbers) -> float:
+        one = like(1.0, a)
+        t = y + y - one
+        return -t * slope if t * a < one else like(0.0, a) * (t * a)
+
+
+@dataclass(frozen=True)
+class Focal(Loss):
+    """C = -sum_j [y (1 - a)^g log a + (1 - y) a^g log(1 - a)]: sure examples count little.
+
+    Lin et al. 2017, eq. 4, for sigmoid outputs; computed from z, as `BinaryCrossEntropy` is, which
+    it is at gamma 0.
+
+    Parameters
+    ----------
+    gamma : float, default 2
+        How little; at least 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Focal(2.0).cost(np.zeros((1, 1)), np.full((1, 1), 0.5), np.ones((1, 1))).round(4)
+    array([[0.1733]])
+    """
+
+    name = "focal"
+    formula = "C = -sum_j [y_j (1 - a_j)^g log a_j + (1 - y_j) a_j^g log(1 - a_j)]"
+    outputs = ("sigmoid",)
+    minimum, maximum = 0.0, 1.0
+    classifies = True
+    gamma: float = 2.0
+
+    def __post_init__(self) -> None:
+        self._check("gamma", minimum=0)
+
+    def _parts(self, z: Array, y: Array) -> tuple[Array, Array, Array, Array]:
+        """Return -log(1 - a), -log a, y (1 - a)^g and (1 - y) a^g."""
+        away = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
+        near = away - z
+        return away, near, y * np.exp(-self.gamma * away), (1 - y) * np.exp(-self.gamma * near)
+
+    def cost(self, z: Array, a: Array, y: Array) -> Array:
+        away, near, ones, zeros = self._parts(z, y)
+        return ones * near + zeros * away
+
+    def delta_of(self, z: Array, a: Array, y: Array, slope: Array) -> Array:
+        away, near, ones, zeros = self._parts(z, y)
+        g = self.gamma
+        return ones * (a - 1 - g * a * near) + zeros * (a + g * (1 - a) * away)
+
+    def delta_change(self, at: Point, change: Point) -> Array:
+        z, a, y, _ = at
+        away, near, ones, zeros = self._parts(z, y)  # type: ignore[arg-type]
+        g, s = self.gamma, a * (1 - a)
+        one = -g * a * (a - 1 - g * a * near) + s * (1 + g - g * near)
+        zero = g * (1 - a) * (a + g * (1 - a) * away) + s * (1 + g - g * away)
+        return (ones * one + zeros * zero) * change.z
+
+    @staticmethod
+    def scalar_cost(z: float, a: float, y: float, p: Numbers) -> float:
+        positive = like(0.0, z) if z < like(0.0, z) else z
+        away = positive + log1p(exp(-abs(z)))
+        near = away - z
+        rest = like(1.0, z) - y
+        return y * exp(-p[0] * away) * near + rest * exp(-p[0] * near) * away
+
+    @staticmethod
+    def scalar_delta(z: float, a: float, y: float, slope: float, p: Numbers) -> float:
+        one = like(1.0, z)
+        positive = like(0.0, z) if z < like(0.0, z) else z
+        away = positive + log1p(exp(-abs(z)))
+        near = away - z
+        ones = y * exp(-p[0] * away) * (a - one - p[0] * a * near)
+        return ones + (one - y) * exp(-p[0] * near) * (a + p[0] * (one - a) * away)
+
+
+#: csrc/rules.h has them in this order; rules that are only here come last.
 LOSSES: Registry[Loss] = Registry(
     "loss",
     [
@@ -283,6 +609,13 @@ LOSSES: Registry[Loss] = Registry(
         MeanSquaredError(),
         BinaryCrossEntropy(),
         CategoricalCrossEntropy(),
+        AbsoluteError(),
+        Huber(),
+        LogCosh(),
+        Quantile(),
+        Poisson(),
+        Hinge(),
+        Focal(),
     ],
 )
 #: The names people use: those of `LOSSES`, and what means one or another by the output.

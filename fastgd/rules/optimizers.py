@@ -1,100 +1,40 @@
-"""Optimizers: how a gradient changes the parameters.
+"""Optimizers: how a gradient changes the parameters, as people set it.
 
-An optimizer is what the user sets (``SGD(...)``) and an update rule the backends run; see
-`fastgd.rules.update` for what all have in common. To add one, write the rule with both forms of its
-update and the optimizer that names it; list the rule in ``UPDATES`` and the optimizer in
-``OPTIMIZERS``.
+An optimizer names an update rule, of `fastgd.rules.updates` or its own, and computes its settings
+for every step; see `fastgd.rules.update` for what all have in common. To add one, write a frozen
+dataclass and list it in ``OPTIMIZERS``; a rule of its own goes into ``UPDATES``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_flag
+from fastgd.rules.checks import check_flag, check_integer
 from fastgd.rules.registry import Registry
-from fastgd.rules.scalar import like, sqrt
 from fastgd.rules.update import Optimizer, Update
+from fastgd.rules.updates import (
+    UPDATES,
+    AdaptiveDelta,
+    AdaptiveMoments,
+    GradientDescent,
+    LargestMoments,
+    Momentum,
+    NesterovMoments,
+    RootMeanSquare,
+    SignedMomentum,
+    SignedSteps,
+    SumOfSquares,
+)
 
-__all__ = ["OPTIMIZERS", "SGD", "UPDATES", "Adam", "Optimizer", "find_optimizer"]
+__all__ = [
+    "LBFGS", "OPTIMIZERS", "SGD", "UPDATES", "AMSGrad", "Adadelta", "Adagrad", "Adam", "AdamW",
+    "GradientDescent", "Lion", "Nadam", "Optimizer", "RMSprop", "Rprop", "find_optimizer",
+]  # fmt: skip
 
 Array = np.ndarray
-Numbers = tuple[float, ...]
-
-
-class GradientDescent(Update):
-    """w <- w - eta g (Nielsen, eqs. 20 and 21)."""
-
-    name = "gradient_descent"
-    columns = ("rate",)
-    linear = True
-
-    @staticmethod
-    def apply(w: Array, g: Array, slots: Array, row: Numbers) -> None:
-        w -= row[0] * g
-
-    @staticmethod
-    def scalar_apply(w: float, g: float, slots: Numbers, row: Numbers) -> tuple[float, Numbers]:
-        return w - row[0] * g, slots
-
-
-class Momentum(Update):
-    """v <- mu v - eta g, w <- w + v (Nielsen, eqs. 107, 108); Nesterov's form looks ahead.
-
-    That is w <- w + mu v - eta g with the new v (Sutskever et al. 2013, as scikit-learn writes it).
-    """
-
-    name = "momentum"
-    slots = ("velocity",)
-    columns = ("rate", "momentum", "nesterov")
-
-    @staticmethod
-    def apply(w: Array, g: Array, slots: Array, row: Numbers) -> None:
-        rate, momentum, nesterov = row
-        step, velocity = rate * g, slots[0]
-        velocity *= momentum
-        velocity -= step
-        w += momentum * velocity - step if nesterov else velocity
-
-    @staticmethod
-    def scalar_apply(w: float, g: float, slots: Numbers, row: Numbers) -> tuple[float, Numbers]:
-        rate, momentum, nesterov = row
-        step = rate * g
-        velocity = momentum * slots[0] - step
-        ahead = momentum * velocity - step
-        return w + (ahead if nesterov > like(0.0, w) else velocity), (velocity,)
-
-
-class AdaptiveMoments(Update):
-    """m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, w <- w - rate m / (root sqrt(v) + eps).
-
-    Kingma and Ba 2015, algorithm 1; ``rate`` and ``root`` hold the bias corrections.
-    """
-
-    name = "adaptive_moments"
-    slots = ("m", "v")
-    columns = ("rate", "root", "beta1", "beta2", "epsilon")
-
-    @staticmethod
-    def apply(w: Array, g: Array, slots: Array, row: Numbers) -> None:
-        rate, root, beta1, beta2, epsilon = row
-        m, v = slots
-        m += (1 - beta1) * (g - m)
-        v += (1 - beta2) * (g * g - v)
-        w -= rate * m / (root * np.sqrt(v) + epsilon)
-
-    @staticmethod
-    def scalar_apply(w: float, g: float, slots: Numbers, row: Numbers) -> tuple[float, Numbers]:
-        rate, root, beta1, beta2, epsilon = row
-        one = like(1.0, w)
-        m = slots[0] + (one - beta1) * (g - slots[0])
-        v = slots[1] + (one - beta2) * (g * g - slots[1])
-        return w - rate * m / (root * sqrt(v) + epsilon), (m, v)
-
-
-UPDATES: Registry[type[Update]] = Registry("update", [GradientDescent, Momentum, AdaptiveMoments])
 
 
 @dataclass(frozen=True, repr=False)
@@ -184,13 +124,366 @@ class Adam(Optimizer):
     def settings(self, steps: Array, rates: Array) -> dict[str, Any]:
         first = 1 - self.beta1 ** (steps + 1.0)
         root = np.sqrt(1 - self.beta2 ** (steps + 1.0))
-        own = {"beta1": self.beta1, "beta2": self.beta2, "epsilon": self.epsilon}
+        own = {"new1": 1 - self.beta1, "new2": 1 - self.beta2, "epsilon": self.epsilon}
         if self.epsilon_hat:
             return {"rate": rates * root / first, "root": 1.0, **own}
         return {"rate": rates / first, "root": 1 / root, **own}
 
 
-OPTIMIZERS: Registry[Optimizer] = Registry("optimizer", [SGD(), Adam()])
+@dataclass(frozen=True, repr=False)
+class AdamW(Adam):
+    """`Adam` with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
+
+    Parameters
+    ----------
+    learning_rate, beta1, beta2, epsilon, epsilon_hat
+        As in `Adam`.
+    weight_decay : float, default 0.01
+        The share weights lose in each step, times the learning rate.
+
+    Examples
+    --------
+    >>> import fastgd
+    >>> fastgd.AdamW(weight_decay=0.1)
+    AdamW(learning_rate=0.001, weight_decay=0.1)
+    """
+
+    name = "adamw"
+    weight_decay: float = field(default=0.01, kw_only=True)
+
+
+@dataclass(frozen=True, repr=False)
+class AMSGrad(Adam):
+    """`Adam` whose squares' average never falls (Reddi, Kale and Kumar 2018).
+
+    Examples
+    --------
+    >>> import fastgd
+    >>> fastgd.AMSGrad().update.slots
+    ('m', 'v', 'largest')
+    """
+
+    name = "amsgrad"
+
+    @property
+    def update(self) -> type[Update]:
+        return LargestMoments
+
+
+@dataclass(frozen=True, repr=False)
+class Nadam(Optimizer):
+    """`Adam` with Nesterov's momentum (Dozat 2016), as torch.optim.NAdam.
+
+    Parameters
+    ----------
+    learning_rate : float, Schedule or callable, default 0.002
+    beta1, beta2, epsilon
+        As in `Adam`.
+    momentum_decay : float, default 0.004
+        How fast the momentum of early steps grows to beta1: that of step t, counted from 1, is
+        beta1 (1 - 0.96^(t momentum_decay) / 2).
+
+    Examples
+    --------
+    >>> import fastgd
+    >>> fastgd.Nadam()
+    Nadam(learning_rate=0.002)
+    """
+
+    name = "nadam"
+    learning_rate: Any = 0.002
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    momentum_decay: float = 0.004
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("beta1", minimum=0, below=1)
+        self._check("beta2", minimum=0, below=1)
+        self._check("epsilon", above=0)
+        self._check("momentum_decay", minimum=0)
+
+    @property
+    def update(self) -> type[Update]:
+        return NesterovMoments
+
+    def _momenta(self, steps: Array) -> Array:
+        """Return the momentum of steps counted from 1."""
+        return self.beta1 * (1 - 0.5 * 0.96 ** (steps * self.momentum_decay))
+
+    def settings(self, steps: Array, rates: Array) -> dict[str, Any]:
+        count = steps + 1.0
+        mu, following = self._momenta(count), self._momenta(count + 1)
+        # The product of all momenta so far: those of long ago make it 0, and are left out.
+        first = max(1, int(count[0]) - 100_000) if len(count) else 1
+        products = np.cumprod(self._momenta(np.arange(first, int(count[-1]) + 1.0)))
+        product = products[-len(count) :]
+        return {
+            "now": rates * (1 - mu) / (1 - product),
+            "ahead": rates * following / (1 - product * following),
+            "root": 1 / np.sqrt(1 - self.beta2**count),
+            "new1": 1 - self.beta1,
+            "new2": 1 - self.beta2,
+            "epsilon": self.epsilon,
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class RMSprop(Optimizer):
+    """Steps scaled by a running average of the gradient's square (Hinton 2012, lecture 6e).
+
+    Parameters
+    ----------
+    learning_rate : float, Schedule or callable, default 0.01
+    alpha : float, default 0.99
+        How much of the average is kept, from 0 to below 1.
+    epsilon : float, default 1e-8
+        Added to the average's root, above 0.
+    momentum : float, default 0
+        How much of the last step is kept, from 0 to below 1.
+
+    Examples
+    --------
+    >>> import fastgd
+    >>> fastgd.RMSprop(0.001, momentum=0.9)
+    RMSprop(learning_rate=0.001, momentum=0.9)
+    """
+
+    name = "rmsprop"
+    learning_rate: Any = 0.01
+    alpha: float = 0.99
+    epsilon: float = 1e-8
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("alpha", minimum=0, below=1)
+        self._check("epsilon", above=0)
+        self._check("momentum", minimum=0, below=1)
+
+    @property
+    def update(self) -> type[Update]:
+        return RootMeanSquare
+
+    def settings(self, steps: Array, rates: Array) -> dict[str, Any]:
+        new, momentum = 1 - self.alpha, self.momentum
+        return {"rate": rates, "new": new, "momentum": momentum, "epsilon": self.epsilon}
+
+
+@dataclass(frozen=True, repr=False)
+class Adagrad(Optimizer):
+    """Steps scaled by the sum of all squares of the gradient (Duchi, Hazan and Singer 2011).
+
+    Parameters
+    ----------
+    learning_rate : float, Schedule or callable, default 0.01
+    epsilon : float, default 1e-10
+        Added to the sum's root, above 0.
+    initial_sum : float, default 0
+        Where the sums begin, at least 0.
+
+    Examples
+    --------
+    >>> import fastgd
+    >>> fastgd.Adagrad(0.1)
+    Adagrad(learning_rate=0.1)
+    """
+
+    name = "adagrad"
+    learning_rate: Any = 0.01
+    epsilon: float = 1e-10
+    initial_sum: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("epsilon", above=0)
+        self._check("initial_sum", minimum=0)
+
+    @property
+    def update(self) -> type[Update]:
+        return SumOfSquares
+
+    def start(self, slots: Array) -> None:
+        slots[0] = self.initial_sum
+
+    def settings(self, steps: Array, rates: Array) -> dict[str, Any]:
+        return {"rate": rates, "epsilon": self.epsilon}
+
+
+@dataclass(frozen=True, repr=False)
+class Adadelta(Optimizer):
+    """Steps in the units of the weights: no rate to choose (Zeiler 2012).
+
+    Parameters
+    ----------
+    learning_rate : float, Schedule or callable, default 1
+    rho : float, default 0.9
+        How much of the averages is kept, from 0 to below 1.
+    epsilon : float, default 1e-6
+        Added under both roots, above 0.
+
+    Examples
+    --------
+    >>> import fastgd
+    >>> fastgd.Adadelta()
+    Adadelta(learning_rate=1.0)
+    """
+
+    name = "adadelta"
+    learning_rate: Any = 1.0
+    rho: float = 0.9
+    epsilon: float = 1e-6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("rho", minimum=0, below=1)
+        self._check("epsilon", above=0)
+
+    @property
+    def update(self) -> type[Update]:
+        return AdaptiveDelta
+
+    def settings(self, steps: Array, rates: Array) -> dict[str, Any]:
+        return {"rate": rates, "new": 1 - self.rho, "epsilon": self.epsilon}
+
+
+@dataclass(frozen=True, repr=False)
+class Rprop(Optimizer):
+    """Steps by the sign of the slope alone; for whole batches (Riedmiller and Braun 1993).
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+        The first size of every weight's step.
+    shrink, grow : float, default 0.5 and 1.2
+        What a step size is multiplied by where the slope changed its sign, and where not.
+    smallest, largest : float, default 1e-6 and 50
+        The bounds of step sizes.
+
+    Examples
+    --------
+    >>> import fastgd
+    >>> fastgd.Rprop()
+    Rprop(learning_rate=0.01)
+    """
+
+    name = "rprop"
+    learning_rate: Any = 0.01
+    shrink: float = 0.5
+    grow: float = 1.2
+    smallest: float = 1e-6
+    largest: float = 50.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("learning_rate", above=0)
+        self._check("shrink", above=0, below=1)
+        self._check("grow", above=1)
+        self._check("smallest", above=0)
+        self._check("largest", above=self.smallest)
+
+    @property
+    def update(self) -> type[Update]:
+        return SignedSteps
+
+    def start(self, slots: Array) -> None:
+        slots[1] = self.learning_rate
+
+    def settings(self, steps: Array, rates: Array) -> dict[str, Any]:
+        bounds = {"smallest": self.smallest, "largest": self.largest}
+        return {"eta_plus": self.grow, "eta_minus": self.shrink, **bounds}
+
+
+@dataclass(frozen=True, repr=False)
+class Lion(Optimizer):
+    """Steps by the sign of a running average of the gradient (Chen et al. 2023, algorithm 2).
+
+    Parameters
+    ----------
+    learning_rate : float, Schedule or callable, default 1e-4
+        Three to ten times less than Adam's.
+    beta1, beta2 : float, default 0.9 and 0.99
+        How much of the average counts in a step, and is kept after it; from 0 to below 1.
+
+    Examples
+    --------
+    >>> import fastgd
+    >>> fastgd.Lion(weight_decay=0.1)
+    Lion(learning_rate=0.0001, weight_decay=0.1)
+    """
+
+    name = "lion"
+    learning_rate: Any = 1e-4
+    beta1: float = 0.9
+    beta2: float = 0.99
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("beta1", minimum=0, below=1)
+        self._check("beta2", minimum=0, below=1)
+
+    @property
+    def update(self) -> type[Update]:
+        return SignedMomentum
+
+    def settings(self, steps: Array, rates: Array) -> dict[str, Any]:
+        return {"rate": rates, "new1": 1 - self.beta1, "new2": 1 - self.beta2}
+
+
+@dataclass(frozen=True, repr=False)
+class LBFGS(Optimizer):
+    """L-BFGS on all examples at once, by SciPy (Liu and Nocedal 1989); needs ``fastgd[lbfgs]``.
+
+    An epoch is one iteration; the batch size does not count.
+
+    Parameters
+    ----------
+    memory : int, default 10
+        How many past steps shape the next.
+    tolerance : float, default 1e-5
+        It ends where no number of the gradient is larger.
+    l1, l2 : float
+        ``l2`` as in `Optimizer`; other penalties and limits are refused.
+
+    Examples
+    --------
+    >>> import fastgd
+    >>> fastgd.LBFGS(l2=0.1)
+    LBFGS(learning_rate=1.0, l2=0.1)
+    """
+
+    name = "lbfgs"
+    whole = True
+    learning_rate: Any = 1.0
+    memory: int = 10
+    tolerance: float = 1e-5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.learning_rate != 1.0:
+            raise ValueError("learning_rate must be left out: L-BFGS searches for its step lengths")
+        for name in ("l1", "weight_decay", "clip_value", "clip_norm", "max_norm"):
+            if getattr(self, name):
+                raise ValueError(f"{name} must be left out: L-BFGS has the penalty l2 alone")
+        check_integer("memory", self.memory, 1)
+        self._check("tolerance", minimum=0)
+
+    @property
+    def update(self) -> type[Update]:
+        return GradientDescent
+
+    def settings(self, steps: Array, rates: Array) -> dict[str, Any]:
+        return {"rate": rates}
+
+
+OPTIMIZERS: Registry[Optimizer] = Registry(
+    "optimizer",
+    [
+        SGD(), Adam(), AdamW(), AMSGrad(), Nadam(), RMSprop(), Adagrad(), Adadelta(), Rprop(),
+        Lion(), LBFGS(),
+    ],
+)  # fmt: skip
 
 
 def find_optimizer(given: str | Optimizer) -> Optimizer:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["exp", "like", "log1p", "sqrt", "tanh"]
+__all__ = ["erf", "exp", "like", "log", "log1p", "sqrt", "tanh"]
 
+erf = math.erf
+log = math.log
 log1p = math.log1p
 sqrt = math.sqrt
 

@@ -116,9 +116,8 @@ class Optimizer:
     max_norm: float | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        self._check("learning_rate", minimum=0) if _is_number(self.learning_rate) else (
-            find_schedule(self.learning_rate)
-        )
+        if not isinstance(self.learning_rate, Schedule) and not callable(self.learning_rate):
+            self._check("learning_rate", minimum=0)
         for name in ("l1", "l2", "weight_decay"):
             self._check(name, minimum=0)
         for name in ("clip_value", "clip_norm", "max_norm"):
@@ -187,6 +186,3 @@ class Optimizer:
             table[:, 0, L2] = 0
         return table
 
-
-def _is_number(given: object) -> bool:
-    return isinstance(given, (int, float, np.number)) or isinstance(given, str)
