@@ -3,6 +3,8 @@
 
 import os
 
+import numpy as np
+
 cimport numpy as cnp
 from libc.math cimport isnan
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -10,36 +12,19 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 cnp.import_array()
 
 cdef extern from "task.h" nogil:
-    enum: N_SETTINGS
-
+    # What is touched here by name; the others are filled in their order.
     ctypedef struct Task:
-        int64_t task
-        const int64_t *plan
-        void *work
-        void *flat
-        void *slots
-        int64_t n_slots
-        int64_t n_parameters
         const void *inputs
-        const int64_t *pointers
-        const int32_t *columns
-        int32_t *gathered
-        int32_t *lengths
         int64_t kind
-        double scale
-        const int64_t *order
         int64_t n
         int64_t batch
         const int64_t *classes
         const void *targets
         void *outputs
-        int64_t average
-        int64_t linear
-        int64_t update
-        double settings[N_SETTINGS]
-        double *costs
-        int64_t n_threads
-        int64_t *barrier
+        const void *table
+        int64_t seed_low
+        int64_t seed_high
+        int64_t first_step
         int64_t steps
         int64_t finite
         double total
@@ -51,6 +36,25 @@ cdef extern from "dispatch.h" nogil:
     const char *const TIER_NAMES[N_TIERS]
     int tier_works(int)
     Kernel kernel_of(int, int)
+    const char *const ACTIVATION_NAMES[]
+    const char *const LOSS_NAMES[]
+    const char *const UPDATE_NAMES[]
+
+
+cdef list _names(const char *const *names):
+    cdef list found = []
+    while names[0] != NULL:
+        found.append(names[0].decode())
+        names += 1
+    return found
+
+
+#: The rules the kernels have, in the order of their codes.
+RULES = {
+    "activation": _names(ACTIVATION_NAMES),
+    "loss": _names(LOSS_NAMES),
+    "update": _names(UPDATE_NAMES),
+}
 
 
 def _tiers():
@@ -69,11 +73,9 @@ def _choose(names, cap):
 
 TIERS = _tiers()
 TIER = _choose(TIERS, os.environ.get("FASTGD_CPU_TIER"))
+#: The fields of a task that the kernel writes.
+cdef enum: N_OUT = 3
 cdef int _tier = [TIER_NAMES[i].decode() for i in range(N_TIERS)].index(TIER)
-
-
-cdef inline void *_data(cnp.ndarray array):
-    return NULL if array is None else cnp.PyArray_DATA(array)
 
 
 cdef class Call:
@@ -81,71 +83,28 @@ cdef class Call:
 
     cdef Task task
     cdef Kernel kernel
-    cdef readonly object arrays
+    cdef readonly object arguments
 
-    def __init__(
-        self,
-        int64_t task,
-        cnp.ndarray plan,
-        cnp.ndarray work,
-        cnp.ndarray flat,
-        cnp.ndarray slots,
-        cnp.ndarray inputs,
-        cnp.ndarray pointers,
-        cnp.ndarray columns,
-        cnp.ndarray gathered,
-        cnp.ndarray lengths,
-        int64_t kind,
-        double scale,
-        cnp.ndarray order,
-        int64_t n,
-        int64_t batch,
-        cnp.ndarray classes,
-        cnp.ndarray targets,
-        cnp.ndarray outputs,
-        bint average,
-        bint linear,
-        int64_t update,
-        settings,
-        cnp.ndarray costs,
-        int64_t n_threads,
-        cnp.ndarray barrier,
-    ):
-        cdef int i
-        # Kept alive for as long as the pointers to them are.
-        self.arrays = (
-            plan, work, flat, slots, inputs, pointers, columns, gathered, lengths, order, classes,
-            targets, outputs, costs, barrier,
-        )
-        self.kernel = kernel_of(_tier, flat.descr.itemsize == 8)
-        self.task.task = task
-        self.task.plan = <const int64_t *>_data(plan)
-        self.task.work = _data(work)
-        self.task.flat = _data(flat)
-        self.task.slots = _data(slots)
-        self.task.n_slots = 0 if slots is None else slots.shape[0]
-        self.task.n_parameters = flat.shape[0]
-        self.task.inputs = _data(inputs)
-        self.task.pointers = <const int64_t *>_data(pointers)
-        self.task.columns = <const int32_t *>_data(columns)
-        self.task.gathered = <int32_t *>_data(gathered)
-        self.task.lengths = <int32_t *>_data(lengths)
-        self.task.kind = kind
-        self.task.scale = scale
-        self.task.order = <const int64_t *>_data(order)
-        self.task.n = n
-        self.task.batch = batch
-        self.task.classes = <const int64_t *>_data(classes)
-        self.task.targets = _data(targets)
-        self.task.outputs = _data(outputs)
-        self.task.average = average
-        self.task.linear = linear
-        self.task.update = update
-        for i in range(N_SETTINGS):
-            self.task.settings[i] = settings[i]
-        self.task.costs = <double *>_data(costs)
-        self.task.n_threads = n_threads
-        self.task.barrier = <int64_t *>_data(barrier)
+    def __init__(self, arguments):
+        """Copy a `fastgd.backends.compiled.Call`, whose fields are the task's, 8 bytes each."""
+        cdef int64_t *slots = <int64_t *>&self.task
+        cdef size_t i = 0
+        cdef double number
+        self.arguments = arguments  # keeps the arrays alive for as long as the pointers to them are
+        self.kernel = kernel_of(_tier, arguments.flat.dtype.itemsize == 8)
+        assert (len(arguments) + N_OUT) * sizeof(int64_t) == sizeof(Task)
+        for argument in arguments:
+            if isinstance(argument, cnp.ndarray):
+                if cnp.PyArray_SIZE(<cnp.ndarray>argument) == 0:
+                    slots[i] = 0  # what is absent is a null pointer
+                else:
+                    slots[i] = <int64_t>cnp.PyArray_DATA(<cnp.ndarray>argument)
+            elif isinstance(argument, (float, np.floating)):
+                number = argument
+                (<double *>slots)[i] = number
+            else:
+                slots[i] = argument
+            i += 1
 
     def run(self, int64_t thread):
         """Run one thread's part; return the steps made and the sum of costs."""
@@ -222,7 +181,8 @@ cdef class Quick:
         self, Call call, int64_t most_rows, int64_t n_in, int64_t n_out, bint probabilities
     ):
         self.call, self.most_rows, self.n_in, self.n_out = call, most_rows, n_in, n_out
-        self.number = cnp.NPY_FLOAT64 if call.arrays[2].dtype.itemsize == 8 else cnp.NPY_FLOAT32
+        wide = call.arguments.flat.dtype.itemsize == 8
+        self.number = cnp.NPY_FLOAT64 if wide else cnp.NPY_FLOAT32
         self.busy, self.probabilities = False, probabilities
 
     cdef int64_t _take(self, X) except -2:
@@ -282,20 +242,27 @@ cdef class Quick:
         self.call.task.classes, self.call.task.targets = NULL, cnp.PyArray_DATA(y)
         return True
 
-    def step(self, X, y):
-        """Make one step; return the sum of the rows' costs (of which NaN made none), or None."""
+    def step(self, X, y, cnp.ndarray table, uint64_t seed, int64_t first_step):
+        """Make one step; return the sum of the rows' costs (of which NaN made none), or None.
+
+        ``table`` is the step's row of settings, in the network's dtype; seed and step are dropout's.
+        """
         cdef int64_t n = self._take(X)
         if n == 0 or type(y) is not cnp.ndarray or not _finite(X, self.call.task.kind):
             return None
         if not self._take_classes(y, n) and not self._take_targets(y, n):
             return None
+        self.call.task.table = cnp.PyArray_DATA(table)
+        self.call.task.seed_low = seed & <uint64_t>0xFFFFFFFF
+        self.call.task.seed_high = seed >> 32
+        self.call.task.first_step = first_step
         self._go()
         if self.call.task.steps == 0:
             return float("nan")
         return self.call.task.total
 
     def parameters_are_finite(self):
-        """Return whether every parameter was finite after the last step."""
+        """Return whether the last step left every parameter finite; else it was not made."""
         return self.call.task.finite != 0
 
     cdef void _go(self):

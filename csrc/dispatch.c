@@ -2,6 +2,14 @@
 
 #include <stddef.h>
 
+#define NAMES_ONLY
+#include "rules.h"
+
+#define NAME(name) #name,
+const char *const ACTIVATION_NAMES[] = {ACTIVATIONS(NAME) NULL};
+const char *const LOSS_NAMES[] = {LOSSES(NAME) NULL};
+const char *const UPDATE_NAMES[] = {UPDATES(NAME) NULL};
+
 void run_portable_float(Task *, integer);
 void run_portable_double(Task *, integer);
 

@@ -15,4 +15,7 @@ int tier_works(int tier);
 /* The kernel of a tier, for float or double. */
 Kernel kernel_of(int tier, int is_double);
 
+/* The rules that are here, in the order of their codes, each list ended by NULL. */
+extern const char *const ACTIVATION_NAMES[], *const LOSS_NAMES[], *const UPDATE_NAMES[];
+
 #endif

@@ -46,7 +46,10 @@
 #define EXPONENT 0x7ff0000000000000
 #define exp_of exp
 #define tanh_of tanh
-#define LOG1P log1p
+#define log_of log
+#define log1p_of log1p
+#define erf_of erf
+#define sqrt_of sqrt
 #define SUFFIX _double
 #else
 #define number float
@@ -54,7 +57,10 @@
 #define EXPONENT 0x7f800000
 #define exp_of exp_float
 #define tanh_of tanh_float
-#define LOG1P log1pf
+#define log_of logf
+#define log1p_of log1pf
+#define erf_of erff
+#define sqrt_of sqrtf
 #define SUFFIX _float
 #endif
 
@@ -65,42 +71,51 @@
 #include "functions.h"
 #include "simd.h"
 #include "rules.h"
+#include "dropout.h"
 #include "steps.h"
+#include "learning.h"
 #include "small.h"
 
+/* What the sum of a batch's gradients is multiplied by. */
+static double batch_factor(const Task *task, integer begin, integer end) {
+    if (!task->average) return 1;
+    if (!task->weights) return 1.0 / (double)(end - begin);
+    double total = 0;
+    for (integer visit = begin; visit < end; visit++) total += ((const number *)task->weights)[visit];
+    return total > 0 ? 1 / total : 0;
+}
+
 /* One batch, in blocks of rows. Returns its cost; no step is made where it is not finite. */
-static double run_batch(Team *t, integer start, integer stop) {
+static double run_batch(Thread *t, integer step, integer begin, integer end) {
     Task *task = (Task *)t->task;
     integer block = t->block[ROWS];
-    double cost = 0, factor = task->average ? 1.0 / (double)(stop - start) : 1.0;
-    for (integer first = start; first < stop; first += block) {
-        integer m = smaller(block, stop - first);
+    double cost = 0, factor = batch_factor(task, begin, end);
+    for (integer first = begin; first < end; first += block) {
+        integer m = smaller(block, end - first);
+        Block b = {.step = step, .first = first, .row = first - begin, .m = m};
         /* Predictions do not wait between blocks: a thread keeps to its rows of all of them. */
-        share(task->task == PREDICT ? block : m, 1, t->thread, task->n_threads, &t->from, &t->to);
-        t->from = smaller(t->from, m), t->to = smaller(t->to, m);
-        gather(t, first, m);
+        share(task->task == TASK_PREDICT ? block : m, 1, t->thread, task->n_threads, &b.start,
+              &b.stop);
+        b.start = smaller(b.start, m), b.stop = smaller(b.stop, m);
+        gather(t, b);
         if (t->by_columns) wait_for_all(task);
-        first_layer(t, t->by_columns ? 0 : t->from, t->by_columns ? m : t->to);
+        first_layer(t, t->by_columns ? 0 : b.start, t->by_columns ? m : b.stop);
         if (t->by_columns) wait_for_all(task);
-        forward(t);
-        if (task->task == PREDICT) {
-            const integer *l = layer_of(t, t->block[N_LAYERS]);
-            copy_rows(t->work + l[A] + t->from * l[LD], l[LD],
-                      (number *)task->outputs + (first + t->from) * l[N_OUT], l[N_OUT],
-                      t->to - t->from, l[N_OUT]);
+        forward(t, b);
+        if (task->task == TASK_PREDICT) {
+            copy_outputs(t, b);
             continue;
         }
-        gather_targets(t, first);
-        cost_and_delta(t, factor);
-        if (task->task != COST_OF) backward(t);
+        gather_targets(t, b);
+        cost_and_delta(t, b, factor);
+        if (task->task != TASK_COST) backward(t, b);
         wait_for_all(task);
         for (integer row = 0; row < m; row++) cost += task->costs[row];
-        if (task->task == TRAIN && !isfinite(cost)) return cost;
-        if (task->task != COST_OF) {
-            int whole = stop - start <= block, training = task->task == TRAIN;
-            Use use = {training && first == start, !training || !whole,
-                       training && first + m == stop};
-            learn(t, m, use);
+        if (task->task == TASK_TRAIN && !isfinite(cost)) return cost;
+        if (task->task != TASK_COST) {
+            int whole = end - begin <= block, training = task->task == TASK_TRAIN;
+            learn(t, b, training && first == begin, !training || !whole,
+                  training && first + m == end);
         }
         wait_for_all(task);
     }
@@ -108,35 +123,36 @@ static double run_batch(Team *t, integer start, integer stop) {
 }
 
 void RUN(Task *task, integer thread) {
-    Team team = {.task = task, .block = task->plan, .work = task->work, .thread = thread};
+    Thread t = {.task = task, .block = task->plan, .work = task->work, .thread = thread};
     integer steps = 0;
     double total = 0;
-    for (int i = 0; i < N_SETTINGS; i++) team.settings[i] = (number)task->settings[i];
-    if (task->task == PREDICT && task->n <= SMALL_ROWS && task->n_threads == 1 && !task->pointers) {
+    if (task->task == TASK_PREDICT && task->n <= SMALL_ROWS && task->n_threads == 1 &&
+        !task->pointers) {
         task->costs[0] = 0;
-        small_predict(&team);
+        small_predict(&t);
         task->total = task->costs[0];
         return;
     }
-    share_first_layer(&team);
-    if (thread == 0) load(&team);
+    share_first_layer(&t);
+    if (thread == 0) load(&t);
     wait_for_all(task);
-    if (team.by_columns) copy_panel(&team, 0);
+    if (t.by_columns) copy_panel(&t, 0);
     for (integer start = 0; start < task->n; start += task->batch) {
-        double cost = run_batch(&team, start, smaller(start + task->batch, task->n));
-        if (task->task == TRAIN && !isfinite(cost)) break;
+        double cost = run_batch(&t, steps, start, smaller(start + task->batch, task->n));
+        if (task->task == TASK_TRAIN && !isfinite(cost)) break;
         total += cost;
         steps++;
     }
-    if (team.by_columns) copy_panel(&team, 1);
+    if (t.by_columns) copy_panel(&t, 1);
     wait_for_all(task);
     if (thread) return;
-    store(&team);
-    if (task->task == PREDICT)
-        for (integer row = 0; row < team.block[ROWS]; row++) total += task->costs[row];
+    task->finite = all_finite(t.block[N_PADDED], t.work + t.block[PARAMETERS]);
+    /* The caller's parameters are still those before: they stay where a step spoils them. */
+    if (task->finite || task->task != TASK_TRAIN) store(&t);
+    if (task->task == TASK_PREDICT)
+        for (integer row = 0; row < t.block[ROWS]; row++) total += task->costs[row];
     task->steps = steps;
     task->total = total;
-    task->finite = all_finite(team.block[N_PADDED], team.work + team.block[PARAMETERS]);
 }
 
 #if defined(__clang__) && !defined(TIER_PORTABLE)

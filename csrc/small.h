@@ -33,12 +33,11 @@ static void small_layer(integer n_in, integer n_out, const number *x, const numb
         small_columns(1, n_in, n_out, x, w, smaller(column, n_out - LANES), z);
 }
 
-static void small_predict(Team *t) {
+static void small_predict(Thread *t) {
     const Task *task = t->task;
     const integer *last = layer_of(t, t->block[N_LAYERS]);
     for (integer row = 0; row < task->n; row++) {
         number *a = t->work + t->block[X];
-        t->from = 0, t->to = 1;
         convert(task->inputs, task->kind, row * layer_of(t, 1)[N_IN], layer_of(t, 1)[N_IN], a,
                 (number)task->scale);
         if (!all_finite(layer_of(t, 1)[N_IN], a)) task->costs[0] = NAN;
@@ -47,8 +46,8 @@ static void small_predict(Team *t) {
             number *z = t->work + l[Z];
             small_layer(l[N_IN], l[N_OUT], a, (const number *)task->flat + l[FLAT], z);
             a = t->work + l[A];
-            if (i == t->block[N_LAYERS] && t->block[SOFTMAX]) softmax(t, l);
-            else activate(l[ACTIVATION], l[WIDTH], z, a);
+            if (i == t->block[N_LAYERS] && t->block[SOFTMAX]) softmax(t, l, 0, 1);
+            else activate(l[ACTIVATION], l[WIDTH], z, a, t->work + l[NUMBERS]);
         }
         memcpy((number *)task->outputs + row * last[N_OUT], a, (size_t)last[N_OUT] * sizeof(number));
     }

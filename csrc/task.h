@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-enum { PREDICT, COST, GRADIENT, TRAIN };
+enum { TASK_PREDICT, TASK_COST, TASK_GRADIENT, TASK_TRAIN };
 enum { FLOAT32, FLOAT64, UINT8 };
 /* What every row of settings begins with: fastgd/rules/update.py. */
 enum { SHRINK, L1, L2, CLIP_VALUE, CLIP_NORM, MAX_NORM, N_COMMON };

@@ -154,7 +154,7 @@ def test_every_width_and_batch_size(subject, dtype, width, batch_size):
     check(subject, replace(case, sizes=(7, 5, width)))
 
 
-@pytest.mark.parametrize("activation", HIDDEN)
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
 @pytest.mark.parametrize("depth", range(9))
 def test_every_depth(subject, dtype, depth, activation):
     hidden = (17, 5, 30, 16, 1, 33, 8, 20)[:depth]

@@ -1,15 +1,26 @@
-"""The native backend: hands a call's arrays to the C kernels of csrc/, built in ``_native``."""
+"""The native backend: hands a call to the C kernels of csrc/, built in ``_native``.
+
+Rules that are in Python alone are not in the kernels: where a network has one, its calls go to the
+next backend that works.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 
-from fastgd.engine.architecture import Architecture
-from fastgd.backends import _native  # type: ignore[attr-defined]
+from fastgd.backends import _native, backend  # type: ignore[attr-defined]
 from fastgd.backends.compiled import NOTHING, PREDICT, TRAIN, Call, Compiled, call_for
 from fastgd.backends.plan import plan_for
 from fastgd.backends.team import run_team
-from fastgd.rules.optimizers import N_SETTINGS, GradientDescent, Settings, Update
+from fastgd.engine import sparse
+from fastgd.engine.architecture import Architecture
+from fastgd.engine.rows import Rows
+from fastgd.rules.updates import GradientDescent
+from fastgd.rules.update import Update
 
 __all__ = ["forward", "loss_and_gradient", "train"]
 
@@ -18,23 +29,64 @@ TIER, TIERS = _native.TIER, _native.TIERS
 #: Little calls: predictions of up to so many rows, and mini-batches of up to so many.
 SMALL_ROWS, QUICK_ROWS = 4, 64
 
+sparse.fill = _native.compress
+
 
 def _run(call: Call) -> tuple[int, float]:
-    native = _native.Call(*map(_none_if_empty, call))
-    return run_team(native.run, call.n_threads, call.barrier)
-
-
-def _none_if_empty(argument: object) -> object:
-    """C tells what is absent by a null pointer."""
-    return None if isinstance(argument, np.ndarray) and argument.size == 0 else argument
+    return run_team(_native.Call(call).run, call.n_threads, call.barrier)
 
 
 _backend = Compiled(_run)
-forward, loss_and_gradient, train = (
-    _backend.forward,
-    _backend.loss_and_gradient,
-    _backend.train,
-)
+
+
+@lru_cache(maxsize=64)
+def covers(architecture: Architecture, update: type[Update] = GradientDescent) -> bool:
+    """Return whether the kernels have all rules of an architecture and an update."""
+    rules = _native.RULES
+    activations = {rule.name for rule in architecture.rules}
+    return (
+        activations <= set(rules["activation"])
+        and architecture.loss.name in rules["loss"]
+        and update.name in rules["update"]
+    )
+
+
+def _for(architecture: Architecture, update: type[Update] = GradientDescent) -> Any:
+    """Return what computes a network: the kernels, or the next backend."""
+    return _backend if covers(architecture, update) else _next()
+
+
+def _next() -> ModuleType:
+    try:
+        return backend("numba")
+    except ValueError:
+        return backend("numpy")
+
+
+def forward(architecture: Architecture, *args: Any) -> bool:
+    """Write the network's outputs for the rows of X; return whether X is finite."""
+    return _for(architecture).forward(architecture, *args)
+
+
+def loss_and_gradient(architecture: Architecture, *args: Any, **kwargs: Any) -> float:
+    """Return the sum of the rows' costs, and add their gradients to ``gradient``."""
+    return _for(architecture).loss_and_gradient(architecture, *args, **kwargs)
+
+
+def train(
+    architecture: Architecture,
+    parameters: np.ndarray,
+    slots: np.ndarray,
+    rows: Rows,
+    batch_size: int,
+    update: type[Update],
+    *args: Any,
+    **kwargs: Any,
+) -> tuple[int, float]:
+    """Step once for each mini-batch of the rows."""
+    return _for(architecture, update).train(
+        architecture, parameters, slots, rows, batch_size, update, *args, **kwargs
+    )
 
 
 def quick(
@@ -42,19 +94,25 @@ def quick(
     parameters: np.ndarray,
     slots: np.ndarray | None = None,
     update: type[Update] = GradientDescent,
-    settings: Settings = (0.0,) * N_SETTINGS,
-) -> _native.Quick:
-    """Return what makes little calls on these parameters: predictions, or with slots steps."""
-    rows = SMALL_ROWS if slots is None else QUICK_ROWS
-    plan = plan_for(architecture, rows, 0 if slots is None else len(slots))
-    no_slots = parameters[:0].reshape(0, parameters.size)
+    table: np.ndarray | None = None,
+) -> _native.Quick | None:
+    """Return what makes little calls on these parameters: predictions, or with slots steps.
+
+    ``table`` is a row of settings like those of the steps: which limits there are.
+    """
+    if not covers(architecture, update):
+        return None
+    stepping = slots is not None
+    rows, n_in = QUICK_ROWS if stepping else SMALL_ROWS, architecture.n_inputs
+    dropout = stepping and architecture.has_dropout
+    settings = {} if table is None else {"table": table}
+    limits = stepping and bool(np.isfinite(settings["table"][..., 4]).any())
+    plan = plan_for(architecture, rows, len(slots) if stepping else 0, limits, dropout=dropout)
     call = call_for(
-        PREDICT if slots is None else TRAIN, architecture, plan, plan.allocate(), parameters,
-        no_slots if slots is None else slots, np.zeros((1, architecture.n_inputs), dtype=np.uint8),
-        NOTHING, rows, rows, NOTHING, parameters[:0], update, settings,
+        TRAIN if stepping else PREDICT, architecture, plan, plan.allocate(), parameters,
+        Rows(np.zeros((rows, n_in), dtype=np.uint8), NOTHING), slots=slots, update=update,
+        **settings,
     )  # fmt: skip
-    native = _native.Call(*map(_none_if_empty, call))
-    return _native.Quick(
-        native, rows, architecture.n_inputs, architecture.n_outputs,
-        architecture.loss.probabilities,
-    )  # fmt: skip
+    loss = architecture.loss
+    free = loss.minimum is None and loss.maximum is None and not architecture.output.row_wise
+    return _native.Quick(_native.Call(call), rows, n_in, architecture.n_outputs, not free)

@@ -46,7 +46,7 @@ class Stepper:
 
     def _settings(self) -> tuple[np.ndarray, int, int]:
         """Return the step's row of settings, and its seed and number for dropout."""
-        table = self.optimizer.table(self.state.step, 1)
+        table = self.optimizer.table(self.state.step, 1).astype(self.state.parameters.dtype)
         draws = self.runner.architecture.has_dropout
         return table, self.state.seed if draws else 0, self.state.step
 
@@ -69,7 +69,8 @@ class Stepper:
             make = getattr(module, "quick", None)
             state = self.state
             steps = make and make(
-                self.runner.architecture, state.parameters, state.slots, self.optimizer.update
+                self.runner.architecture, state.parameters, state.slots, self.optimizer.update,
+                self.optimizer.table(0, 1),
             )
             self._quick = (module, steps)
         return self._quick[1]

@@ -1,0 +1,263 @@
+/* The kernels, second half: gradient, norm and update, as in fastgd/kernels/learning.py. Where the
+   update is linear and nothing stands between, the gradient goes straight to the weights. */
+
+/* Sparse inputs of batches up to this many rows change the weights one example at a time: with
+   more, their parts of the step could be too small to count one by one. */
+enum { DIRECT_ROWS = 64 };
+/* How many sums of squares run side by side. */
+enum { NORM_LANES = 64 };
+/* Where the learning rate stands in a row of a linear rule. */
+enum { RATE = N_COMMON };
+static const double NORM_EPSILON = 1e-6; /* fastgd.rules.update.NORM_EPSILON */
+
+/* Put this thread's cursors at the first input from column `first` on. */
+static void find_cursors(const Thread *t, integer first, integer m) {
+    const Task *task = t->task;
+    int32_t *cursors = task->lengths + (1 + t->thread) * t->block[ROWS];
+    for (integer row = 0; row < m; row++) {
+        const int32_t *columns = task->gathered + row * t->block[LD_X];
+        integer low = 0, high = first ? task->lengths[row] : 0;
+        while (low < high) {
+            integer middle = (low + high) / 2;
+            if (columns[middle] < first) low = middle + 1;
+            else high = middle;
+        }
+        cursors[row] = (int32_t)low;
+    }
+}
+
+/* Add alpha dC/dW of the first layer's rows up to `last`, for this thread's columns, from inputs
+   that are not zero. Row k of the weights is added to at target + k * ld. */
+static void sparse_gradient(const Thread *t, integer last, integer m, number *target, integer ld,
+                            number alpha) {
+    const Task *task = t->task;
+    const integer *l = layer_of(t, 1);
+    integer ld_x = t->block[LD_X], vectors;
+    int32_t *cursors = task->lengths + (1 + t->thread) * t->block[ROWS];
+    for (integer row = 0; row < m; row++) {
+        const int32_t *columns = task->gathered + row * ld_x;
+        integer start = cursors[row], count = task->lengths[row], stop = start;
+        if (last == l[N_IN]) stop = count;
+        while (stop < count && columns[stop] < last) stop++;
+        cursors[row] = (int32_t)stop;
+        if (start == stop) continue;
+        const number *x = t->work + t->block[X] + row * ld_x + start;
+        const number *delta = t->work + l[DELTA] + row * l[LD] + t->left;
+        for (integer column = 0; column < t->right - t->left; column += vectors * LANES) {
+            vectors = smaller((t->right - t->left - column) / LANES, MAX_TILE_VECTORS);
+            scatter(vectors, stop - start, x, columns + start, delta + column, target + column, ld,
+                    alpha);
+        }
+    }
+}
+
+/* Write beta start + alpha dC/dW, for a few rows of a layer's weights (of the first layer: this
+   thread's columns), to `target`. The biases are the row after the weights: their input is always 1
+   (Nielsen, eqs. BP3, BP4). */
+static void gradient_rows(const Thread *t, integer i, integer first, integer rows, integer m,
+                          const number *start, integer ld_start, number *target, integer ld,
+                          number beta, number alpha) {
+    const integer *l = layer_of(t, i);
+    const number *delta = t->work + l[DELTA] + (i == 1 ? t->left : 0);
+    integer ld_in = i == 1 ? t->block[LD_X] : l[LD_IN];
+    integer n = i == 1 ? t->right - t->left : l[WIDTH];
+    if (first == l[N_IN])
+        product(rows, n, m, t->work + t->block[ONE], 0, 0, delta, l[LD], start, ld_start, target,
+                ld, beta, alpha);
+    else
+        product(rows, n, m, t->work + l[INPUT] + first, 1, ld_in, delta, l[LD], start, ld_start,
+                target, ld, beta, alpha);
+}
+
+/* Where the table has a step's settings: group 0 of weights, 1 of biases. */
+INLINE const number *settings(const Thread *t, integer step, integer group) {
+    return (const number *)t->task->table + (2 * step + group) * t->task->n_columns;
+}
+
+/* Update some rows of a layer as w <- shrink w - rate dC/dw, without writing the gradient
+   down: for update rules that are linear, the update is a product that starts from the weights. */
+static void descend(const Thread *t, integer i, integer step, integer start, integer stop, integer m) {
+    const integer *l = layer_of(t, i);
+    const number *row = settings(t, step, 0);
+    integer ld = i == 1 ? t->ld_first : l[LD];
+    number *w = (i == 1 ? t->first : t->work + l[WEIGHTS]) + start * ld;
+    gradient_rows(t, i, start, stop - start, m, w, ld, w, ld, row[SHRINK], -row[RATE]);
+}
+
+/* Update `size` parameters at w, whose slots lie at `at` and whose gradient at g. */
+static void update_rows(const Thread *t, number *w, integer at, const number *g, integer size,
+                        integer step, int biases, double factor) {
+    const Task *task = t->task;
+    apply_update(task->update, size, w, g, t->work + t->block[SLOTS] + at, t->block[N_PADDED],
+                 settings(t, step, biases), task->n_columns - N_COMMON, (number)factor);
+}
+
+/* Compute the gradient of rows start to stop of a layer's weights, a few at a time while they are in
+   cache, and use it: with `keep` it is added to the whole gradient (or begins it, with `fresh`); with
+   `update` the parameters are updated. The biases, the row after the last, come on their own. */
+static void gradient_and_update(const Thread *t, Block b, integer i, integer start, integer stop,
+                                int fresh, int keep, int update) {
+    const integer *l = layer_of(t, i);
+    integer few = i == 1 && sparse(t), panel = i == 1 && t->by_columns;
+    integer chunk_size = few ? SPARSE_CHUNK_SIZE : CHUNK_SIZE;
+    integer chunk = l[LD] < chunk_size ? chunk_size / l[LD] : 1;
+    for (integer first = start, rows; first < stop; first += rows) {
+        int biases = first == l[N_IN];
+        rows = biases ? 1 : smaller(chunk, smaller(stop, l[N_IN]) - first);
+        integer at = l[WEIGHTS] - t->block[PARAMETERS] + first * l[LD], size = rows * l[LD];
+        number *g = t->work + (keep ? t->block[GRADIENT] + at
+                                    : t->block[CHUNK] + t->thread * t->block[CHUNK_STRIDE]);
+        number *w = t->work + t->block[PARAMETERS] + at;
+        if (panel) w = t->first + first * t->ld_first, size = t->ld_first; /* only its biases */
+        if (few && !biases) {
+            if (fresh) memset(g, 0, (size_t)size * sizeof(number));
+            sparse_gradient(t, first + rows, b.m, g - first * l[LD], l[LD], 1);
+        } else if (fresh)
+            gradient_rows(t, i, first, rows, b.m, t->work + t->block[ZERO], 0, g, l[LD], 1, 1);
+        else
+            gradient_rows(t, i, first, rows, b.m, g, l[LD], g, l[LD], 1, 1);
+        if (update) update_rows(t, w, at, g, size, b.step, biases, 1);
+    }
+}
+
+/* Whether a layer's gradient goes straight to its weights: the update is linear, the batch whole. */
+static int fused(const Thread *t, integer i, integer m, int keep) {
+    const Task *task = t->task;
+    if (task->task != TASK_TRAIN || !task->linear || keep) return 0;
+    return i > 1 || !sparse(t) || (!task->shrinks && m <= DIRECT_ROWS);
+}
+
+/* Choose how threads share the first layer. By columns each keeps its weights to itself, where by
+   rows they would go from core to core in every step. */
+static void share_first_layer(Thread *t) {
+    const Task *task = t->task;
+    const integer *l = layer_of(t, 1);
+    t->first = t->work + l[WEIGHTS], t->ld_first = l[LD], t->left = 0, t->right = l[WIDTH];
+    t->by_columns = task->n_threads > 1 && l[WIDTH] >= PAD * task->n_threads &&
+                    fused(t, 1, task->batch, task->batch > t->block[ROWS]);
+    if (!t->by_columns) return;
+    share(l[WIDTH], PAD, t->thread, task->n_threads, &t->left, &t->right);
+    t->first = t->work + t->block[PANELS] + (l[N_IN] + 1) * t->left;
+    t->ld_first = t->right - t->left;
+}
+
+/* Copy this thread's columns of the first layer to memory of their own, or back. */
+static void copy_panel(const Thread *t, int back) {
+    const integer *l = layer_of(t, 1);
+    number *w = t->work + l[WEIGHTS] + t->left;
+    if (back) copy_rows(t->first, t->ld_first, w, l[LD], l[N_IN] + 1, t->ld_first);
+    else copy_rows(w, l[LD], t->first, t->ld_first, l[N_IN] + 1, t->ld_first);
+}
+
+/* Write the sums of the gradient's squares, over this thread's share of fixed chunks: in lanes, which
+   vectorise and are the same for any vector. */
+static void add_squares(const Thread *t) {
+    integer n = t->block[N_PADDED], start, stop;
+    const number *g = t->work + t->block[GRADIENT];
+    share(n, CHUNK_SIZE, t->thread, t->task->n_threads, &start, &stop);
+    for (integer first = start; first < stop; first += CHUNK_SIZE) {
+        number lanes[NORM_LANES] = {0};
+        integer last = smaller(first + CHUNK_SIZE, n), at = first;
+        for (; at + NORM_LANES <= last; at += NORM_LANES)
+            FOR(NORM_LANES) lanes[i] += g[at + i] * g[at + i];
+        for (integer i = 0; at + i < last; i++) lanes[i] += g[at + i] * g[at + i];
+        double total = 0;
+        for (integer i = 0; i < NORM_LANES; i++) total += lanes[i];
+        t->work[t->block[PARTIALS] + first / CHUNK_SIZE] = (number)total;
+    }
+}
+
+/* What scales the gradient so that its norm is at most the limit. */
+static double norm_factor(const Thread *t, double limit) {
+    double total = 0;
+    for (integer chunk = 0; chunk < (t->block[N_PADDED] + CHUNK_SIZE - 1) / CHUNK_SIZE; chunk++)
+        total += t->work[t->block[PARTIALS] + chunk];
+    double scale = limit / (sqrt(total) + NORM_EPSILON);
+    return scale > 1 ? 1 : scale; /* this way round NaN stays NaN */
+}
+
+/* Update this thread's rows of every layer from the whole gradient, its norm limited. */
+static void update_all(const Thread *t, integer step) {
+    const Task *task = t->task;
+    add_squares(t);
+    wait_for_all((Task *)task);
+    double factor = norm_factor(t, settings(t, step, 0)[CLIP_NORM]);
+    for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
+        const integer *l = layer_of(t, i);
+        integer start, stop, base = l[WEIGHTS] - t->block[PARAMETERS];
+        share(l[N_IN], PAD, t->thread, task->n_threads, &start, &stop);
+        for (int biases = 0; biases < 2; biases++) {
+            if (biases && t->thread != task->n_threads - 1) continue;
+            integer at = base + (biases ? l[N_IN] : start) * l[LD];
+            update_rows(t, t->work + t->block[PARAMETERS] + at, at,
+                        t->work + t->block[GRADIENT] + at, (biases ? 1 : stop - start) * l[LD], step,
+                        biases, factor);
+        }
+    }
+}
+
+/* Scale the columns left to right of a layer's weights back to at most a length. */
+static void limit_lengths(const integer *l, number *w, integer left, integer right, number limit,
+                          number *restrict sums) {
+    integer n = right - left;
+    memset(sums, 0, (size_t)n * sizeof(number));
+    for (integer row = 0; row < l[N_IN]; row++) {
+        const number *numbers = w + row * l[LD] + left;
+        FOR(n) sums[i] += numbers[i] * numbers[i];
+    }
+    FOR(n) {
+        number length = sqrt_of(sums[i]);
+        sums[i] = length > limit ? limit / length : 1;
+    }
+    for (integer row = 0; row < l[N_IN]; row++) {
+        number *numbers = w + row * l[LD] + left;
+        FOR(n) numbers[i] *= sums[i];
+    }
+}
+
+/* Limit the lengths of this thread's columns of every layer, all threads having updated. */
+static void limit_weights(const Thread *t, integer step) {
+    Task *task = (Task *)t->task;
+    number *sums = t->work + t->block[CHUNK] + t->thread * t->block[CHUNK_STRIDE];
+    wait_for_all(task);
+    for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
+        const integer *l = layer_of(t, i);
+        integer left, right;
+        share(l[WIDTH], PAD, t->thread, task->n_threads, &left, &right);
+        limit_lengths(l, t->work + l[WEIGHTS], left, right, settings(t, step, 0)[MAX_NORM], sums);
+    }
+    wait_for_all(task);
+}
+
+/* Do this thread's part of the block's gradient; where it is the batch's last, of the update. */
+static void learn(const Thread *t, Block b, int fresh, int keep, int step_now) {
+    Task *task = (Task *)t->task;
+    int late = step_now && task->by_norm;
+    keep = keep || (task->task == TASK_TRAIN && task->by_norm);
+    for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
+        const integer *l = layer_of(t, i);
+        integer start = 0, stop = l[N_IN], few = i == 1 && sparse(t), panel = i == 1 && t->by_columns;
+        if (!panel) share(l[N_IN], PAD, t->thread, task->n_threads, &start, &stop);
+        if (few) find_cursors(t, start, b.m);
+        /* What is left for `gradient_and_update`: nothing, the weights, the biases, or both. */
+        integer first = start, last = stop;
+        if (fused(t, i, b.m, keep)) {
+            first = stop;
+            if (few)
+                sparse_gradient(t, stop, b.m, t->first, t->ld_first, -settings(t, b.step, 0)[RATE]);
+            else descend(t, i, b.step, start, stop, b.m);
+        }
+        if (panel || t->thread == task->n_threads - 1) last = l[N_IN] + 1;
+        gradient_and_update(t, b, i, first, last, fresh, keep, step_now && !late);
+    }
+    if (late) {
+        wait_for_all(task);
+        update_all(t, b.step);
+    }
+    if (step_now && task->limited) limit_weights(t, b.step);
+    for (integer i = 2; step_now && i <= t->block[N_LAYERS]; i++) {
+        integer start, stop;
+        share(layer_of(t, i)[N_IN], PAD, t->thread, task->n_threads, &start, &stop);
+        transpose(t, layer_of(t, i), start, stop);
+    }
+}
