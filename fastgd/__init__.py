@@ -12,9 +12,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fastgd.backends import set_backend, show_backends
-from fastgd.errors import DataError, DivergenceError, MissingExtraError
-from fastgd.engine.history import History
 from fastgd.engine.callbacks import BestParameters, CSVLog, EarlyStopping, TimeBudget
+from fastgd.engine.history import History
+from fastgd.errors import DataError, DivergenceError, MissingExtraError
 from fastgd.network import Network, load
 from fastgd.rules.activations import (
     ELU,
@@ -62,6 +62,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "LBFGS",
+    "SELU",
+    "SGD",
     "AMSGrad",
     "AbsoluteError",
     "Adadelta",
@@ -75,19 +80,16 @@ __all__ = [
     "CrossEntropy",
     "DataError",
     "DivergenceError",
-    "ELU",
     "EarlyStopping",
     "Exp",
     "Exponential",
     "Focal",
-    "GELU",
     "GELUTanh",
     "HardSigmoid",
     "Hinge",
     "History",
     "Huber",
     "InverseScaling",
-    "LBFGS",
     "LeakyReLU",
     "Lion",
     "LogCosh",
@@ -99,8 +101,6 @@ __all__ = [
     "Quantile",
     "RMSprop",
     "Rprop",
-    "SELU",
-    "SGD",
     "SiLU",
     "Softplus",
     "Softsign",

@@ -22,9 +22,9 @@ import numpy as np
 
 import fastgd
 from fastgd import data
+from fastgd.errors import DataError
 from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.checks import check_integer
-from fastgd.errors import DataError
 
 __all__ = [
     "Network",
@@ -155,9 +155,8 @@ class Network:
         X, Y = self._arrays(pairs, "training_data")
         report = _Report(self._evaluator([] if test_data is None else list(test_data)))
         if self._replaced("update_mini_batch", "backprop", "cost_derivative"):
-            order = np.arange(len(pairs))
             for epoch in range(epochs):
-                self.network.rng.shuffle(order)  # on from the last epoch's, as `fit` does
+                order = self.network.rng.permutation(len(pairs))  # as `fit` does
                 for start in range(0, len(pairs), mini_batch_size):
                     chosen = order[start : start + mini_batch_size]
                     self.update_mini_batch([pairs[i] for i in chosen], eta)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer, check_number
 from fastgd.explain.slopes import slope
+from fastgd.rules.checks import check_integer, check_number
 
 __all__ = ["VERDICTS", "Descent", "DescentError", "descend"]
 

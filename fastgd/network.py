@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,11 @@ from fastgd.engine.validation import held_out
 from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
 from fastgd.rules.optimizers import Optimizer, find_optimizer
+
+if TYPE_CHECKING:
+    from fastgd.explain.diagnose import Diagnosis
+    from fastgd.explain.nudges import Nudges
+    from fastgd.explain.update import UpdateExplanation
 
 __all__ = ["Network", "load"]
 
@@ -285,12 +290,13 @@ class Network:
         makers = check_metrics(metrics)
         check_finite(self.state.parameters)
         examples, chunks = self._check_data(X, y, sample_weight, class_weight)
-        validation = self._check_validation(validation_data)
+        validation = self.check_validation(validation_data)
         if share:
             examples, validation = self._hold_out(examples, share, validation)
         trained = examples and examples.by_class(class_weight, self.architecture)
         if trained is not None:
-            trained.inputs.leave_out_zeros()
+            if getattr(self.runner.backend(), "leaves_out_zeros", True):
+                trained.inputs.leave_out_zeros()
             batch_size = min(batch_size, len(trained))
         history = History()
         session = Session(
@@ -524,7 +530,7 @@ class Network:
         """Return what a copy needs: not what only speeds up calls."""
         return {**self.__dict__, "_quick": None, "_stepper": None}
 
-    def _check_validation(self, validation_data: Any) -> Examples | None:
+    def check_validation(self, validation_data: Any) -> Examples | None:
         if validation_data is None:
             return None
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):

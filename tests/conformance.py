@@ -114,7 +114,11 @@ class Case:
     @property
     def draw(self) -> Draw | None:
         """Where the chance of dropout comes from."""
-        return Draw(seed=0x123456789ABCDEF + self.seed, step=2) if self.architecture.has_dropout else None
+        return (
+            Draw(seed=0x123456789ABCDEF + self.seed, step=2)
+            if self.architecture.has_dropout
+            else None
+        )
 
     def rng(self, purpose: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, purpose])

@@ -127,9 +127,8 @@ def test_sgd_is_update_mini_batch_over_shuffles(net, capsys):
     pairs = examples(23)
     oracle, rng = Oracle(net), copy.deepcopy(net.network.rng)
     net.SGD(pairs, 2, 5, 3.0)
-    order = np.arange(23)
     for _ in range(2):
-        rng.shuffle(order)
+        order = rng.permutation(23)
         for k in range(0, 23, 5):
             oracle.update_mini_batch([pairs[i] for i in order[k : k + 5]], 3.0)
     same(net.weights, oracle.weights)
@@ -279,8 +278,7 @@ def test_a_cost_of_one_s_own(capsys):
         same(found, wanted)
     rng = copy.deepcopy(net.network.rng)
     net.SGD(pairs, 1, 5, 0.5)
-    order = np.arange(12)
-    rng.shuffle(order)
+    order = rng.permutation(12)
     for k in range(0, 12, 5):
         oracle.update_mini_batch([pairs[i] for i in order[k : k + 5]], 0.5)
     same(net.weights, oracle.weights)

@@ -17,6 +17,7 @@ from fastgd.benchmarks.fastgd_backends import FASTGD
 from fastgd.cli import main, progress
 from fastgd.cli.output import Output
 from fastgd.cli.scaling import scaling_for
+from fastgd.rules.losses import LOSSES
 
 
 def run(*args):
@@ -113,7 +114,7 @@ class TestParts:
         scaling.fold_into(net)
         expected = before * scaling.y_scale + y.mean(axis=0)
         np.testing.assert_allclose(net.predict(X), expected, rtol=1e-9)
-        assert net.loss(X, y) == pytest.approx(cost * scaling.cost_factor("mse"), rel=1e-9)
+        assert net.loss(X, y) == pytest.approx(cost * scaling.cost_factor(LOSSES["mse"]), rel=1e-9)
 
     def test_rare_large_values_do_not_dominate(self):
         X = np.zeros((10_000, 1))

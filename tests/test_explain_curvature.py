@@ -13,7 +13,6 @@ from click.testing import CliRunner
 from pictures import check_picture
 
 import fastgd
-from fastgd.rules.activations import ACTIVATIONS
 from fastgd.explain import curvature as module
 from fastgd.explain.curvature import (
     curvature,
@@ -23,10 +22,11 @@ from fastgd.explain.curvature import (
     largest_stable_rate,
 )
 from fastgd.explain.valley import FACTORS, valley
-from fastgd.rules.losses import LOSSES
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.rules.losses import LOSSES, Point
 
 ELEMENTWISE = [name for name, rule in ACTIVATIONS.items() if not rule.row_wise]
-PAIRS = [(rule.public_name, output) for rule in LOSSES.values() for output in rule.outputs]
+PAIRS = [(rule.name, output) for rule in LOSSES.values() for output in rule.outputs]
 
 
 def data(sizes, n=9, seed=0):
@@ -62,7 +62,9 @@ class TestRules:
         z = z.astype(dtype)
         actual = rule.second_derivative(z, rule.value(z))
         assert actual.dtype == dtype
-        np.testing.assert_allclose(actual, expected, atol=1e-6 if dtype == "float32" else 1e-8)
+        np.testing.assert_allclose(
+            actual, expected, rtol=1e-5, atol=1e-6 if dtype == "float32" else 1e-7
+        )
 
     @pytest.mark.parametrize("name", ACTIVATIONS)
     def test_change_is_a_directional_derivative(self, name):
@@ -74,15 +76,28 @@ class TestRules:
     @pytest.mark.parametrize("name", LOSSES)
     def test_delta_change_is_a_directional_derivative(self, name):
         rule = LOSSES[name]
-        a, y, slope, da, dslope = np.random.default_rng(0).random((5, 6, 3))
-        up, down = (rule.delta(a + s * da, y, slope + s * dslope) for s in (1e-6, -1e-6))
-        actual = rule.delta_change(a, y, slope, da, dslope)
-        np.testing.assert_allclose(actual, (up - down) / 2e-6, atol=1e-8)
+        rng, output = np.random.default_rng(0), ACTIVATIONS[rule.outputs[0]]
+        z, dz, y = rng.standard_normal((3, 6, 3))
+        y = rng.random((6, 3)) if rule.maximum or rule.minimum is not None else y
+        slopes = (lambda z, a: z * 0 + 1, lambda z, a: z * 0)
+        slope, bend = slopes if output.row_wise else (output.derivative, output.second_derivative)
+
+        def delta(z):
+            a = output.value(z)
+            return rule.delta_of(z, a, y, slope(z, a))
+
+        a = output.value(z)
+        at = Point(z, a, y, slope(z, a))
+        change = Point(dz, output.change(z, a, dz), 0.0, bend(z, a) * dz)
+        expected = (delta(z + 1e-6 * dz) - delta(z - 1e-6 * dz)) / 2e-6
+        np.testing.assert_allclose(rule.delta_change(at, change), expected, atol=1e-8)
 
 
 class TestHessianVector:
-    @pytest.mark.parametrize("activation", ELEMENTWISE)
-    @pytest.mark.parametrize(("loss", "output"), PAIRS)
+    @pytest.mark.parametrize(
+        ("activation", "loss", "output"),
+        [*((name, "quadratic", "sigmoid") for name in ELEMENTWISE), *(("tanh", *p) for p in PAIRS)],
+    )
     def test_is_the_change_of_the_gradient(self, loss, output, activation):
         for sizes in ([4, 3], [4, 5, 3], [4, 6, 5, 3]):
             net = fastgd.Network(
@@ -92,9 +107,10 @@ class TestHessianVector:
             X, y = data(sizes)
             v = np.random.default_rng(1).standard_normal(net.n_parameters)
             expected = difference(net, X, y, v)
-            assert np.abs(expected).max() > 1e-3
+            assert np.abs(expected).max() > 1e-3 or len(sizes) == 2  # a plane has no curvature
             actual = hessian_vector(net, X, y, v)
-            np.testing.assert_allclose(actual, expected, atol=1e-5 * np.abs(expected).max())
+            most = max(np.abs(expected).max(), 1e-3)
+            np.testing.assert_allclose(actual, expected, atol=1e-5 * most)
 
     @pytest.mark.parametrize("loss", ["quadratic", "sse", "mse"])
     def test_rows_in_blocks_and_other_kinds_of_x(self, loss):

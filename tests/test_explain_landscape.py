@@ -65,7 +65,7 @@ class TestCosts:
         net = fastgd.Network([100, 8, 10], input_scale=1 / 255, seed=1, backend=backend)
         costs = Costs(net, X, y)
         if backend != "numpy" and share < 0.3:
-            assert costs.inputs.sparse is not None
+            assert costs.examples.inputs.sparse is not None
         other = 1.5 * net.parameters
         assert costs.at(other) == pytest.approx(loss_at(net, X, y, other), rel=1e-6)
         assert costs.at(net.parameters) == pytest.approx(net.loss(X, y), rel=1e-6)

@@ -17,8 +17,8 @@ from safetensors.numpy import save as serialize
 
 import fastgd
 from fastgd import DataError
-from fastgd.engine.architecture import DTYPES
 from fastgd.backends import BACKENDS
+from fastgd.engine.architecture import DTYPES
 
 X = np.random.default_rng(0).standard_normal((20, 4))
 
@@ -256,7 +256,7 @@ class TestRefused:
             ("sizes", 4),
             ("sizes", None),
             ("activation", "swish"),
-            ("activation", ["relu"]),
+            ("activation", ["relu"] * 9),
             ("output", "softmax"),  # does not go with the loss
             ("output", ["sigmoid"]),
             ("loss", "hinge"),

@@ -166,7 +166,7 @@ class TestValidationSplit:
 
     @pytest.mark.parametrize("share", [-0.1, 1.0, 2])
     def test_refused(self, share):
-        with pytest.raises(ValueError, match="validation_split must be a number at least 0 and bel"):
+        with pytest.raises(ValueError, match="validation_split must be a number at least 0"):
             classifier().fit(X, CLASSES, validation_split=share)
 
     def test_too_few(self):
@@ -213,7 +213,7 @@ class TestMetrics:
         assert history.mae[0] == pytest.approx(metrics.mean_absolute_error(Y, whole.predict(X)))
 
     def test_unknown(self):
-        with pytest.raises(ValueError, match="metrics must be one of accuracy, .*'acuracy'; did you"):
+        with pytest.raises(ValueError, match=r"metrics must be one of .*'acuracy'; did you"):
             classifier().fit(X, CLASSES, metrics=["acuracy"])
 
     def test_every_metric_is_a_name(self):
@@ -266,7 +266,7 @@ class TestCallbacks:
         assert nets[0].parameters.tobytes() == nets[2].parameters.tobytes()
 
     def test_every_is_checked(self):
-        with pytest.raises(ValueError, match="every of Record must be an integer at least 1; got 0"):
+        with pytest.raises(ValueError, match="every of Record must be an integer at least 1"):
             classifier().fit(X, CLASSES, callbacks=Record(every=0))
 
     def test_an_error_of_theirs_is_theirs(self, backend):
@@ -342,11 +342,10 @@ class TestEarlyStopping:
     def test_not_measured(self):
         net = classifier()
         before = net.parameters.copy()
-        with pytest.raises(ValueError, match="monitor 'validation_cost' is not measured; measured "
-                           "are cost, .*validation data would add"):  # fmt: skip
+        with pytest.raises(ValueError, match=r"monitor .* not measured; .*would add"):
             net.fit(X, CLASSES, callbacks=fastgd.EarlyStopping("validation_cost"))
         assert np.array_equal(net.parameters, before)
-        with pytest.raises(ValueError, match="higher_is_better must be given: .*'mine'"):
+        with pytest.raises(ValueError, match=r"higher_is_better must be given: .*'mine'"):
             net.fit(X, CLASSES, metrics=[mine], callbacks=fastgd.EarlyStopping("mine"))
 
     @pytest.mark.parametrize(
@@ -435,7 +434,7 @@ class TestChunks:
         assert np.array_equal(net.parameters, same.parameters)
         with pytest.raises(ValueError, match="at least one chunk"):
             net.fit(iter([]))
-        with pytest.raises(TypeError, match="must yield pairs .* chunk 0 is ndarray"):
+        with pytest.raises(TypeError, match=r"must yield pairs .* chunk 0 is ndarray"):
             net.fit(iter([X]))
         with pytest.raises(TypeError, match="y must be given"):
             net.fit(X)

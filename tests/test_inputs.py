@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.engine import inputs
 from fastgd.backends import BACKENDS
+from fastgd.engine import inputs
 
 rng = np.random.default_rng(0)
 #: Whole numbers, so that every number type holds the same data exactly.

@@ -8,13 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from fastgd.rules.activations import ACTIVATIONS
+import fastgd
 from fastgd.backends import plan, why_not
-from fastgd.kernels import steps
+from fastgd.backends.compiled import Call
+from fastgd.kernels import learning, steps
+from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.losses import LOSSES
-from fastgd.rules.optimizers import N_SETTINGS, UPDATES
+from fastgd.rules.optimizers import UPDATES
+from fastgd.rules.update import COLUMNS
 
 CSRC = Path(__file__).parents[1] / "csrc"
 needs_native = pytest.mark.skipif(why_not("native") is not None, reason=str(why_not("native")))
@@ -39,18 +43,53 @@ def test_plans_have_the_same_columns():
         assert getattr(plan, name) == value, name
 
 
+@needs_native
 def test_rules_have_the_same_codes():
-    codes = enums("rules.h")
-    for registry in (ACTIVATIONS, LOSSES, UPDATES):
-        for name in registry:
-            if name != "softmax":
-                assert codes[name.upper()] == registry.code(name), name
+    from fastgd.backends import _native
+
+    registries = {"activation": ACTIVATIONS, "loss": LOSSES, "update": UPDATES}
+    for kind, registry in registries.items():
+        names = _native.RULES[kind]
+        assert names == list(registry)[: len(names)]
+
+
+def test_a_task_has_the_fields_of_a_call():
+    """In the same order: the door copies them by position."""
+    text = re.sub(r"/\*.*?\*/", "", (CSRC / "task.h").read_text(), flags=re.S)
+    body = re.search(r"typedef struct \{(.*?)\}", text, flags=re.S)[1]
+    fields = [line.split()[-1].lstrip("*") for line in body.split(";") if line.strip()]
+    assert fields == [*Call._fields, "steps", "finite", "total"]
+
+
+def test_settings_begin_with_the_same_columns():
+    names = enums("task.h")
+    assert [names[name.upper()] for name in COLUMNS] == list(range(len(COLUMNS)))
+    assert names["N_COMMON"] == len(COLUMNS)
+    assert max(len(rule.columns) for rule in UPDATES.values()) <= enums("rules.h")["MAX_COLUMNS"]
 
 
 def test_limits_are_the_same():
-    assert enums("task.h")["N_SETTINGS"] == N_SETTINGS
     assert enums("steps.h")["DEPTH"] == steps.DEPTH
-    assert enums("steps.h")["DIRECT_ROWS"] == steps.DIRECT_ROWS
+    for name in ("DIRECT_ROWS", "NORM_LANES"):
+        assert enums("learning.h")[name] == getattr(learning, name)
+
+
+@needs_native
+def test_a_rule_in_python_alone_takes_another_backend(monkeypatch):
+    from fastgd.backends import _native, native
+
+    X, y = np.random.default_rng(0).random((2, 30, 4))
+    made = {name: fastgd.Network([4, 5, 4], seed=1, backend=name) for name in ("native", "numpy")}
+    names = [name for name in _native.RULES["activation"] if name != "sigmoid"]
+    monkeypatch.setitem(_native.RULES, "activation", names)
+    native.covers.cache_clear()
+    for net in made.values():
+        net.fit(X, y, epochs=2, optimizer="adam")
+        net.partial_fit(X, y)
+    native.covers.cache_clear()
+    a, b = made.values()
+    np.testing.assert_allclose(a.parameters, b.parameters, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(a.predict(X), b.predict(X), rtol=1e-4)
 
 
 def in_tier(tier: str, code: str) -> subprocess.CompletedProcess:
@@ -66,7 +105,7 @@ def in_tier(tier: str, code: str) -> subprocess.CompletedProcess:
 CONFORMS = """
 import sys
 sys.path.insert(0, {tests!r})
-from conformance import Case, check, RULE_TRIPLES
+from conformance import Case, OPTIMIZERS, RULE_TRIPLES, check, check_train
 from fastgd.backends import native
 from fastgd.rules.optimizers import SGD
 print(native.TIER)
@@ -80,7 +119,10 @@ for dtype in ("float32", "float64"):
         check(native, Case(sizes=(90, 17, 3), n=300, zeros=0.8, kind=kind, input_scale=0.01,
                            dtype=dtype))
     for activation, output, loss in RULE_TRIPLES:
-        check(native, Case(activation=activation, output=output, loss=loss, dtype=dtype))
+        check(native, Case(activation=activation, output=output, loss=loss, dtype=dtype,
+                           optimizer=SGD(0.03)))
+    for optimizer in OPTIMIZERS.values():
+        check_train(native, Case(sizes=(5, 17, 3), dtype=dtype, optimizer=optimizer, dropout=0.3))
 """
 
 

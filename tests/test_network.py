@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.rules.activations import ACTIVATIONS
-from fastgd.engine.architecture import DTYPES
 from fastgd.backends import BACKENDS
+from fastgd.engine.architecture import DTYPES
+from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.losses import _PUBLIC, LOSS_NAMES
 
 rng = np.random.default_rng(0)
@@ -93,7 +93,11 @@ class TestMaking:
             ({"activation": "rellu"}, ValueError, "activation must .*'rellu'; did you mean 'relu'"),
             ({"activation": "RELU"}, ValueError, "'RELU'; did you mean 'relu'"),
             ({"activation": None}, ValueError, "activation must be one of .*; got None"),
-            ({"activation": ["relu"] * 9}, ValueError, "activation must be .* hidden layers; got 9"),
+            (
+                {"activation": ["relu"] * 9},
+                ValueError,
+                "activation must be .* layers; got 9",
+            ),
             ({"activation": "softmax"}, ValueError, "activation must be one of .*; got 'softmax'"),
             ({"output": "sofmax"}, ValueError, "output must .*'sofmax'; did you mean 'softmax'"),
             ({"output": None}, ValueError, "output must be one of .*; got None"),

@@ -199,7 +199,9 @@ class TestUpdates:
             slots = np.abs(rng.standard_normal((len(rule.slots), 200)))
             row = list(self.row(rule, rng))
             if changed_slot is not None:
-                slots[changed_slot] *= (-1, 20)[changed_slot] if rule.name == "signed_steps" else 1.7
+                slots[changed_slot] *= (
+                    (-1, 20)[changed_slot] if rule.name == "signed_steps" else 1.7
+                )
             if changed_column is not None:
                 row[changed_column] *= 1.4 if row[changed_column] < 0.7 else 0.6
             rule.apply(w, g, slots, tuple(row))
@@ -267,5 +269,5 @@ class TestTables:
 def test_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
-    with pytest.raises(TypeError, match="learning_rate must be a number .*; got True"):
+    with pytest.raises(TypeError, match=r"learning_rate must be a number .*; got True"):
         fastgd.Adam(True)

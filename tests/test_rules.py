@@ -6,14 +6,15 @@ import math
 
 import numpy as np
 import pytest
+from conformance import varied
 
 import fastgd
-from fastgd.rules.activations import ACTIVATIONS
-from fastgd.engine.architecture import DTYPES, Architecture
 from fastgd.backends import BACKENDS
+from fastgd.engine.architecture import DTYPES, Architecture
+from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.initializers import INITIALIZERS
 from fastgd.rules.losses import LOSS_NAMES, LOSSES, find_loss
-from fastgd.rules.optimizers import N_SETTINGS, OPTIMIZERS, SGD, UPDATES, find_optimizer
+from fastgd.rules.optimizers import OPTIMIZERS, SGD, UPDATES
 from fastgd.rules.registry import Registry
 from fastgd.rules.schedules import SCHEDULES, Constant, Exponential, InverseScaling, Step
 
@@ -25,17 +26,21 @@ SMALL = np.array([-1e-3, -1e-5, -1e-20, 0.0, 1e-20, 1e-5, 1e-3])
 class TestActivations:
     @pytest.mark.parametrize("name", ELEMENTWISE)
     def test_scalar_form_is_the_array_form(self, name):
-        rule, z = ACTIVATIONS[name], np.concatenate([Z, SMALL])
-        a = rule.value(z)
-        np.testing.assert_allclose([rule.scalar_value(float(z_i)) for z_i in z], a, rtol=1e-14)
-        slopes = [rule.scalar_derivative(*map(float, pair)) for pair in zip(z, a, strict=True)]
-        np.testing.assert_allclose(slopes, rule.derivative(z, a), rtol=1e-14)
+        z = np.concatenate([Z[np.abs(Z) < 700], SMALL])
+        for rule in (ACTIVATIONS[name], varied(ACTIVATIONS[name])):
+            a, p = rule.value(z), rule.numbers
+            values = [rule.scalar_value(float(z_i), p) for z_i in z]
+            np.testing.assert_allclose(values, a, rtol=1e-13, atol=1e-15)
+            slopes = [rule.scalar_derivative(*map(float, pair), p) for pair in zip(z, a)]  # noqa: B905
+            np.testing.assert_allclose(slopes, rule.derivative(z, a), rtol=1e-13, atol=1e-15)
 
     @pytest.mark.parametrize("name", ELEMENTWISE)
     def test_derivative(self, name):
-        rule, z = ACTIVATIONS[name], np.linspace(-4, 4, 100)  # 100 points: none is 0
-        expected = (rule.value(z + 1e-6) - rule.value(z - 1e-6)) / 2e-6
-        np.testing.assert_allclose(rule.derivative(z, rule.value(z)), expected, rtol=1e-6)
+        z = np.linspace(-4, 4, 100)  # 100 points: none is 0
+        for rule in (ACTIVATIONS[name], varied(ACTIVATIONS[name])):
+            expected = (rule.value(z + 1e-6) - rule.value(z - 1e-6)) / 2e-6
+            actual = rule.derivative(z, rule.value(z))
+            np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-9)
 
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -52,14 +57,19 @@ class TestActivations:
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("name", ELEMENTWISE)
     def test_every_backend_computes_it_to_rounding(self, name, dtype, backend):
-        z = np.concatenate([Z, SMALL, np.linspace(-1, 1, 2001)]).astype(dtype)
+        z = np.concatenate([Z[np.abs(Z) < 87], SMALL, np.linspace(-1, 1, 2001)]).astype(dtype)
+        if ACTIVATIONS[name].reach[1] < np.inf or name == "relu":
+            z = np.concatenate([z, Z.astype(dtype)])
         net = fastgd.Network([1, 1], output=name, dtype=dtype, backend=backend)
         net.parameters = [1, 0]
         actual = net.predict(z[:, None])[:, 0]
         expected = ACTIVATIONS[name].value(z.astype(np.float64))
         # A few units in the last place; below the smallest normal number, nothing is promised.
         eps, tiny = float(np.finfo(dtype).eps), float(np.finfo(dtype).tiny)
-        np.testing.assert_allclose(actual, expected, rtol=5 * eps, atol=2 * tiny)
+        # Those made of others cancel near 0, or far below it, and keep fewer digits there.
+        plain = name in ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "softsign")
+        atol = 2 * tiny if plain else 4 * eps
+        np.testing.assert_allclose(actual, expected, rtol=(5 if plain else 40) * eps, atol=atol)
 
     @pytest.mark.parametrize("backend", BACKENDS)
     @pytest.mark.parametrize("dtype", DTYPES)
@@ -101,22 +111,25 @@ class TestLosses:
 
     @pytest.mark.parametrize("name", LOSSES)
     def test_scalar_form_is_the_array_form(self, name):
-        rule = LOSSES[name]
-        for output in rule.outputs:
-            z, y = self.values(rule)
+        for output in LOSSES[name].outputs:
+            z, y = self.values(LOSSES[name])
             z, a, slope = self.outputs(output, z)
             cells = list(np.ndindex(z.shape))
-            costs = [rule.scalar_cost(float(z[i]), float(a[i]), float(y[i])) for i in cells]
-            deltas = [rule.scalar_delta(float(a[i]), float(y[i]), float(slope[i])) for i in cells]
-            np.testing.assert_allclose(costs, rule.cost(z, a, y).ravel(), rtol=1e-13)
-            np.testing.assert_allclose(deltas, rule.delta(a, y, slope).ravel(), rtol=1e-13)
+            for rule in (LOSSES[name], varied(LOSSES[name])):
+                p = rule.numbers_for(4)
+                at = [tuple(float(x[i]) for x in (z, a, y, slope)) for i in cells]
+                costs = [rule.scalar_cost(*values[:3], p) for values in at]
+                deltas = [rule.scalar_delta(*values, p) for values in at]
+                np.testing.assert_allclose(costs, rule.cost(z, a, y).ravel(), rtol=1e-12)
+                expected = rule.delta_of(z, a, y, slope).ravel()
+                np.testing.assert_allclose(deltas, expected, rtol=1e-12, atol=1e-15)
 
     @pytest.mark.parametrize("name", LOSSES)
     def test_delta_is_the_slope_of_the_cost(self, name):
-        rule = LOSSES[name]
+        rule = varied(LOSSES[name])
         for output in rule.outputs:
             z, y = self.values(rule)
-            _, a, slope = self.outputs(output, z)
+            given, a, slope = self.outputs(output, z)
             expected = np.empty_like(z)
             for j in range(z.shape[1]):
                 step = np.zeros_like(z)
@@ -125,16 +138,17 @@ class TestLosses:
                 expected[:, j] = (rule.cost(*up, y) - rule.cost(*down, y)).sum(axis=1) / 2e-6
             kinks = output == "relu" and np.abs(z).min() < 1e-5
             assert not kinks
-            np.testing.assert_allclose(rule.delta(a, y, slope), expected, rtol=1e-6, atol=1e-8)
+            actual = rule.delta_of(given, a, y, slope)
+            np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-8)
 
-    @pytest.mark.parametrize("name", LOSSES)
+    @pytest.mark.parametrize("name", [name for name in LOSSES if name not in ("hinge", "poisson")])
     def test_no_cost_where_outputs_are_the_targets(self, name):
         rule, y = LOSSES[name], np.array([[0.0, 1.0, 0.0]])
         for output in rule.outputs:
-            z = 1000 * (2 * y - 1) if rule.probabilities and output == "sigmoid" else y
+            z = 1000 * (2 * y - 1) if rule.joined and output == "sigmoid" else y
             z = np.where(y > 0, 0, -1000.0) if ACTIVATIONS[output].row_wise else z
             assert (rule.cost(z, y, y) == 0).all()
-            assert (rule.delta(y, y, np.ones_like(y)) == 0).all()
+            assert (rule.delta_of(z, y, y, np.ones_like(y)) == 0).all()
 
     @pytest.mark.parametrize("backend", BACKENDS)
     @pytest.mark.parametrize("dtype", DTYPES)
@@ -151,7 +165,7 @@ class TestLosses:
 
     def test_nothing_times_log_of_nothing_is_nothing(self):
         rule, z = LOSSES["categorical_cross_entropy"], np.array([[-np.inf, 0.0]])
-        assert rule.scalar_cost(-math.inf, 0.0, 0.0) == 0
+        assert rule.scalar_cost(-math.inf, 0.0, 0.0, (1.0, 0.0)) == 0
         with np.errstate(invalid="ignore"):
             assert (rule.cost(z, np.exp(z), np.array([[0.0, 1.0]])) == 0).all()
 
@@ -170,10 +184,10 @@ class TestLosses:
     @pytest.mark.parametrize("output", ACTIVATIONS)
     @pytest.mark.parametrize("loss", LOSS_NAMES)
     def test_pairs_are_accepted_or_explained(self, loss, output):
-        rules = [rule for rule in LOSSES.values() if rule.public_name == loss]
+        rules = [rule for rule in LOSSES.values() if loss in (rule.name, rule.public_name)]
         if any(output in rule.outputs for rule in rules):
             assert find_loss(loss, output) in rules
-            assert Architecture((2, 3), output=output, loss=loss).loss_rule in rules
+            assert Architecture((2, 3), output=output, loss=loss).loss in rules
         else:
             with pytest.raises(ValueError, match=f"loss '{loss}' goes with .*output '{output}'"):
                 Architecture((2, 3), output=output, loss=loss)
@@ -237,40 +251,12 @@ class TestOptimizers:
     SETTINGS = ((0.1, 0.0, 0.9, 0.0), (0.1, 0.3, 0.9, 1.0), (0.5, 0.01, 0.5, 1.0))
 
     @pytest.mark.parametrize("settings", SETTINGS)
-    @pytest.mark.parametrize("name", UPDATES)
-    def test_scalar_form_is_the_array_form(self, name, settings):
-        rule, rng = UPDATES[name], np.random.default_rng(0)
-        assert len(settings) == N_SETTINGS
-        w, g = rng.standard_normal((2, 5, 3))
-        slots = rng.standard_normal((rule.n_slots, 5, 3))
-        expected = np.empty((1 + rule.n_slots, 5, 3))
-        for i in np.ndindex(w.shape):
-            state = [float(slot[i]) for slot in slots]
-            expected[(slice(None), *i)] = rule.scalar_apply(float(w[i]), g[i], *state, settings)
-        rule.apply(w, g, slots, settings)
-        np.testing.assert_allclose([w, *slots], expected, rtol=1e-13)
-
-    @pytest.mark.parametrize("name", UPDATES)
-    def test_linear_rules_are_linear(self, name):
-        rule, rng = UPDATES[name], np.random.default_rng(0)
-        if rule.linear:
-            assert rule.n_slots == 0
-            w, g = rng.standard_normal((2, 9))
-            for s in self.SETTINGS:
-                expected = (1 - s[0] * s[1]) * w - s[0] * g
-                rule.apply(w, g, np.empty((0, 9)), s)
-                np.testing.assert_allclose(w, expected, rtol=1e-13)
-
     def test_sgd(self):
         plain, heavy = SGD(0.3, l2=0.1), SGD(0.3, momentum=0.9, nesterov=True)
-        assert plain.update is UPDATES["gradient_descent"] and plain.settings(0.2)[:2] == (0.2, 0.1)
-        assert heavy.update is UPDATES["momentum"] and heavy.settings(0.2) == (0.2, 0, 0.9, 1)
+        assert plain.update is UPDATES["gradient_descent"] and heavy.update is UPDATES["momentum"]
+        assert heavy.table(0, 1)[0, 0, 6:].tolist() == [0.3, 0.9, 1]
+        assert plain.table(0, 1)[0, :, [0, 2]].tolist() == [[1 - 0.03, 1], [0, 0]]  # one product
         assert SGD().learning_rate == 0.1 and SGD(0.5).schedule == Constant(0.5)
-
-    @pytest.mark.parametrize("name", OPTIMIZERS)
-    def test_names(self, name):
-        assert find_optimizer(name) == OPTIMIZERS[name]()
-        assert find_optimizer(OPTIMIZERS[name]()) == OPTIMIZERS[name]()
 
     @pytest.mark.parametrize(
         ("settings", "error", "message"),
@@ -351,7 +337,7 @@ class TestRegistry:
         with pytest.raises(ValueError) as caught:
             ACTIVATIONS.find("sigmoit")
         assert str(caught.value) == (
-            "activation must be one of identity, sigmoid, tanh, relu, softmax; "
+            f"activation must be one of {', '.join(ACTIVATIONS)}; "
             "got 'sigmoit'; did you mean 'sigmoid'?"
         )
         with pytest.raises(ValueError, match=r"got 'xyz'$"):

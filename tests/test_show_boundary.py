@@ -12,8 +12,8 @@ from pictures import check_picture
 import fastgd
 from fastgd.cli.show.boundary import PROBLEMS
 from fastgd.cli.show.boundary import boundary as command
-from fastgd.explain.toys import TOYS, toy
 from fastgd.engine.metrics import classes_of
+from fastgd.explain.toys import TOYS, toy
 from fastgd.plot.boundary import MOST_POINTS, BoundaryDisplay
 from fastgd.plot.style import matplotlib, theme
 

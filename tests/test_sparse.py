@@ -8,8 +8,8 @@ import pytest
 import fastgd
 from fastgd.backends import BACKENDS, why_not
 from fastgd.engine import sparse
-from fastgd.engine.sparse import Sparse, compress
 from fastgd.engine.inputs import Inputs
+from fastgd.engine.sparse import Sparse, compress
 
 scipy_sparse = pytest.importorskip("scipy.sparse")
 

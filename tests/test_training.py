@@ -492,7 +492,11 @@ class TestDivergence:
             r"validation_data must be a pair \(X, y\); got ndarray",
         ),
         ({"validation_data": (X,)}, TypeError, r"validation_data must be a pair \(X, y\)"),
-        ({"validation_data": (X, Y, Y)}, ValueError, r"validation_data\[2\] must have shape \(50,\)"),
+        (
+            {"validation_data": (X, Y, Y)},
+            ValueError,
+            r"validation_data\[2\] must have shape \(50,\)",
+        ),
         ({"validation_data": (X[:, :2], Y)}, ValueError, r"validation_data\[0\] must have 4 col"),
         ({"validation_data": (X, Y[:9])}, ValueError, r"validation_data\[0\] and .*50 rows and 9"),
         ({"validation_data": (X * np.nan, Y)}, ValueError, r"validation_data\[0\]\[0, 0\]"),

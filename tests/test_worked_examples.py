@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.engine.architecture import DTYPES
 from fastgd.backends import BACKENDS
+from fastgd.engine.architecture import DTYPES
 
 pytestmark = [
     pytest.mark.parametrize("backend", BACKENDS),

@@ -18,7 +18,7 @@ from fastgd.engine.rows import Rows
 from fastgd.engine.sparse import Sparse, mostly_zeros
 from fastgd.rules.dropout import Draw
 from fastgd.rules.optimizers import UPDATES, GradientDescent
-from fastgd.rules.update import CLIP_NORM, COLUMNS, L1, MAX_NORM, SHRINK, CLIP_VALUE, Update
+from fastgd.rules.update import CLIP_NORM, CLIP_VALUE, COLUMNS, L1, MAX_NORM, SHRINK, Update
 
 __all__ = ["COST", "GRADIENT", "NOTHING", "PREDICT", "TRAIN", "Call", "Compiled", "call_for"]
 
@@ -115,9 +115,7 @@ class Compiled:
         """Return the sum of the rows' costs, and add their gradients to ``gradient``."""
         plan = self._plan_for_all(architecture, rows, n_threads, gradient is not None, draw)
         task = COST if gradient is None else GRADIENT
-        return self._run(
-            task, architecture, plan, parameters, rows, outputs=gradient, draw=draw
-        )[1]
+        return self._run(task, architecture, plan, parameters, rows, outputs=gradient, draw=draw)[1]
 
     def train(
         self,

@@ -19,8 +19,8 @@ from fastgd.backends.team import run_team
 from fastgd.engine import sparse
 from fastgd.engine.architecture import Architecture
 from fastgd.engine.rows import Rows
-from fastgd.rules.updates import GradientDescent
 from fastgd.rules.update import Update
+from fastgd.rules.updates import GradientDescent
 
 __all__ = ["forward", "loss_and_gradient", "train"]
 

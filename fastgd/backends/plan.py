@@ -14,9 +14,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from fastgd.engine.architecture import Architecture
 from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.dropout import threshold
-from fastgd.engine.architecture import Architecture
 from fastgd.rules.losses import LOSSES
 
 __all__ = ["PAD", "Memory", "Plan", "plan_for"]

@@ -24,6 +24,8 @@ Array = np.ndarray
 #: What multiplies the activations of each layer, the inputs first; None where nothing does.
 Masks = list[Array | None]
 
+#: It would fill them in again: whoever trains with it need not leave them out.
+leaves_out_zeros = False
 #: How many rows are computed at once, so that memory stays bounded.
 BLOCK = 1024
 

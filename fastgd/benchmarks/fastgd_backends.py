@@ -10,12 +10,12 @@ import numpy as np
 from fastgd.backends import BACKENDS, why_not
 from fastgd.benchmarks.rivals import Rival, Trainer
 from fastgd.benchmarks.workloads import Parameters, Workload
+from fastgd.engine.inputs import check_examples
+from fastgd.engine.session import Session
 from fastgd.errors import MissingExtraError
-from fastgd.engine.inputs import check_pair
 from fastgd.network import Network
 from fastgd.rules.optimizers import SGD
 from fastgd.rules.registry import Registry
-from fastgd.engine.training import Trainer as Fit
 
 __all__ = ["FASTGD", "Backend", "BackendTrainer"]
 
@@ -47,24 +47,19 @@ class BackendTrainer(Trainer):
             w.sizes, activation=w.activation, output=w.output, loss=w.loss, init="zeros",
             backend=self.backend, threads=self.threads,
         )  # fmt: skip
-        self.data = check_pair(self.X, self.y, self.network.architecture)
+        self.data = check_examples(self.X, self.y, self.network.architecture)
+        if getattr(self.network.runner.backend(), "leaves_out_zeros", True):
+            self.data.inputs.leave_out_zeros()
+        self.optimizer = SGD(w.learning_rate)
         self.start = np.concatenate([p.ravel() for layer in self.parameters for p in layer])
 
     def run(self, order: Array) -> Parameters:
         self.network.parameters = self.start
-        fit = Fit(
-            network=self.network,
-            inputs=self.data[0],
-            targets=self.data[1],
-            optimizer=SGD(self.workload.learning_rate),
-            batch_size=self.batch_size,
-            validation=None,
-            callbacks=(),
-            shuffle=False,
-        )
-        fit.order = self.batches(order).ravel()
-        if fit.run(1).stop_reason == "interrupted":
-            raise KeyboardInterrupt  # which a fit takes for its end, a benchmark for its own
+        state = self.network.state
+        session = Session(self.network.runner, self.optimizer, state, batch_size=self.batch_size)
+        state.order = self.batches(order).ravel()
+        while not session.advance(self.data).ended:
+            pass
         layers = zip(self.network.weights, self.network.biases, strict=True)
         return [(W.copy(), b.copy()) for W, b in layers]
 

@@ -13,10 +13,10 @@ import click
 
 from fastgd.benchmarks import workloads
 from fastgd.benchmarks.workloads import WORKLOADS, Workload, find_mnist, find_workload
-from fastgd.rules.checks import check_integer, check_number
 from fastgd.cli.failures import one_line
 from fastgd.cli.options import Command, option, output_options
 from fastgd.cli.output import Output
+from fastgd.rules.checks import check_integer, check_number
 
 if TYPE_CHECKING:
     import numpy as np

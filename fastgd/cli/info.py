@@ -105,7 +105,7 @@ def cache_folder() -> str:
 
 def describe_model(path: str, output: Output) -> dict[str, Any]:
     """Print what is in a model file, and return it."""
-    from fastgd.files import load
+    from fastgd.network import load
 
     network = load(path, backend="numpy")
     a = network.architecture

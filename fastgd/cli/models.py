@@ -80,7 +80,7 @@ def checksum(dataset: Dataset) -> str:
 
 def load_model(path: str, data: str, backend: str | None) -> Network:
     """Read the model of a command's MODEL DATA."""
-    from fastgd.files import load
+    from fastgd.network import load
 
     if path == "digits" or (data.endswith(".safetensors") and not path.endswith(".safetensors")):
         raise click.UsageError(f"the model comes first, then the data; got {path} {data}")
@@ -161,9 +161,9 @@ def all_rows(dataset: Dataset) -> Part:
 def score_name(network: Network, y: np.ndarray | None) -> str:
     """Return what `Network.score` measures on these targets."""
     from fastgd.engine.inputs import check_targets
-    from fastgd.engine.metrics import score_for
+    from fastgd.engine.metrics import score_kind
 
-    return score_for(network.architecture, check_targets(y, network.architecture)).name
+    return score_kind(network.architecture, check_targets(y, network.architecture)).label
 
 
 def check_out(path: str | os.PathLike[str], *sources: str) -> None:

@@ -98,12 +98,14 @@ def answers_of(
     values, rules = network.predict(X), network.architecture
     # A network saved from Python tells no task, but its rules do.
     classes = (
-        rules.output == "softmax"
-        or rules.loss == "cross_entropy"
-        or (rules.output == "sigmoid" and rules.n_outputs > 1)
+        rules.output.row_wise
+        or rules.loss.classifies
+        or (rules.output.reach == (0, 1) and rules.n_outputs > 1)
     )
     task = network.notes.get("task", "classification" if classes else "regression")
     if task == "classification" and not outputs:
         names = network.notes.get("class_names")
-        return classes_of(values), None if names is None else tuple(json.loads(names))
+        return classes_of(values, rules.loss.threshold), None if names is None else tuple(
+            json.loads(names)
+        )
     return (values[:, 0] if values.shape[1] == 1 else values), None

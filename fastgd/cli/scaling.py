@@ -14,6 +14,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from fastgd.network import Network
+    from fastgd.rules.losses import Loss
 
 __all__ = ["Scaling", "input_scale_of", "scaling_for"]
 
@@ -48,9 +49,9 @@ class Scaling:
         scaled = (y.reshape(len(y), -1) - self.y_mean) / self.y_scale
         return scaled.reshape(y.shape)
 
-    def cost_factor(self, loss: str) -> float:
+    def cost_factor(self, loss: Loss) -> float:
         """Return what a cost of scaled targets is multiplied by to be one of the targets."""
-        return 1.0 if loss == "cross_entropy" else self.y_scale**2
+        return self.y_scale**2 if loss.squared else self.y_scale if loss.output_average else 1.0
 
     def fold_into(self, network: Network) -> None:
         """Change a network for scaled data into the same one for the data itself."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from fastgd.rules.activations import ACTIVATIONS
-from fastgd.engine.architecture import DTYPES
-from fastgd.rules.checks import check_integer, check_number
 from fastgd.cli.options import option
+from fastgd.engine.architecture import DTYPES
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
 from fastgd.rules.losses import LOSS_NAMES
 from fastgd.rules.optimizers import SGD

@@ -61,8 +61,8 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     y. Ctrl-C ends the training early and keeps what has been learned.
     """
     from fastgd.backends import backend
-    from fastgd.engine.threads import available_threads
     from fastgd.data import load
+    from fastgd.engine.threads import available_threads
 
     output = Output(as_json, quiet)
     out, target, task = settings["out"], settings["target"], settings["task"]
@@ -106,7 +106,7 @@ class Run:
 
     def __post_init__(self) -> None:
         from fastgd.data import split
-        from fastgd.engine.inputs import check_pair
+        from fastgd.engine.inputs import check_examples
 
         given, whole = self.settings, self.dataset
         seed, holdout = given["seed"], given["holdout"]
@@ -124,7 +124,7 @@ class Run:
             f"{given['epochs']} epochs, batches of {given['batch_size']}, {self.optimizer}"
         )
         architecture = self.network.architecture
-        check_pair(self.dataset.X, self.dataset.y, architecture)
+        check_examples(self.dataset.X, self.dataset.y, architecture)
         self.score_name = models.score_name(self.network, self.dataset.y)
         self.scaling = self._scaling()
 
@@ -156,7 +156,9 @@ class Run:
         wanted = not self.settings["no_standardize"]
         unscaled = architecture.input_scale == 1 and self.settings["input_scale"] is None
         assert y is not None
-        return scaling_for(X, y, wanted and unscaled, wanted and architecture.output == "identity")
+        return scaling_for(
+            X, y, wanted and unscaled, wanted and not np.isfinite(architecture.output.reach).any()
+        )
 
     def describe(self) -> None:
         """Say what is going to be trained on what."""
@@ -170,7 +172,7 @@ class Run:
         classes += f" in column {target!r}" if target else ""
         self.output.say(f"data     {data.name}: {len(data.X):,} {what}{held}{classes}")
         a = network.architecture
-        hidden = f"{a.activation}, " if len(a.sizes) > 2 else ""
+        hidden = f"{a.activation_name}, " if len(a.sizes) > 2 else ""
         self.output.say(
             f"network  {'-'.join(map(str, a.sizes))}: {network.n_parameters:,} weights and biases "
             f"({hidden}{a.output}, {a.loss})"
@@ -236,9 +238,9 @@ class Run:
             "n_held_out": len(X) if held_out else 0,  # type: ignore[arg-type]
             "sizes": a.sizes,
             "n_parameters": network.n_parameters,
-            "activation": a.activation,
-            "output": a.output,
-            "loss": a.loss,
+            "activation": a.spec()["activation"],
+            "output": a.output.spec(),
+            "loss": a.loss.spec(),
             "dtype": a.dtype,
             "input_scale": a.input_scale,
             "seed": self.settings["seed"],

@@ -12,7 +12,7 @@ import numpy as np
 from fastgd.engine.layout import Layout
 from fastgd.rules.activations import ACTIVATIONS, Activation
 from fastgd.rules.checks import check_integer, check_number
-from fastgd.rules.losses import Loss, find_loss
+from fastgd.rules.losses import find_loss
 from fastgd.rules.registry import unknown_name
 
 __all__ = ["DTYPES", "Architecture"]
@@ -72,6 +72,11 @@ class Architecture:
     def rules(self) -> tuple[Activation, ...]:
         """The activation of each layer, hidden layers first."""
         return (*self.activation, self.output)
+
+    @property
+    def activation_name(self) -> str:
+        """The hidden layers' activation, or several separated by commas; empty without any."""
+        return ", ".join(dict.fromkeys(map(str, self.activation)))
 
     @property
     def has_dropout(self) -> bool:

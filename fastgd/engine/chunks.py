@@ -1,4 +1,4 @@
-"""Examples that come in chunks: iterators of (X, y) or (X, y, weight), larger than memory or not."""
+"""Examples that come in chunks: iterators of (X, y) or (X, y, weight)."""
 
 from __future__ import annotations
 

@@ -88,7 +88,6 @@ class Inputs:
             return self.X[start:stop]
         return _require(self.X[start:stop], self.dtype)
 
-
     def largest(self) -> float:
         """Return the largest size of an input among the first rows: enough for advice."""
         rows = self.rows(0, min(len(self), 1000))
@@ -256,9 +255,7 @@ def check_examples(
         )
     if sample_weight is None:
         return Examples(inputs, targets)
-    weights = check_weights(
-        sample_weight, None, None, len(inputs), 0, architecture.dtype, names[2]
-    )
+    weights = check_weights(sample_weight, None, None, len(inputs), 0, architecture.dtype, names[2])
     return Examples(inputs, targets, weights)
 
 

@@ -12,11 +12,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastgd.engine.architecture import Architecture
-from fastgd.engine.inputs import PIECE, Examples
+from fastgd.engine.inputs import PIECE, Examples, Targets
 from fastgd.rules.checks import check_integer
 from fastgd.rules.registry import unknown_name
 
-__all__ = ["METRICS", "R2", "Accuracy", "Score", "check_metrics", "classes_of", "score_for"]
+__all__ = [
+    "METRICS", "R2", "Accuracy", "Score", "check_metrics", "classes_of",
+    "score_for", "score_kind",
+]  # fmt: skip
 
 Array = np.ndarray
 
@@ -32,6 +35,7 @@ class Score:
     """
 
     name: ClassVar[str]
+    label: ClassVar[str] = ""  # how people write it
     #: None where nobody knows.
     higher_is_better: ClassVar[bool | None] = True
 
@@ -80,7 +84,7 @@ class Accuracy(Score):
     its side of the threshold, is.
     """
 
-    name = "accuracy"
+    name = label = "accuracy"
 
     def __init__(self, architecture: Architecture, examples: Examples):
         super().__init__(architecture, examples)
@@ -149,6 +153,7 @@ class R2(Score):
     """
 
     name = "r2"
+    label = "R^2"
 
     def __init__(self, architecture: Architecture, examples: Examples):
         super().__init__(architecture, examples)
@@ -243,12 +248,15 @@ def _from_callable(function: Callable[[Array, Array], float], label: str) -> Mak
     return Measured
 
 
-def score_for(architecture: Architecture, examples: Examples) -> Score:
+def score_kind(architecture: Architecture, targets: Targets) -> type[Score]:
     """Return accuracy for classes (given as such, one-hot, or by the loss), else R^2."""
-    targets = examples.targets
-    if targets.are_classes or targets.are_exclusive or architecture.loss.classifies:
-        return Accuracy(architecture, examples)
-    return R2(architecture, examples)
+    classes = targets.are_classes or targets.are_exclusive or architecture.loss.classifies
+    return Accuracy if classes else R2
+
+
+def score_for(architecture: Architecture, examples: Examples) -> Score:
+    """Return the score that says how good a network is: that of `score_kind`."""
+    return score_kind(architecture, examples.targets)(architecture, examples)
 
 
 def _pieces(examples: Examples) -> Iterator[tuple[Array, Array | None]]:

@@ -91,7 +91,6 @@ class Session:
         self.pace = Pace()
         self.rate = 0.0  # of the last step
 
-
     def advance(self, examples: Examples, most_steps: int | None = None) -> Progress:
         """Make steps on the next mini-batches of a pass; begin a pass where there is none.
 

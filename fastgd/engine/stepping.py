@@ -69,7 +69,10 @@ class Stepper:
             make = getattr(module, "quick", None)
             state = self.state
             steps = make and make(
-                self.runner.architecture, state.parameters, state.slots, self.optimizer.update,
+                self.runner.architecture,
+                state.parameters,
+                state.slots,
+                self.optimizer.update,
                 self.optimizer.table(0, 1),
             )
             self._quick = (module, steps)

@@ -68,9 +68,7 @@ def _check_sample_weight(given: Any, n: int, name: str) -> Array:
         wrong = ~(np.isfinite(weights) & (weights >= 0))
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise ValueError(
-            f"{name} must be finite and at least 0; {name}[{row}] is {weights[row]:g}"
-        )
+        raise ValueError(f"{name} must be finite and at least 0; {name}[{row}] is {weights[row]:g}")
     return weights
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.explain.columns import columns
 from fastgd.engine.inputs import check_targets
 from fastgd.engine.metrics import classes_of
+from fastgd.explain.columns import columns
 
 if TYPE_CHECKING:
     from fastgd.network import Network

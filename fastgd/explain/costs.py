@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.backends import backend, reference
-from fastgd.engine.inputs import Inputs, check_pair
+from fastgd.engine.inputs import Inputs, check_examples
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -44,18 +43,20 @@ class Costs:
 
     def __init__(self, network: Network, X: Any, y: Any):
         network.check_parameters()
-        self.inputs, self.targets = check_pair(X, y, network.architecture)
-        self.network = copy.deepcopy(network)
-        if backend(network.backend) is not reference:  # the reference reads every number
-            self.inputs.leave_out_zeros()
-            if self.inputs.sparse is not None:
-                self.inputs = Inputs(self.inputs.sparse, network.dtype)
+        examples = check_examples(X, y, network.architecture)
+        self.network, self.runner = network.copy(), network.runner
+        if getattr(self.runner.backend(), "leaves_out_zeros", True):
+            examples.inputs.leave_out_zeros()
+            if examples.inputs.sparse is not None:
+                sparse = Inputs(examples.inputs.sparse, network.dtype)
+                examples = replace(examples, inputs=sparse)
+        self.examples = examples
 
     def at(self, parameters: Any) -> float:
         """Return the cost with these parameters (n_parameters,); infinite or NaN if it is."""
         with np.errstate(over="ignore", invalid="ignore"):
             self.network.parameters[:] = parameters
-            return self.network._loss(self.inputs, self.targets)
+            return self.runner.loss(self.network.parameters, self.examples)
 
     def along(self, start: Array, direction: Array, steps: Array) -> Array:
         """Return the costs at start + step x direction, for each of the steps (n,)."""

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.backends import reference
-from fastgd.rules.checks import check_integer, check_number
+from fastgd.engine.inputs import Inputs, Targets, check_examples
 from fastgd.errors import MissingExtraError
 from fastgd.explain.names import Names
-from fastgd.engine.inputs import Inputs, Targets, check_pair
+from fastgd.rules.checks import check_integer, check_number
+from fastgd.rules.losses import Point
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -67,7 +68,8 @@ class Hessian:
 
     def __init__(self, network: Network, X: Any, y: Any):
         network.check_parameters()
-        self.inputs, self.targets = check_pair(X, y, network.architecture)
+        examples = check_examples(X, y, network.architecture)
+        self.inputs, self.targets = examples.inputs, examples.targets
         self.architecture = replace(network.architecture, dtype="float64")
         self.parameters = network.parameters.astype(np.float64)
         self.dtype = network.dtype
@@ -174,7 +176,7 @@ class Hessian:
         slope, R_slope = np.ones_like(z), np.zeros_like(z)
         if not rule.row_wise:
             slope, R_slope = rule.derivative(z, a), rule.second_derivative(z, a) * R_z
-        change = loss.delta_change(a, Y, slope, R_a, R_slope)
+        change = loss.delta_change(Point(z, a, Y, slope), Point(R_z, R_a, 0.0, R_slope))
         return change / self.architecture.n_outputs if loss.output_average else change
 
 

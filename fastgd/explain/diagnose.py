@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer
 from fastgd.explain.columns import columns
 from fastgd.explain.symptoms import data, training, units
 from fastgd.explain.symptoms.case import SEVERITIES, Case, Finding, LayerHealth
-from fastgd.network import Network
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.rules.checks import check_integer
 from fastgd.rules.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from fastgd.network import Network
 
 __all__ = ["Diagnosis", "Finding", "LayerHealth", "diagnose"]
 
@@ -115,7 +118,8 @@ class Diagnosis:
 
 
 def _row(layer: LayerHealth) -> list[str]:
-    bounded, relu = layer.activation in ("sigmoid", "tanh"), layer.activation == "relu"
+    rule = ACTIVATIONS.find(layer.activation)
+    bounded, relu = rule.saturates, rule.dies
     return [
         f"{layer.layer} {layer.activation}",
         str(layer.units),
@@ -193,7 +197,7 @@ def diagnose(
     >>> print(found.findings[0].evidence)
     layer 1 has 30 units but only 1 different: the others are copies in all weights
     """
-    if not isinstance(network, Network):
+    if not hasattr(network, "architecture"):
         raise TypeError(f"network must be a fastgd.Network; got {type(network).__name__}")
     check_integer("batch_size", batch_size, 1)
     check_integer("seed", seed, 0)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer
+from fastgd.engine.inputs import check_targets
+from fastgd.engine.metrics import score_kind
 from fastgd.errors import DivergenceError
 from fastgd.explain.columns import columns
-from fastgd.engine.inputs import check_targets
-from fastgd.engine.metrics import score_for
+from fastgd.rules.checks import check_integer
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -159,7 +159,7 @@ def gradient_sizes(
         )  # fmt: skip
     except DivergenceError as error:
         diverged = error.epoch
-    name = score_for(network.architecture, check_targets(y, network.architecture)).name
+    name = score_kind(network.architecture, check_targets(y, network.architecture)).label
     return GradientSizes(
         np.array(recorder.norms), tuple(network.sizes), np.array(recorder.scores), name, diverged
     )

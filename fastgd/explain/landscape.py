@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer, check_number
 from fastgd.errors import DivergenceError
 from fastgd.explain.columns import columns
 from fastgd.explain.costs import Costs
@@ -25,6 +24,7 @@ from fastgd.explain.slices import (
     lowest,
     random_axes,
 )  # fmt: skip
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.registry import unknown_name
 
 if TYPE_CHECKING:
@@ -276,10 +276,10 @@ def compare_paths(
     """
     even_steps(points, 2)
     costs = Costs(network, X, y)
-    sizes = _check_sizes(batch_sizes, len(costs.inputs))
+    sizes = _check_sizes(batch_sizes, len(costs.examples))
     paths = {}
     for size in sizes:
-        name = _batch_name(size, len(costs.inputs))
+        name = _batch_name(size, len(costs.examples))
         try:
             paths[name] = training_path(
                 network, X, y, epochs=epochs, batch_size=size, optimizer=optimizer

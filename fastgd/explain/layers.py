@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.backends import reference
-from fastgd.engine.inputs import check_inputs, check_pair
+from fastgd.engine.inputs import check_examples, check_inputs
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -73,7 +73,8 @@ def layers(network: Network, X: Any, y: Any = None) -> Layers:
     if y is None:
         inputs = check_inputs(X, architecture)
     else:
-        inputs, targets = check_pair(X, y, architecture)
+        examples = check_examples(X, y, architecture)
+        inputs, targets = examples.inputs, examples.targets
     with np.errstate(over="ignore", invalid="ignore"):
         X = reference.dense(inputs.rows(0, len(inputs)), slice(None))
         zs, activations = reference.feed_forward(architecture, parameters, X)

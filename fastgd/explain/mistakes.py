@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer
+from fastgd.engine.inputs import check_examples
+from fastgd.engine.metrics import classes_of
 from fastgd.explain.columns import columns
 from fastgd.explain.confusion import name_classes, true_classes
-from fastgd.engine.inputs import check_pair
-from fastgd.engine.metrics import classes_of
+from fastgd.rules.checks import check_integer
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -100,7 +100,7 @@ def worst_mistakes(
     (array([2, 1]), 2)
     """
     check_integer("n", n, 1)
-    check_pair(X, y, network.architecture)
+    check_examples(X, y, network.architecture)
     X, y = X.tocsr() if hasattr(X, "tocsr") else np.asarray(X), np.asarray(y)
     classes = true_classes(network, y)
     names = name_classes(class_names, max(2, network.architecture.n_outputs))

@@ -7,13 +7,13 @@ Neural Networks and Deep Learning, eqs. 9 to 11), of which each weight gives eta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer, check_number
 from fastgd.explain.names import names_for
+from fastgd.rules.checks import check_integer, check_number
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -285,13 +285,6 @@ def _predictions(
 
 def _in_float64(network: Network) -> Network:
     """Return a copy of the network that computes in float64."""
-    from fastgd.network import Network
-
-    a = replace(network.architecture, dtype="float64")
-    copy = Network(
-        a.sizes, activation=a.activation, output=a.output, loss=a.loss, init="zeros",
-        dtype="float64", input_scale=a.input_scale, backend=network.backend,
-        threads=network.threads,
-    )  # fmt: skip
-    copy.parameters = network.parameters
-    return copy
+    made = network.like(dtype="float64", init="zeros")
+    made.parameters = network.parameters
+    return made

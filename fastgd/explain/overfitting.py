@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastgd.rules.checks import check_number
 from fastgd.explain.columns import columns
+from fastgd.rules.checks import check_number
 
 __all__ = ["MARGIN", "Overfitting", "overfitting"]
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import copy
+import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer
+from fastgd.engine.inputs import check_examples
 from fastgd.explain.costs import Costs
-from fastgd.engine.inputs import check_pair
-from fastgd.rules.optimizers import find_optimizer
-from fastgd.engine.training import Trainer
+from fastgd.rules.checks import check_integer
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -82,31 +80,23 @@ def _distance(a: Array, b: Array) -> float:
     return float(np.linalg.norm(np.subtract(a, b, dtype=np.float64)))
 
 
-class _Recorded(Trainer):
-    """A fit that also keeps the parameters every so many steps: its calls end there."""
+class _Recorder:
+    """A callback that keeps the parameters every so many steps."""
 
-    def keep(self, every: int, points: Array) -> Array:
-        """Prepare to record into ``points``; return the examples seen at each, filled later."""
-        self.every, self.points, self.steps, self.kept = every, points, 0, 1
+    def __init__(self, every: int, points: Array, n_examples: int):
+        self.every, self.points, self.n_examples = every, points, n_examples
+        self.kept = self.epoch = 0
         self.examples = np.zeros(len(points), dtype=np.int64)
-        points[0] = self.network.parameters
-        return self.examples
 
-    def _rows(self, left: int) -> int:
-        due = self.every - self.steps % self.every
-        return min(super()._rows(left), due * self.batch_size)
+    def on_epoch_begin(self, network: Network, epoch: int) -> None:
+        self.epoch = epoch
 
-    def _ask(self, event: str, epoch: int, logs: dict[str, float]) -> bool:
-        if event == "on_progress":
-            n, seen = len(self.order), int(logs["examples"])
-            self.steps = epoch * -(-n // self.batch_size) + -(-seen // self.batch_size)
-            if self.steps % self.every == 0:
-                self.record(epoch * n + seen)
-        return super()._ask(event, epoch, logs)
+    def on_batch_end(self, network: Network, step: int, logs: dict[str, float]) -> None:
+        self.record(network, self.epoch * self.n_examples + int(logs["examples"]))
 
-    def record(self, examples: int) -> None:
+    def record(self, network: Network, examples: int) -> None:
         """Keep the parameters now."""
-        self.points[self.kept], self.examples[self.kept] = self.network.parameters, examples
+        self.points[self.kept], self.examples[self.kept] = network.parameters, examples
         self.kept += 1
 
 
@@ -160,26 +150,27 @@ def training_path(
     >>> path.costs.round(2)
     array([100.  ,  64.  ,  40.96])
     """
-    inputs, targets = check_pair(X, y, network.architecture)
+    n = len(check_examples(X, y, network.architecture))
     check_integer("epochs", epochs, 1)
     check_integer("batch_size", batch_size, 1)
-    batch_size = min(batch_size, len(inputs))
-    steps = epochs * -(-len(inputs) // batch_size)
+    batch_size = min(batch_size, n)
+    steps = epochs * -(-n // batch_size)
     every = _check_every(every, steps, network.n_parameters)
     costs = Costs(network, X, y)
-    trainer = _Recorded(
-        network=copy.deepcopy(network), inputs=inputs, targets=targets,
-        optimizer=find_optimizer(optimizer), batch_size=batch_size, validation=None, callbacks=(),
-        shuffle=True,
-    )  # fmt: skip
     points = np.empty((1 + -(-steps // every), network.n_parameters), dtype=network.dtype)
-    examples = trainer.keep(every, points)
-    with np.errstate(over="ignore", invalid="ignore"):
-        trainer._epochs(epochs)  # not run(): Ctrl-C ends the caller's work, not only the training
+    learner, recorder = network.copy(), _Recorder(every, points, n)
+    recorder.record(learner, 0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="training interrupted")
+        history = learner.fit(
+            X, y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, callbacks=recorder
+        )
+    if history.stop_reason == "interrupted":
+        raise KeyboardInterrupt  # Ctrl-C ends the caller's work, not only the training
     if steps % every:
-        trainer.record(epochs * len(inputs))
+        recorder.record(learner, epochs * n)
     on_the_way = np.array([costs.at(point) for point in points])
-    return TrainingPath(points, examples, on_the_way, trainer.network, batch_size, steps, every)
+    return TrainingPath(points, recorder.examples, on_the_way, learner, batch_size, steps, every)
 
 
 def _check_every(every: int | None, steps: int, n_parameters: int) -> int:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.backends import backend, reference
-from fastgd.engine.threads import threads_for
-from fastgd.rules.checks import check_integer, check_number
+from fastgd.backends import reference
+from fastgd.engine.inputs import Examples, check_examples
+from fastgd.engine.session import Session
+from fastgd.engine.state import State
+from fastgd.errors import DivergenceError
 from fastgd.explain.curvature import Curvature, curvature
-from fastgd.engine.inputs import Inputs, Targets, check_pair
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.optimizers import SGD
 
 if TYPE_CHECKING:
@@ -182,31 +183,30 @@ def range_test(
         raise ValueError(f"steps must be at most {MOST_STEPS:,}; got {steps}")
     check_integer("batch_size", batch_size, 1)
     check_integer("seed", seed, 0)
-    inputs, targets = check_pair(X, y, network.architecture)
+    examples = check_examples(X, y, network.architecture)
     network.check_parameters()
-    rng, learner = np.random.default_rng(seed), copy.deepcopy(network)
-    rows = sample(network, inputs, targets, rng)
-    measured = check_pair(*rows, network.architecture)
-    start_cost = _cost(learner, *measured)
+    rng, learner = np.random.default_rng(seed), network.copy()
+    measured = check_examples(*sample(network, examples, rng), network.architecture)
+    start_cost = _cost(learner, measured)
     if not math.isfinite(start_cost):
         raise ValueError(f"the network's cost must be finite; for X and y it is {start_cost}")
     rates = np.geomspace(low, high, steps)
-    batch_size = min(batch_size, len(inputs))
+    batch_size = min(batch_size, len(examples))
+    state = State(learner.parameters, rng)
+    rising = SGD(lambda step: float(rates[step]))
+    session = Session(learner.runner, rising, state, batch_size=batch_size)
     costs: list[float] = []
-    for rate, batch in zip(rates, _batches(len(inputs), batch_size, steps, rng), strict=True):
-        _step(learner, inputs, targets, batch, float(rate))
-        costs.append(_cost(learner, *measured))
-        if _is_lost(costs, start_cost) or not np.isfinite(learner.parameters).all():
+    for _ in rates:
+        try:
+            session.advance(examples, most_steps=1)
+        except DivergenceError:
+            costs.append(math.inf)
+            break
+        costs.append(_cost(learner, measured))
+        if _is_lost(costs, start_cost):
             break
     rates, found = rates[: len(costs)], np.array(costs)
     return RangeTest(rates, found, _smooth(rates, found, start_cost), start_cost, batch_size)
-
-
-def _batches(n: int, batch_size: int, steps: int, rng: np.random.Generator) -> list[Array]:
-    """Return the rows of each mini-batch: all examples in random order, again and again."""
-    epochs = -(-steps * batch_size // n)
-    order = np.concatenate([rng.permutation(n) for _ in range(epochs)])
-    return [order[i * batch_size : (i + 1) * batch_size] for i in range(steps)]
 
 
 def _is_lost(costs: list[float], start_cost: float) -> bool:
@@ -214,23 +214,10 @@ def _is_lost(costs: list[float], start_cost: float) -> bool:
     return len(costs) >= 3 and not min(costs[-3:]) <= ENDED * start_cost
 
 
-def _step(learner: Network, inputs: Inputs, targets: Targets, rows: Array, rate: float) -> None:
-    """Make the step of gradient descent that `Network.fit` makes; it may end in NaN."""
-    X, order = inputs.visit(rows)
-    sgd = SGD(rate)
-    slots = np.empty((0, learner.n_parameters), dtype=learner.dtype)
-    n_threads = threads_for(learner.threads, learner.architecture, len(rows))
-    with np.errstate(over="ignore", invalid="ignore"):
-        backend(learner.backend).train(
-            learner.architecture, learner.parameters, slots, X, order, targets.visit(rows),
-            len(rows), sgd.update, sgd.settings(rate), n_threads,
-        )  # fmt: skip
-
-
-def _cost(network: Network, inputs: Inputs, targets: Targets) -> float:
+def _cost(network: Network, examples: Examples) -> float:
     """Return the cost per example."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return network._sum(inputs, targets, None) / len(inputs)
+        return network.runner.total(network.parameters, examples, None) / len(examples)
 
 
 def _smooth(rates: Array, costs: Array, start_cost: float) -> Array:
@@ -245,14 +232,12 @@ def _smooth(rates: Array, costs: Array, start_cost: float) -> Array:
     return smoothed
 
 
-def sample(
-    network: Network, inputs: Inputs, targets: Targets, rng: np.random.Generator
-) -> tuple[Array, Array]:
+def sample(network: Network, examples: Examples, rng: np.random.Generator) -> tuple[Array, Array]:
     """Return some rows of X and y, dense: at most 2,000, fewer for large networks."""
     most = min(EXAMPLES, max(FEWEST, WORK // network.n_parameters))
-    n = len(inputs)
+    n = len(examples)
     rows = np.sort(rng.permutation(n)[:most]) if n > most else np.arange(n)
-    return reference.dense(inputs.take(rows), slice(None)), targets.y[rows]
+    return reference.dense(examples.inputs.take(rows), slice(None)), examples.targets.y[rows]
 
 
 @dataclass(frozen=True)
@@ -342,15 +327,15 @@ def suggest_learning_rate(
     """
     check_integer("batch_size", batch_size, 1)
     check_integer("seed", seed, 0)
-    inputs, targets = check_pair(X, y, network.architecture)
+    examples = check_examples(X, y, network.architecture)
     network.check_parameters()
-    rows = sample(network, inputs, targets, np.random.default_rng(seed))
+    rows = sample(network, examples, np.random.default_rng(seed))
     if not network.gradient(*rows).any():
         raise ValueError(
             "network must have a gradient that is not 0 somewhere: no learning rate changes it "
             "now; either all is learned, or its units are dead or saturated (net.diagnose(X, y))"
         )
-    batch_size = min(batch_size, len(inputs))
+    batch_size = min(batch_size, len(examples))
     found = curvature(network, *rows, seed=seed, tolerance=TOLERANCE)
     bound = found.stable_rate(batch_size)
     low, high = (bound * BELOW, bound * ABOVE) if math.isfinite(bound) else (LOW, HIGH)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer
-from fastgd.explain.confusion import true_classes
-from fastgd.engine.inputs import check_pair
+from fastgd.engine.inputs import check_examples
 from fastgd.engine.metrics import classes_of
-from fastgd.rules.optimizers import Optimizer, find_optimizer
+from fastgd.explain.confusion import true_classes
+from fastgd.rules.checks import check_integer
+from fastgd.rules.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -23,6 +22,8 @@ Array = np.ndarray
 
 #: Most moments of a recording: a film of ten seconds.
 MOMENTS = 100
+#: After so many steps nobody is called.
+NEVER = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,24 @@ class Recorder:
         self.X, self.y, self.X_validation, self.y_validation = X, y, X_validation, y_validation
         self.classes = classes
         self.wanted, self.steps_per_epoch = wanted, steps_per_epoch
+        self.early = {round(2 ** (k / 2)) for k in range(2 * steps_per_epoch.bit_length())}
+        self.every = 1
+
+    def on_train_begin(self, network: Network) -> None:
+        """Keep the start; in the first epoch look at every step."""
+        self.every = 1
+        self.keep(network, 0.0, 0)
+
+    def on_batch_end(self, network: Network, step: int, logs: dict[str, float]) -> None:
+        """Keep this moment, where it is one of those half a doubling apart."""
+        if step in self.early and step < self.steps_per_epoch:
+            self.keep(network, step / self.steps_per_epoch, step)
 
     def on_epoch_end(self, network: Network, epoch: int, logs: dict[str, float]) -> None:
-        """Keep this moment; the first epoch of the fit is the second of the training."""
-        if epoch + 2 in self.wanted:
-            self.keep(network, float(epoch + 2), (epoch + 2) * self.steps_per_epoch)
+        """Keep this moment; from now on steps are nobody's business."""
+        self.every = NEVER
+        if epoch == 0 or epoch + 1 in self.wanted:
+            self.keep(network, float(epoch + 1), (epoch + 1) * self.steps_per_epoch)
 
     def keep(self, network: Network, epoch: float, step: int) -> None:
         """Keep this moment."""
@@ -155,11 +169,11 @@ def record(
     epochs : int, default 30
         At least 1. Of more than about 70, evenly spread ones are kept.
     batch_size, optimizer
-        As in `Network.fit`. Momentum and schedule start anew after the first epoch.
+        As in `Network.fit`.
     n_watched, n_units : int
         How many examples and units of the first layer to keep.
     callbacks
-        For the epochs after the first; see `Network.fit`.
+        As in `Network.fit`.
 
     Raises
     ------
@@ -180,11 +194,11 @@ def record(
         check_integer(name, given, 1)
     check_integer("batch_size", batch_size, 1)
     X, y = _array(X), np.asarray(y)
-    check_pair(X, y, network.architecture)
+    check_examples(X, y, network.architecture)
     X_validation, y_validation = (X, y) if validation_data is None else validation_data
     X_validation, y_validation = _array(X_validation), np.asarray(y_validation)
     names = ("validation_data[0]", "validation_data[1]")
-    check_pair(X_validation, y_validation, network.architecture, names)
+    check_examples(X_validation, y_validation, network.architecture, None, names)
     true_classes(network, y)
     classes = true_classes(network, y_validation)
     rows = _one_of_each(classes, n_watched)
@@ -195,31 +209,11 @@ def record(
     recorder = Recorder(
         recording, X, y, X_validation, y_validation, classes, n_units, wanted, steps
     )  # fmt: skip
-    learner, chosen = copy.deepcopy(network), find_optimizer(optimizer)
-    recorder.keep(learner, 0.0, 0)
-    _first_epoch(learner, recorder, batch_size, chosen)
-    learner.fit(
-        X, y, epochs=epochs - 1, batch_size=batch_size, optimizer=chosen,
+    network.copy().fit(
+        X, y, epochs=epochs, batch_size=batch_size, optimizer=optimizer,
         callbacks=[recorder, *(callbacks if isinstance(callbacks, (list, tuple)) else [callbacks])],
     )  # fmt: skip
     return recording
-
-
-def _first_epoch(
-    learner: Network, recorder: Recorder, batch_size: int, optimizer: Optimizer
-) -> None:
-    """Visit every example once, mini-batch by mini-batch; keep the moments after
-    1, 2, 3, 4, 6, 8, ...: half a doubling apart."""
-    n = recorder.X.shape[0]
-    moments = {round(2 ** (k / 2)) for k in range(2 * n.bit_length())}
-    order = np.arange(n)
-    learner.rng.shuffle(order)
-    for step, start in enumerate(range(0, n, batch_size), 1):
-        rows = order[start : start + batch_size]
-        learner.partial_fit(recorder.X[rows], recorder.y[rows], optimizer=optimizer)
-        if step in moments and step < recorder.steps_per_epoch:
-            recorder.keep(learner, step / recorder.steps_per_epoch, step)
-    recorder.keep(learner, 1.0, recorder.steps_per_epoch)
 
 
 def _one_of_each(classes: Array, n: int) -> Array:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer, check_number
 from fastgd.explain.costs import Costs
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.registry import unknown_name
 
 if TYPE_CHECKING:

@@ -7,19 +7,21 @@ Learning, chapter 3, "Weight initialization").
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer, check_number
+from fastgd.engine.inputs import check_targets
+from fastgd.engine.metrics import score_kind
 from fastgd.errors import DivergenceError
 from fastgd.explain.columns import columns
 from fastgd.explain.layers import layers
-from fastgd.engine.inputs import check_targets
-from fastgd.engine.metrics import score_for
 from fastgd.network import Network
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.optimizers import Optimizer
 from fastgd.rules.registry import unknown_name
 
@@ -223,11 +225,8 @@ def _distinct(units: Array, tolerance: float) -> int:
 def settings_of(network: Network) -> dict[str, Any]:
     """Return the arguments that make a network like this one, apart from its start."""
     a = network.architecture
-    return {
-        "sizes": a.sizes, "activation": a.activation, "output": a.output, "loss": a.loss,
-        "dtype": a.dtype, "input_scale": a.input_scale, "backend": network.backend,
-        "threads": network.threads,
-    }  # fmt: skip
+    fields = {field.name: getattr(a, field.name) for field in dataclasses.fields(a)}
+    return {**fields, "backend": network.backend, "threads": network.threads}
 
 
 def _settings(network: Any) -> dict[str, Any]:
@@ -275,7 +274,7 @@ def _train(
 ) -> Start:
     """Train one network and say what became of it."""
     costs, diverged = _Costs(network, X, y), False
-    network.rng = np.random.default_rng(seed)  # only the random start has drawn from its own
+    network.state.rng = np.random.default_rng(seed)  # only the random start has drawn from its own
     try:
         network.fit(X, y, callbacks=costs, **training)
     except DivergenceError:
@@ -286,7 +285,7 @@ def _train(
 
 
 def _score_name(network: Network, y: Any) -> str:
-    return score_for(network.architecture, check_targets(y, network.architecture)).name
+    return score_kind(network.architecture, check_targets(y, network.architecture)).label
 
 
 @dataclass(frozen=True)
@@ -386,15 +385,16 @@ def spread_of_z(
 
 
 def at_end(a: Array, activation: str) -> Array:
-    """Return where activations lie within 0.01 of an end; only sigmoid and tanh have two.
+    """Return where activations lie within 0.01 of an end; of those that saturate at two.
 
     >>> at_end(np.array([0.005, 0.5, 0.995]), "sigmoid")
     array([ True, False,  True])
     """
-    if activation not in ("sigmoid", "tanh"):
+    rule = ACTIVATIONS.find(activation)
+    if not rule.saturates:
         return np.zeros(a.shape, dtype=bool)
-    low = 0.0 if activation == "sigmoid" else -1.0
-    return (a <= low + END) | (a >= 1 - END)
+    low, high = rule.reach
+    return (a <= low + END) | (a >= high - END)
 
 
 def _first_layer(
@@ -425,5 +425,6 @@ def _check_spread(
     for scale in scales:
         if scale not in SCALES:
             raise unknown_name("scales", scale, SCALES)
-    if activation not in ("sigmoid", "tanh"):
-        raise unknown_name("activation", activation, ("sigmoid", "tanh"))
+    ends = [name for name, rule in ACTIVATIONS.items() if rule.saturates]
+    if activation not in ends:
+        raise unknown_name("activation", activation, ends)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer, check_number
+from fastgd.engine.inputs import check_targets
+from fastgd.engine.metrics import score_kind
 from fastgd.errors import DivergenceError
 from fastgd.explain.columns import columns
-from fastgd.engine.inputs import check_targets
-from fastgd.engine.metrics import score_for
+from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.optimizers import SGD
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def sweep_rates(
             costs[i], scores[i] = learner.loss(X, y), learner.score(X_score, y_score)
     if on_rate:
         on_rate(len(chosen), len(chosen))
-    name = score_for(network.architecture, check_targets(y_score, network.architecture)).name
+    name = score_kind(network.architecture, check_targets(y_score, network.architecture)).label
     return Sweep(np.array(chosen), costs, scores, diverged, start_cost, epochs, name)
 
 

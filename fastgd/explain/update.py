@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.backends import reference
-from fastgd.rules.checks import check_integer, check_number
+from fastgd.engine.inputs import check_targets
 from fastgd.explain.layers import Layers, layers
 from fastgd.explain.names import Names, names_for
-from fastgd.engine.inputs import check_targets
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.rules.checks import check_integer, check_number
 
 if TYPE_CHECKING:
-    from fastgd.rules.activations import Activation
     from fastgd.engine.architecture import Architecture
-    from fastgd.rules.losses import Loss
     from fastgd.network import Network
+    from fastgd.rules.activations import Activation
 
 __all__ = ["Contribution", "Factor", "UpdateExplanation", "explain_update", "one_example"]
 
@@ -155,7 +155,9 @@ class UpdateExplanation:
     def __str__(self) -> str:
         unit = self.names.unit(self.layer + 1, self.j)
         # Of softmax z is known up to a constant only.
-        gets = "" if self.activation == "softmax" else f"gets z = {number(self.z)} and "
+        gets = (
+            "" if ACTIVATIONS.find(self.activation).row_wise else f"gets z = {number(self.z)} and "
+        )
         lines = [
             f"The weight from {self.name}, net.weights[{self.layer}][{self.i}, {self.j}], is "
             f"{number(self.weight)}.",
@@ -290,7 +292,7 @@ def explain_update(
         name=names.weight(layer, i, j),
         weight=float(network.weights[layer][i, j]),
         learning_rate=float(learning_rate),
-        loss=architecture.loss,
+        loss=str(architecture.loss),
         activation=architecture.rules[layer].name,
         input=feeds,
         z=float(values.z[layer][0, j]),
@@ -348,11 +350,6 @@ def check_place(
             raise ValueError(f"{argument} must be from 0 to {n - 1} in layer {layer}; got {given}")
 
 
-def is_joined(loss: type[Loss]) -> bool:
-    """Return whether a loss knows dC/dz only, cost and activation in one (cross-entropy)."""
-    return bool(loss.delta(np.ones(1), np.zeros(1), np.zeros(1))[0])
-
-
 def _output_factors(
     architecture: Architecture, values: Layers, targets: Array, j: int
 ) -> tuple[Factor, ...]:
@@ -360,12 +357,12 @@ def _output_factors(
     loss, rule = architecture.loss, architecture.rules[-1]
     z, a = values.z[-1][:, j], values.a[-1][:, j]
     y, n = targets[j : j + 1], architecture.n_outputs if loss.output_average else 1
-    slope = float(loss.delta(a, y, np.ones(1, a.dtype))[0]) / n
+    slope = float(loss.delta_of(z, a, y, np.ones(1, a.dtype))[0]) / n
     difference = f"{number(a[0])} - {signed(y[0])}"
-    if is_joined(loss):
+    if loss.joined:
         meaning = f"the slopes of the cost and of the {rule.name}, joined: they make a - y"
         return (Factor("dC/dz", meaning, difference, slope),)
-    working = difference if loss.name == "quadratic" else f"2 x ({difference})"
+    working = loss.slope_in_words.format(e=difference)
     if n > 1:
         working += f" / {n} outputs"
     return (
@@ -374,12 +371,9 @@ def _output_factors(
     )
 
 
-def _slope_factor(rule: type[Activation], z: Array, a: Array) -> Factor:
+def _slope_factor(rule: Activation, z: Array, a: Array) -> Factor:
     meaning = f"the slope of the activation ({rule.name})"
-    working = {
-        "sigmoid": f"{number(a[0])} x (1 - {signed(a[0])})",
-        "tanh": f"1 - {signed(a[0])}^2",
-    }.get(rule.name, "")
+    working = rule.slope_in_words.format(a=number(a[0]), b=signed(a[0]))
     return Factor("da/dz", meaning, working, float(rule.derivative(z, a)[0]))
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer
 from fastgd.explain.columns import columns
 from fastgd.explain.costs import Costs
 from fastgd.explain.curvature import Curvature, Hessian, curvature
+from fastgd.rules.checks import check_integer
 
 if TYPE_CHECKING:
     from fastgd.network import Network

@@ -293,7 +293,7 @@ def limit_weights(t, step):
 
 @inlined
 def learn(t, b, fresh, keep, step_now):
-    """Do this thread's part of the block's gradient; where it is the batch's last, of the update."""
+    """Do this thread's part of the block's gradient; of the batch's last block, and the update."""
     call, plan, mine = t.call, t.plan, t.first_layer
     late = step_now and call.by_norm
     keep = keep or (call.task == TRAIN and call.by_norm)

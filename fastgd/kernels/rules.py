@@ -7,12 +7,11 @@ is mine, loop; else ask the next". So a rule added to a registry is compiled wit
 from __future__ import annotations
 
 import fastgd.kernels.functions  # noqa: F401  (compiled forms of fastgd.rules.scalar)
-from fastgd.rules.activations import ACTIVATIONS
 from fastgd.kernels.compiling import compiled, inlined
 from fastgd.kernels.simd import never_inline, part
+from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.losses import LOSSES
 from fastgd.rules.optimizers import UPDATES
-from fastgd.rules.registry import N_NUMBERS
 from fastgd.rules.scalar import like
 from fastgd.rules.update import COLUMNS
 
@@ -53,9 +52,6 @@ def _elementwise(registry, make_loop):
 def numbers(work, at):
     """Return a rule's parameters, in registers."""
     return work[at], work[at + 1], work[at + 2], work[at + 3]
-
-
-
 
 
 def _value_loop(rule):

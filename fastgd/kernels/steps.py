@@ -419,7 +419,10 @@ def backward(t, b):
             plan[layer, P.DELTA] + start * ld, ld, ONE,
             plan[layer, P.TRANSPOSED], ld_in, plan[0, P.ZERO], ZERO, delta, ld_in, one, one,
         )  # fmt: skip
-        z, a = part(work, plan[below, P.Z] + first, size), part(work, plan[below, P.A] + first, size)
+        z, a = (
+            part(work, plan[below, P.Z] + first, size),
+            part(work, plan[below, P.A] + first, size),
+        )
         p = numbers(work, plan[below, P.NUMBERS])
         multiply_by_slope(plan[below, P.ACTIVATION], (z, a, p, part(work, delta, size)))
         if plan[below, P.KEPT]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.rules.activations import ACTIVATIONS
 from fastgd.plot.display import Display
 from fastgd.plot.style import palette
+from fastgd.rules.activations import ACTIVATIONS
 
 __all__ = ["ActivationsDisplay"]
 

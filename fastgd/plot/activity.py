@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.explain.layers import layers
 from fastgd.engine.metrics import classes_of
+from fastgd.explain.layers import layers
 from fastgd.plot.diagram import draw_edges
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
@@ -32,6 +32,7 @@ from fastgd.plot.units import (
     square_shape,
     strongest,
 )
+from fastgd.rules.activations import ACTIVATIONS
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -354,7 +355,7 @@ def _class_names(network: Network, given: Sequence[str] | None) -> tuple[str, ..
     from fastgd.explain.confusion import name_classes
 
     shape = network.architecture
-    likely = shape.loss == "cross_entropy" or (shape.output == "sigmoid" and shape.n_outputs > 1)
+    likely = shape.loss.classifies or (shape.output.reach == (0, 1) and shape.n_outputs > 1)
     if given is None and not likely:
         return None
     return name_classes(given, max(2, shape.n_outputs))
@@ -363,10 +364,11 @@ def _class_names(network: Network, given: Sequence[str] | None) -> tuple[str, ..
 def _shades(a: Array, rule: str) -> tuple[Any, float, float]:
     """Return the colours of activations, and the numbers they begin and end with."""
     most = float(np.abs(a).max()) or 1.0
+    bounded = rule in ACTIVATIONS and bool(np.isfinite(ACTIVATIONS[rule].reach).all())
     if a.min() < 0:
-        limit = 1.0 if rule == "tanh" else most
+        limit = 1.0 if bounded else most
         return diverging(), -limit, limit
-    return ink(), 0.0, 1.0 if rule in ("sigmoid", "softmax", "tanh") else most
+    return ink(), 0.0, 1.0 if bounded else most
 
 
 def _number(value: float, digits: int = 2) -> str:

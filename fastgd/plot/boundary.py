@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgd.engine.inputs import check_examples
+from fastgd.engine.metrics import R2, classes_of, score_kind
 from fastgd.explain.confusion import name_classes, true_classes
-from fastgd.engine.inputs import check_pair
-from fastgd.engine.metrics import R2, classes_of, score_for
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
@@ -116,13 +116,14 @@ class BoundaryDisplay(Display):
             If the network has another number of inputs, too many outputs, or X and y do not fit.
         """
         _check_network(network)
-        inputs, targets = check_pair(X, y, network.architecture)
+        examples = check_examples(X, y, network.architecture)
+        inputs, targets = examples.inputs, examples.targets
         network.check_parameters()
         X = X.toarray() if hasattr(X, "toarray") else np.asarray(inputs.X)
         names = None if feature_names is None else tuple(map(str, feature_names))
         if names is not None and len(names) != 2:
             raise ValueError(f"feature_names must be 2 names, one for each input; got {len(names)}")
-        regression = isinstance(score_for(network.architecture, targets), R2)
+        regression = score_kind(network.architecture, targets) is R2
         regression = regression and not np.isin(targets.y, (0, 1)).all()
         if regression and network.architecture.n_outputs > 1:
             raise ValueError(

@@ -12,6 +12,7 @@ from fastgd.explain.symptoms.case import LayerHealth
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
+from fastgd.rules.activations import ACTIVATIONS
 
 __all__ = ["DiagnosisDisplay"]
 
@@ -93,12 +94,13 @@ def _histogram(
     a = a[np.isfinite(a)].astype(np.float64)
     low, high = float(a.min(initial=0)), float(a.max(initial=0))
     below = above = np.zeros(a.shape, dtype=bool)
-    if layer.activation in ("sigmoid", "tanh"):
-        low, high = (0.0 if layer.activation == "sigmoid" else -1.0) + END, 1 - END
+    rule = ACTIVATIONS.find(layer.activation)
+    if rule.saturates:
+        low, high = rule.reach[0] + END, rule.reach[1] - END
         below, above = a <= low, a >= high
-    elif layer.activation == "softmax":
+    elif rule.row_wise:
         low, high = 0.0, 1.0
-    elif layer.activation == "relu":
+    elif rule.dies:
         below = a == 0
     if low == high:
         low, high = low - 0.5, high + 0.5
@@ -135,8 +137,9 @@ def _name(axis: Any, layer: LayerHealth, is_output: bool) -> None:
     """Say in the title what the hatched bars mean."""
     name = f"layer {layer.layer}" + (", the output" if is_output else "")
     words = ""
-    if layer.activation in ("sigmoid", "tanh"):
+    rule = ACTIVATIONS.find(layer.activation)
+    if rule.saturates:
         words = f"hatched: {layer.saturated:.0%} within {END:g} of an end"
-    elif layer.activation == "relu":
+    elif rule.dies:
         words = f"hatched: zero; {layer.dead} of {layer.units} units for every example"
     axis.set_title(f"{name}\n{words}", fontsize="small")

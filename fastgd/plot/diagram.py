@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
@@ -27,6 +26,7 @@ from fastgd.plot.units import (
     readable_on,
     strongest,
 )
+from fastgd.rules.checks import check_integer
 
 if TYPE_CHECKING:
     from fastgd.network import Network

@@ -56,7 +56,7 @@ class GradientsDisplay(Display):
     ) -> GradientsDisplay:  # fmt: skip
         """Train a copy of the network and draw its gradients; see `from_networks`."""
         return cls.from_networks(
-            {network.architecture.activation: network}, X, y, epochs=epochs,
+            {network.architecture.activation_name: network}, X, y, epochs=epochs,
             batch_size=batch_size, optimizer=optimizer, ax=ax,
         )  # fmt: skip
 

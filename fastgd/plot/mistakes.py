@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer
 from fastgd.explain.mistakes import Mistakes, worst_mistakes
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
+from fastgd.rules.checks import check_integer
 
 if TYPE_CHECKING:
     from fastgd.network import Network

@@ -10,7 +10,6 @@ import numpy as np
 from fastgd.explain.update import (
     UpdateExplanation,
     explain_update,
-    is_joined,
     number,
     one_example,
     target_row,
@@ -198,7 +197,7 @@ def _curves(
     curves: list[Curve | None] = []
     if told.target is None:
         curves.append(None)
-    elif is_joined(architecture.loss):
+    elif architecture.loss.joined:
         outputs = network.predict(X)[0]
         curves.append(_cost_of_z(architecture, told, targets, outputs))
     else:

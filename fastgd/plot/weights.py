@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.units import TIMES, diverging, square_shape, strongest
+from fastgd.rules.checks import check_integer
 
 if TYPE_CHECKING:
     from fastgd.network import Network

@@ -40,10 +40,22 @@ class Activation(Rule):
     row_wise : bool
         True where an output depends on its whole row of z (softmax). Such a rule has no
         elementwise derivative and serves as an output only.
+    reach : tuple of two float
+        What it can answer, from the lowest to the highest.
+    saturates : bool
+        Whether its slope falls to 0 at both ends of its reach.
+    dies : bool
+        Whether it is 0, with a slope of 0, for all low z.
+    slope_in_words : str
+        How people work da/dz out of {a}, in parentheses {b}; empty where there is no such way.
     """
 
     formula: ClassVar[str]
     row_wise: ClassVar[bool] = False
+    reach: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
+    saturates: ClassVar[bool] = False
+    dies: ClassVar[bool] = False
+    slope_in_words: ClassVar[str] = ""
 
     def value(self, z: Array) -> Array:
         """Return f(z), elementwise; the shape of z."""
@@ -102,7 +114,10 @@ class Sigmoid(Activation):
     """a = 1 / (1 + e^-z) (Nielsen, Neural Networks and Deep Learning, eq. 3)."""
 
     name = "sigmoid"
+    reach = (0.0, 1.0)
+    saturates = True
     formula = "a = 1 / (1 + e^-z)"
+    slope_in_words = "{a} x (1 - {b})"
 
     def value(self, z: Array) -> Array:
         # e^-|z| cannot overflow; both halves are the same function.
@@ -133,7 +148,10 @@ class Tanh(Activation):
     """a = tanh z (LeCun et al., Efficient BackProp, 1998, section 4.4)."""
 
     name = "tanh"
+    reach = (-1.0, 1.0)
+    saturates = True
     formula = "a = tanh z"
+    slope_in_words = "1 - {b}^2"
 
     def value(self, z: Array) -> Array:
         return np.tanh(z)
@@ -158,6 +176,8 @@ class Relu(Activation):
     """a = max(0, z), da/dz = 0 at z = 0 (Nair and Hinton, 2010)."""
 
     name = "relu"
+    reach = (0.0, np.inf)
+    dies = True
     formula = "a = max(0, z)"
 
     def value(self, z: Array) -> Array:
@@ -187,6 +207,7 @@ class Softmax(Activation):
     name = "softmax"
     formula = "a_j = e^z_j / sum_k e^z_k"
     row_wise = True
+    reach = (0.0, 1.0)
 
     def value(self, z: Array) -> Array:
         e = np.exp(z - z.max(axis=1, keepdims=True))
@@ -330,6 +351,7 @@ class Softplus(Activation):
     """
 
     name = "softplus"
+    reach = (0.0, np.inf)
     formula = "a = log(1 + e^z)"
 
     def value(self, z: Array) -> Array:
@@ -483,6 +505,8 @@ class HardSigmoid(Activation):
     """
 
     name = "hard_sigmoid"
+    reach = (0.0, 1.0)
+    saturates = True
     formula = "a = (z + 3) / 6, from 0 to 1"
 
     def value(self, z: Array) -> Array:
@@ -518,6 +542,8 @@ class Softsign(Activation):
     """
 
     name = "softsign"
+    reach = (-1.0, 1.0)
+    saturates = True
     formula = "a = z / (1 + |z|)"
 
     def value(self, z: Array) -> Array:
@@ -552,6 +578,7 @@ class Exp(Activation):
 
     name = "exp"
     formula = "a = e^z"
+    reach = (0.0, np.inf)
 
     def value(self, z: Array) -> Array:
         return np.exp(z)

@@ -59,6 +59,12 @@ class Loss(Rule):
         Between which targets must lie.
     classifies : bool
         Whether what it trains is scored by accuracy whatever its targets look like.
+    squared : bool
+        Whether it squares a - y: outliers then count much.
+    joined : bool
+        Whether dC/dz is that of cost and activation in one, without the activation's slope.
+    slope_in_words : str
+        How people work dC/da out of the residual {e}; empty where there is no such way.
     threshold : float
         From which single output on an example belongs to class 1.
     """
@@ -70,6 +76,9 @@ class Loss(Rule):
     minimum: ClassVar[float | None] = None
     maximum: ClassVar[float | None] = None
     classifies: ClassVar[bool] = False
+    squared: ClassVar[bool] = False
+    joined: ClassVar[bool] = False
+    slope_in_words: ClassVar[str] = ""
     threshold: ClassVar[float] = 0.5
 
     def numbers_for(self, n_outputs: int) -> Numbers:
@@ -114,6 +123,9 @@ class Quadratic(Loss):
     """C = 1/2 sum_j (a_j - y_j)^2, averaged over the batch (Nielsen, eq. 6)."""
 
     name = "quadratic"
+    formula = "C = sum_j (a_j - y_j)^2 / 2"
+    slope_in_words = "{e}"
+    squared = True
 
     def cost(self, z: Array, a: Array, y: Array) -> Array:
         return (a - y) ** 2 / 2
@@ -138,6 +150,9 @@ class SumOfSquares(Loss):
     """C = sum_j (a_j - y_j)^2, summed over the batch (the classic notes)."""
 
     name = "sse"
+    formula = "C = sum_j (a_j - y_j)^2, summed over examples"
+    slope_in_words = "2 x ({e})"
+    squared = True
     batch_average = False
 
     def cost(self, z: Array, a: Array, y: Array) -> Array:
@@ -163,6 +178,7 @@ class MeanSquaredError(SumOfSquares):
     """C = mean_j (a_j - y_j)^2, averaged over the batch; for regression."""
 
     name = "mse"
+    formula = "C = mean_j (a_j - y_j)^2"
     batch_average = True
     output_average = True
 
@@ -182,7 +198,7 @@ class CrossEntropy(Loss):
     formula = "C = -sum_j y_j log a_j"
     outputs = ("softmax", "sigmoid")
     minimum, maximum = 0.0, 1.0
-    classifies = True
+    classifies = joined = True
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
@@ -463,7 +479,7 @@ class Poisson(Loss):
     name = "poisson"
     formula = "C = mean_j of y_j log(y_j / a_j) - y_j + a_j"
     outputs = ("exp",)
-    output_average = True
+    output_average = joined = True
     minimum = 0.0
 
     def cost(self, z: Array, a: Array, y: Array) -> Array:
@@ -553,7 +569,7 @@ class Focal(Loss):
     formula = "C = -sum_j [y_j (1 - a_j)^g log a_j + (1 - y_j) a_j^g log(1 - a_j)]"
     outputs = ("sigmoid",)
     minimum, maximum = 0.0, 1.0
-    classifies = True
+    classifies = joined = True
     gamma: float = 2.0
 
     def __post_init__(self) -> None:

@@ -101,7 +101,8 @@ class Registry(Mapping[str, R], Generic[R]):
         ValueError, TypeError
             If nobody knows the name, with the nearest known one, or a parameter is refused.
         """
-        if isinstance(given, tuple(map(type, self.values()))):
+        kinds = {type(rule) for rule in self.values()} - {type}
+        if isinstance(given, tuple(kinds)):
             return given
         name, parameters = given, {}
         if isinstance(given, Mapping):
@@ -109,9 +110,11 @@ class Registry(Mapping[str, R], Generic[R]):
             name = parameters.pop("name", None)
         if not isinstance(name, str) or name not in self._rules:
             raise unknown_name(argument or self.argument, name, self._rules)
-        return dataclasses.replace(self._rules[name], **parameters)  # type: ignore[type-var]
+        rule = self._rules[name]
+        if not parameters:
+            return rule
+        return dataclasses.replace(rule, **parameters)  # type: ignore[type-var]
 
     def code(self, name: str) -> int:
         """Return the integer that stands for a rule in compiled kernels."""
         return list(self._rules).index(name)
-

@@ -179,10 +179,9 @@ class Optimizer:
         limits = (self.clip_value, self.clip_norm, self.max_norm)
         table[:, 0, SHRINK] = 1 - rates * self.weight_decay
         table[:, 0, L1:CLIP_VALUE] = self.l1, self.l2
-        table[:, :, CLIP_VALUE:len(COLUMNS)] = [math.inf if x is None else x for x in limits]
+        table[:, :, CLIP_VALUE : len(COLUMNS)] = [math.inf if x is None else x for x in limits]
         table[:, 1, [SHRINK, L1, L2, MAX_NORM]] = 1, 0, 0, math.inf
         if update.linear and not self.l1:  # one product then does it all
             table[:, 0, SHRINK] -= rates * self.l2
             table[:, 0, L2] = 0
         return table
-

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 import numpy as np
 
-from fastgd.rules.checks import check_integer
 from fastgd.cli.options import Command, option
 from fastgd.cli.output import Output
 from fastgd.cli.show.subject import draw, finish, picture_options, subject, subject_arguments
+from fastgd.rules.checks import check_integer
 
 __all__ = ["curvature"]
 
@@ -41,8 +41,8 @@ def curvature(
     """
     output = Output(as_json, quiet)
     with draw(out, dark, model, data):
+        from fastgd.engine.inputs import check_examples
         from fastgd.explain.rates import sample
-        from fastgd.engine.inputs import check_pair
         from fastgd.plot.curvature import CurvatureDisplay
 
         check_integer("steps", steps, 1)
@@ -50,7 +50,7 @@ def curvature(
         about = subject(model, data, target, output)
         network = about.network
         rng = np.random.default_rng(seed)
-        X, y = sample(network, *check_pair(about.X, about.y, network.architecture), rng)
+        X, y = sample(network, check_examples(about.X, about.y, network.architecture), rng)
         output.say(f"examples {len(y):,} of those it learned from\n")
         display = CurvatureDisplay.from_network(network, X, y, steps=steps, seed=seed)
         found = display.valley

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from fastgd.rules.checks import check_integer
 from fastgd.cli.options import Command, option
 from fastgd.cli.output import Output
 from fastgd.cli.progress import compile_kernels
 from fastgd.cli.show.practice import Epochs, moving_bar, practice, practice_options
 from fastgd.cli.show.subject import draw, finish, picture_options
+from fastgd.rules.checks import check_integer
 
 __all__ = ["curves"]
 
@@ -42,8 +42,8 @@ def curves(
     """
     output = Output(as_json, quiet)
     with draw(out, dark, given["data"]):
-        from fastgd.rules.optimizers import SGD
         from fastgd.plot.curves import CurvesDisplay
+        from fastgd.rules.optimizers import SGD
 
         check_integer("examples", examples, 1)
         about = practice(given, output, examples=examples)

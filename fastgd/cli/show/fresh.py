@@ -56,13 +56,8 @@ def some_examples(about: Subject, n: int, seed: int, output: Output) -> tuple[An
 
 def fresh_network(network: Network, seed: int) -> Network:
     """Return an untrained network of the same architecture and backend."""
-    from fastgd.network import Network
 
-    a = network.architecture
-    return Network(
-        a.sizes, activation=a.activation, output=a.output, loss=a.loss, dtype=a.dtype,
-        input_scale=a.input_scale, seed=seed, backend=network.backend, threads=network.threads,
-    )  # fmt: skip
+    return network.like(seed=seed)
 
 
 def rate_for(about: Subject, given: float | None, model: str | None) -> float:
@@ -71,4 +66,4 @@ def rate_for(about: Subject, given: float | None, model: str | None) -> float:
         return given
     if model is None:
         return RATE
-    return default_rate(about.dataset.is_classification, about.network.architecture.activation)
+    return default_rate(about.dataset.is_classification, about.network.architecture.activation_name)

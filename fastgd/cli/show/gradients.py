@@ -33,8 +33,8 @@ def gradients(out: str, dark: bool, as_json: bool, quiet: bool, **given: Any) ->
     """
     output = Output(as_json, quiet)
     with draw(out, dark, given["data"]):
-        from fastgd.rules.optimizers import SGD
         from fastgd.plot.gradients import GradientsDisplay
+        from fastgd.rules.optimizers import SGD
 
         networks, about = {}, None
         for name in ("sigmoid", "relu"):

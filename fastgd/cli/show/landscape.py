@@ -58,8 +58,8 @@ def landscape(
     output = Output(as_json, quiet)
     with draw(out, dark, model, data):
         from fastgd.explain.landscape import training_path
-        from fastgd.rules.optimizers import SGD
         from fastgd.plot.landscape import LandscapeDisplay
+        from fastgd.rules.optimizers import SGD
 
         about = subject(model, data, target, output)
         X, y = some_examples(about, examples, seed, output)

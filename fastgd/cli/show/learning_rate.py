@@ -40,8 +40,8 @@ def learning_rate(
     """
     output = Output(as_json, quiet)
     with draw(out, dark, given["data"]):
-        from fastgd.rules.optimizers import SGD
         from fastgd.plot.rates import LearningRateDisplay
+        from fastgd.rules.optimizers import SGD
 
         about = practice(given, output, output=given["output"], loss=loss)
         compile_kernels(about.network.dtype, None, output)

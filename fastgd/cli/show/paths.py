@@ -52,8 +52,8 @@ def paths(
     """
     output = Output(as_json, quiet)
     with draw(out, dark, model, data):
-        from fastgd.rules.optimizers import SGD
         from fastgd.plot.landscape import PathsDisplay
+        from fastgd.rules.optimizers import SGD
 
         about = subject(model, data, target, output)
         X, y = some_examples(about, examples, seed, output)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastgd.rules.checks import check_integer, check_number
 from fastgd.cli.options import Function, option, with_options
 from fastgd.cli.output import Output, count
 from fastgd.cli.settings import Layers, default_rate, rules_of
+from fastgd.rules.checks import check_integer, check_number
 
 if TYPE_CHECKING:
     from fastgd.data import Dataset

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_number
+from fastgd.engine.history import History
+from fastgd.engine.inputs import Targets, check_examples, check_targets
+from fastgd.engine.metrics import Accuracy, score_kind
 from fastgd.errors import DivergenceError
 from fastgd.explain.layers import Layers, layers
 from fastgd.explain.start import at_end, distinct_units
-from fastgd.engine.history import History
-from fastgd.engine.inputs import Targets, check_pair, check_targets
-from fastgd.engine.metrics import Accuracy, score_for
-from fastgd.network import Network
+from fastgd.rules.checks import check_number
 from fastgd.rules.optimizers import SGD, Optimizer, find_optimizer
+
+if TYPE_CHECKING:
+    from fastgd.network import Network
 
 __all__ = ["MOST_EXAMPLES", "SEVERITIES", "Case", "Finding", "LayerHealth", "per_example"]
 
@@ -123,9 +125,10 @@ class Case:
     ) -> Case:
         """Return a case from the arguments of `diagnose`, or raise what `Network.fit` would."""
         network.check_parameters()
-        inputs, targets = check_pair(X, y, network.architecture)
+        examples = check_examples(X, y, network.architecture)
+        inputs, targets = examples.inputs, examples.targets
         if validation_data is not None:
-            network._check_validation(validation_data)
+            network.check_validation(validation_data)
         past, diverged = _history(history)
         optimizer = _optimizer(optimizer, learning_rate, history, past)
         n = len(inputs)
@@ -175,11 +178,13 @@ class Case:
     def baseline(self) -> float:
         """The cost, per example, of the best answer that is the same for every example."""
         loss, mean = self.network.architecture.loss, self.wanted.mean(axis=0, keepdims=True)
-        if loss.public_name == "cross_entropy":
-            a = np.clip(mean, 1e-12, 1 - 1e-12)
-            z = np.log(a) if self.network.architecture.rules[-1].row_wise else np.log(a / (1 - a))
-        else:
-            z = a = mean
+        output = self.network.architecture.output
+        z = a = mean
+        if loss.joined:
+            low, high = output.reach
+            a = np.clip(mean, low + 1e-12, high - 1e-12)
+            log_odds = output.saturates and not output.row_wise
+            z = np.log(a / (1 - a)) if log_odds else np.log(a)
         elements = loss.cost(z, a, self.wanted).sum() / self.n
         return float(elements / (self.network.sizes[-1] if loss.output_average else 1))
 
@@ -199,14 +204,14 @@ class Case:
     @cached_property
     def is_classification(self) -> bool:
         """Whether the score is an accuracy, or the targets of one output are 0 and 1 only."""
-        if isinstance(score_for(self.network.architecture, self.targets), Accuracy):
+        if score_kind(self.network.architecture, self.targets) is Accuracy:
             return True
         return self.wanted.shape[1] == 1 and bool(((self.wanted == 0) | (self.wanted == 1)).all())
 
     @cached_property
     def score_name(self) -> str:
         """``"accuracy"`` or ``"R^2"``."""
-        return score_for(self.network.architecture, self.targets).name
+        return score_kind(self.network.architecture, self.targets).label
 
     @cached_property
     def score(self) -> float:
@@ -230,7 +235,7 @@ class Case:
         found = []
         for i, (a, rule) in enumerate(activations):
             saturated, dead = at_end(a, rule.name), 0
-            if rule.name == "relu":
+            if rule.dies:
                 dead = int((a == 0).all(axis=0).sum())
             found.append(
                 LayerHealth(

@@ -103,7 +103,7 @@ def outliers(case: Case) -> Iterator[Finding]:
     the standard deviation where numbers are normal (Huber, Robust Statistics, 1981).
     """
     loss = case.network.architecture.loss
-    if case.is_classification or loss == "cross_entropy" or case.n < 20:
+    if case.is_classification or not loss.squared or case.n < 20:
         return
     residuals = case.wanted - case.outputs
     squares = (residuals**2).sum(axis=1)
@@ -125,7 +125,8 @@ def outliers(case: Case) -> Iterator[Finding]:
             f"{len(rows):,} of {case.n:,} examples (rows {listed}) make {share:.0%} of the {whole}:"
             f" their {what} lies up to {score.max():,.0f} robust standard deviations off",
             f"look at these rows; if they are slips, correct or leave them out, else clip the "
-            f"targets or learn their logarithm: loss {loss!r} squares each residual",
+            f'targets or learn their logarithm: take loss="huber" or loss="absolute_error": '
+            f"{str(loss)!r} squares each residual",
             {"examples": len(rows), "share": share, "robust_z": float(score.max()), "rows": rows},
         )
         return
@@ -138,16 +139,13 @@ def _robust_z(values: Array) -> Array:
     return np.divide(away, unit, out=np.zeros_like(away), where=unit > 0)
 
 
-#: What each bounded output can answer.
-REACH = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, np.inf)}
-
-
 def targets_out_of_reach(case: Case) -> Iterator[Finding]:
     """Targets that the output's activation cannot give."""
     output = case.network.architecture.output
-    if output not in REACH or case.targets.are_classes:
+    low, high = output.reach
+    bounded = np.isfinite([low, high]).any() and not output.row_wise
+    if not bounded or case.targets.are_classes:
         return
-    low, high = REACH[output]
     outside = ((case.wanted < low) | (case.wanted > high)).any(axis=1)
     if not outside.any():
         return

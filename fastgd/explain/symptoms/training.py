@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgd.engine.metrics import classes_of
 from fastgd.errors import DivergenceError
 from fastgd.explain.overfitting import overfitting
-from fastgd.explain.start import settings_of
 from fastgd.explain.symptoms.case import Case, Finding, per_example
 from fastgd.explain.symptoms.units import unequal_classes
-from fastgd.engine.metrics import classes_of
-from fastgd.network import Network
+
+if TYPE_CHECKING:
+    from fastgd.network import Network
 
 __all__ = ["Trial", "not_learned", "overfits", "rate_too_high", "rate_too_low"]
 
@@ -104,8 +104,7 @@ def _trials(case: Case) -> list[Trial]:
     if np.isfinite(case.cost):
         networks["on a copy"] = case.network
     if case.has_not_learned:
-        settings = {**settings_of(case.network), "seed": case.seed}
-        networks["from a new start"] = Network(**settings)
+        networks["from a new start"] = case.network.like(seed=case.seed)
     X, y = case.X_sample, case.y_sample
     if len(y) > EXAMPLES:
         rows = np.sort(np.random.default_rng(case.seed).permutation(len(y))[:EXAMPLES])
@@ -124,8 +123,8 @@ def _trial(case: Case, start: str, network: Network, X: Any, y: Any, rate: float
 
 def _try(case: Case, given: Network, X: Any, y: Any, optimizer: Any) -> tuple[int, float]:
     """Return how many steps a copy made, and its cost then."""
-    network = copy.deepcopy(given)
-    network.rng = np.random.default_rng(case.seed)
+    network = given.copy()
+    network.state.rng = np.random.default_rng(case.seed)
     all_X, all_y, batch_size = X, y, min(case.batch_size, len(y))
     work = 3 * network.n_parameters * batch_size  # forward, backward, gradient
     steps = min(STEPS, max(FEWEST, WORK // work))

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fastgd.engine.metrics import classes_of
 from fastgd.explain.start import END
 from fastgd.explain.symptoms.case import Case, Finding
-from fastgd.engine.metrics import classes_of
 
 __all__ = ["copies", "dead", "one_class", "saturated", "unequal_classes", "wrong_and_certain"]
 
@@ -94,9 +94,9 @@ def wrong_and_certain(case: Case) -> Iterator[Finding]:
     Nielsen, chapter 3, "The cross-entropy cost function": the learning slowdown.
     """
     a = case.network.architecture
-    if a.output not in ("sigmoid", "tanh") or a.loss == "cross_entropy":
+    if not a.output.saturates or a.loss.joined:
         return
-    low = 0.0 if a.output == "sigmoid" else -1.0
+    low = a.output.reach[0]
     if ((case.wanted < low) | (case.wanted > 1)).mean() > CERTAIN:  # no end is the right one
         return
     at_end = (case.outputs <= low + END) | (case.outputs >= 1 - END)
@@ -106,7 +106,7 @@ def wrong_and_certain(case: Case) -> Iterator[Finding]:
             "saturated outputs",
             "problem" if wrong.mean() > HALF else "warning",
             f"{wrong.mean():.0%} of the examples have a {a.output} output within {END:g} of the "
-            f"wrong end, where loss {a.loss!r} has a slope of nearly 0",
+            f"wrong end, where loss {str(a.loss)!r} has a slope of nearly 0",
             'start again with a lower learning rate, smaller weights (init="normal") and scaled '
             'inputs, or take loss="cross_entropy", whose slope stays',
             {"share": float(wrong.mean())},
