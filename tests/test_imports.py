@@ -88,7 +88,7 @@ def test_every_layer_is_there():
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_point_one_way(module):
-    for name, in_function in imports(module):
+    for name, _ in imports(module):
         if name.split(".")[0] == "fastgd" and layer_of(name) > layer_of(module):
             assert (module, name) in EXCEPTIONS, f"{module} imports {name}"
 
