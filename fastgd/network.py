@@ -26,6 +26,7 @@ from fastgd.engine.stepping import Stepper, check_finite
 from fastgd.engine.summary import Summary
 from fastgd.engine.threads import check_threads
 from fastgd.engine.validation import held_out
+from fastgd.lbfgs import WholeFit
 from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
 from fastgd.rules.optimizers import Optimizer, find_optimizer
@@ -293,18 +294,20 @@ class Network:
         validation = self.check_validation(validation_data)
         if share:
             examples, validation = self._hold_out(examples, share, validation)
-        trained = examples and examples.by_class(class_weight, self.architecture)
-        if trained is not None:
+        if examples is not None:
+            trained = examples.by_class(class_weight, self.architecture)
             if getattr(self.runner.backend(), "leaves_out_zeros", True):
                 trained.inputs.leave_out_zeros()
-            batch_size = min(batch_size, len(trained))
+            batch_size, chunks = min(batch_size, len(trained)), lambda: (trained,)
         history = History()
         session = Session(
             self.runner, chosen, self.state, batch_size=batch_size, shuffle=shuffle,
             epochs=self.state.epoch_of(chosen) + epochs, history=history,
         )  # fmt: skip
-        fit = Fit(
-            self, session, chunks or (lambda: (trained,)), examples, validation, listeners, makers,
+        if chosen.whole and examples is None:
+            raise ValueError(f"optimizer {chosen.name!r} needs X and y as arrays")
+        fit = (WholeFit if chosen.whole else Fit)(
+            self, session, chunks, examples, validation, listeners, makers,
             history,
         )  # fmt: skip
         fit.check()
@@ -312,7 +315,7 @@ class Network:
 
     def _check_data(
         self, X: Any, y: Any, sample_weight: Any, class_weight: Any
-    ) -> tuple[Examples | None, Chunks | None]:
+    ) -> tuple[Examples | None, Any]:
         """Return the examples, or what yields them in chunks."""
         if not are_chunks(X, y):
             if y is None:
@@ -358,6 +361,8 @@ class Network:
         DivergenceError
             If the cost, or a parameter after the step, is not finite; no step is made then.
         """
+        if optimizer is not None and find_optimizer(optimizer).whole:
+            raise ValueError("optimizer must be one that steps, for partial_fit; got 'lbfgs'")
         stepper = self._stepper
         last = self.state.optimizer
         if stepper is None or stepper.optimizer is not last or (optimizer not in (None, last)):
@@ -539,7 +544,7 @@ class Network:
             )
         X, y, *weight = validation_data
         names = tuple(f"validation_data[{i}]" for i in range(3))
-        return check_examples(X, y, self.architecture, *weight, names=names)
+        return check_examples(X, y, self.architecture, weight[0] if weight else None, names)
 
     def check_parameters(self) -> None:
         """Raise ValueError unless every parameter is finite."""

@@ -492,6 +492,40 @@ class TestCopies:
         np.testing.assert_allclose(hidden, expected, rtol=1e-12)
 
 
+class TestLBFGS:
+    def test_reaches_the_minimum_scipy_does(self, backend):
+        scipy = pytest.importorskip("scipy.optimize")
+        net = classifier(backend)
+        start, l2 = net.parameters.copy(), 0.01
+        weights = np.zeros_like(start)
+        for view in net.architecture.layout.weights(weights):
+            view[:] = l2
+
+        def cost(w):
+            other = net.copy()
+            other.parameters = w
+            slope = other.gradient(X, CLASSES) + weights * w
+            return other.loss(X, CLASSES) + float((weights * w * w).sum()) / 2, slope
+
+        found = scipy.minimize(cost, start, jac=True, method="L-BFGS-B", options={"gtol": 1e-8})
+        history = net.fit(X, CLASSES, epochs=500, optimizer=fastgd.LBFGS(l2=l2, tolerance=1e-8))
+        assert cost(net.parameters)[0] == pytest.approx(found.fun, rel=1e-5)
+        assert history.epochs == len(history.cost) <= 500
+        assert history.cost[-1] < history.cost[0]
+
+    def test_callbacks_and_bad_input(self, backend):
+        net, record = classifier(backend), Record(stop_at=3)
+        history = net.fit(
+            X, CLASSES, epochs=9, optimizer="lbfgs", callbacks=record, validation_split=0.2
+        )
+        assert history.epochs == 3 and history.stop_reason == "callback"
+        assert len(history.validation_cost) == 3
+        with pytest.raises(ValueError, match="one that steps"):
+            net.partial_fit(X, CLASSES, optimizer="lbfgs")
+        with pytest.raises(ValueError, match="'lbfgs' needs X and y as arrays"):
+            net.fit(iter([(X, CLASSES)]), optimizer="lbfgs")
+
+
 class TestDropout:
     def test_predictions_leave_nothing_out(self, backend):
         net, plain = classifier(backend, dropout=[0.5, 0.5]), classifier(backend)

@@ -22,7 +22,7 @@ LAYERS = (
     ["engine"],
     ["backends", "kernels"],
     ["explain", "files"],
-    ["network"],
+    ["network", "lbfgs"],
 )
 #: Layers that need nothing but NumPy.
 INNER = 3

@@ -82,11 +82,11 @@ def test_a_rule_in_python_alone_takes_another_backend(monkeypatch):
     made = {name: fastgd.Network([4, 5, 4], seed=1, backend=name) for name in ("native", "numpy")}
     names = [name for name in _native.RULES["activation"] if name != "sigmoid"]
     monkeypatch.setitem(_native.RULES, "activation", names)
-    native.covers.cache_clear()
+    native._covers.cache_clear()
     for net in made.values():
         net.fit(X, y, epochs=2, optimizer="adam")
         net.partial_fit(X, y)
-    native.covers.cache_clear()
+    native._covers.cache_clear()
     a, b = made.values()
     np.testing.assert_allclose(a.parameters, b.parameters, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(a.predict(X), b.predict(X), rtol=1e-4)

@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 
 from fastgd.backends import _native, backend  # type: ignore[attr-defined]
-from fastgd.backends.compiled import NOTHING, PREDICT, TRAIN, Call, Compiled, call_for
+from fastgd.backends.compiled import (
+    NO_STEPS,
+    NOTHING,
+    PREDICT,
+    TRAIN,
+    Call,
+    Compiled,
+    by_norm,
+    call_for,
+)
 from fastgd.backends.plan import plan_for
 from fastgd.backends.team import run_team
 from fastgd.engine import sparse
@@ -39,15 +48,19 @@ def _run(call: Call) -> tuple[int, float]:
 _backend = Compiled(_run)
 
 
-@lru_cache(maxsize=64)
 def covers(architecture: Architecture, update: type[Update] = GradientDescent) -> bool:
     """Return whether the kernels have all rules of an architecture and an update."""
+    return _covers(architecture, update.name)
+
+
+@lru_cache(maxsize=64)
+def _covers(architecture: Architecture, update: str) -> bool:
     rules = _native.RULES
     activations = {rule.name for rule in architecture.rules}
     return (
         activations <= set(rules["activation"])
         and architecture.loss.name in rules["loss"]
-        and update.name in rules["update"]
+        and update in rules["update"]
     )
 
 
@@ -105,13 +118,13 @@ def quick(
     stepping = slots is not None
     rows, n_in = QUICK_ROWS if stepping else SMALL_ROWS, architecture.n_inputs
     dropout = stepping and architecture.has_dropout
-    settings = {} if table is None else {"table": table}
-    limits = stepping and bool(np.isfinite(settings["table"][..., 4]).any())
-    plan = plan_for(architecture, rows, len(slots) if stepping else 0, limits, dropout=dropout)
+    table = NO_STEPS if table is None else table
+    n_slots = 0 if slots is None else len(slots)
+    plan = plan_for(architecture, rows, n_slots, bool(by_norm(table)), dropout=dropout)
     call = call_for(
         TRAIN if stepping else PREDICT, architecture, plan, plan.allocate(), parameters,
         Rows(np.zeros((rows, n_in), dtype=np.uint8), NOTHING), slots=slots, update=update,
-        **settings,
+        table=table,
     )  # fmt: skip
     loss = architecture.loss
     free = loss.minimum is None and loss.maximum is None and not architecture.output.row_wise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from fastgd.backends.compiled import Call, Compiled
@@ -18,7 +20,8 @@ READ_ONLY = (
 
 
 def _run(call: Call) -> tuple[int, float]:
-    call = call._replace(**{name: _read_only(getattr(call, name)) for name in READ_ONLY})
+    changed: dict[str, Any] = {name: _read_only(getattr(call, name)) for name in READ_ONLY}
+    call = call._replace(**changed)
     return run_team(lambda thread: entries.run(call, thread), call.n_threads, call.barrier)
 
 

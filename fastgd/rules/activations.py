@@ -610,7 +610,7 @@ def _normal_density(z: Array) -> Array:
 
 def _erf(x: Array) -> Array:
     """Return the error function in float64; NumPy has none."""
-    return np.frompyfunc(erf, 1, 1)(x.astype(np.float64)).astype(np.float64)
+    return np.asarray(np.frompyfunc(erf, 1, 1)(x.astype(np.float64)), dtype=np.float64)
 
 
 #: csrc/rules.h has them in this order; rules that are only here come last.

@@ -196,7 +196,7 @@ class CrossEntropy(Loss):
 
     name = public_name = "cross_entropy"
     formula = "C = -sum_j y_j log a_j"
-    outputs = ("softmax", "sigmoid")
+    outputs: ClassVar[tuple[str, ...]] = ("softmax", "sigmoid")
     minimum, maximum = 0.0, 1.0
     classifies = joined = True
     label_smoothing: float = 0.0
@@ -531,7 +531,7 @@ class Hinge(Loss):
         return np.where(t * a < 1, -t, 0) * slope
 
     def delta_change(self, at: Point, change: Point) -> Array:
-        return self.delta_of(at.z, at.a, at.y, change.slope)
+        return self.delta_of(at.z, at.a, np.asarray(at.y), change.slope)
 
     @staticmethod
     def scalar_cost(z: float, a: float, y: float, p: Numbers) -> float:
