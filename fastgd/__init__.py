@@ -12,9 +12,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fastgd.backends import set_backend, show_backends
-from fastgd.errors import DataError, DivergenceError, MissingExtraError
-from fastgd.engine.history import History
 from fastgd.engine.callbacks import BestParameters, CSVLog, EarlyStopping, TimeBudget
+from fastgd.engine.history import History
+from fastgd.errors import DataError, DivergenceError, MissingExtraError
 from fastgd.network import Network, load
 from fastgd.rules.activations import (
     ELU,
@@ -52,7 +52,18 @@ from fastgd.rules.optimizers import (
     RMSprop,
     Rprop,
 )
-from fastgd.rules.schedules import Constant, Exponential, InverseScaling, Step
+from fastgd.rules.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    InverseScaling,
+    OneCycle,
+    Piecewise,
+    Polynomial,
+    ReduceOnPlateau,
+    Step,
+    Warmup,
+)
 
 if TYPE_CHECKING:
     from fastgd.descent import descend
@@ -62,6 +73,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "LBFGS",
+    "SELU",
+    "SGD",
     "AMSGrad",
     "AbsoluteError",
     "Adadelta",
@@ -72,40 +88,41 @@ __all__ = [
     "BinaryCrossEntropy",
     "CSVLog",
     "Constant",
+    "Cosine",
     "CrossEntropy",
     "DataError",
     "DivergenceError",
-    "ELU",
     "EarlyStopping",
     "Exp",
     "Exponential",
     "Focal",
-    "GELU",
     "GELUTanh",
     "HardSigmoid",
     "Hinge",
     "History",
     "Huber",
     "InverseScaling",
-    "LBFGS",
     "LeakyReLU",
     "Lion",
     "LogCosh",
     "MissingExtraError",
     "Nadam",
     "Network",
+    "OneCycle",
+    "Piecewise",
     "Poisson",
+    "Polynomial",
     "Progress",
     "Quantile",
     "RMSprop",
+    "ReduceOnPlateau",
     "Rprop",
-    "SELU",
-    "SGD",
     "SiLU",
     "Softplus",
     "Softsign",
     "Step",
     "TimeBudget",
+    "Warmup",
     "descend",
     "load",
     "set_backend",

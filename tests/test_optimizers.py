@@ -253,7 +253,7 @@ class TestTables:
     ("make", "message"),
     [
         (lambda: fastgd.Adam(beta1=1.0), "beta1 must be a number at least 0 and below 1; got 1.0"),
-        (lambda: fastgd.Adam(epsilon=0), "epsilon must be a number above 0; got 0"),
+        (lambda: fastgd.Adam(epsilon=0), "epsilon must be a number at least 1e-37; got 0"),
         (lambda: fastgd.Adam(-1), "learning_rate must be a number at least 0; got -1"),
         (lambda: fastgd.SGD(l1=-1), "l1 must be a number at least 0; got -1"),
         (lambda: fastgd.SGD(clip_norm=0), "clip_norm must be a number above 0; got 0"),

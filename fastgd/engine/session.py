@@ -91,7 +91,6 @@ class Session:
         self.pace = Pace()
         self.rate = 0.0  # of the last step
 
-
     def advance(self, examples: Examples, most_steps: int | None = None) -> Progress:
         """Make steps on the next mini-batches of a pass; begin a pass where there is none.
 
@@ -131,7 +130,8 @@ class Session:
     def _clock(self, examples: Examples) -> Clock:
         state = self.state
         return Clock(
-            steps_per_epoch=math.ceil(len(examples) / self.batch_size),
+            # Single steps have no epochs: a pass is a batch then.
+            steps_per_epoch=self.epochs and math.ceil(len(examples) / self.batch_size),
             epochs=self.epochs,
             history=self.history,
             first_step=state.step - state.position // self.batch_size,

@@ -109,9 +109,11 @@ class Registry(Mapping[str, R], Generic[R]):
             name = parameters.pop("name", None)
         if not isinstance(name, str) or name not in self._rules:
             raise unknown_name(argument or self.argument, name, self._rules)
-        return dataclasses.replace(self._rules[name], **parameters)  # type: ignore[type-var]
+        rule = self._rules[name]
+        if isinstance(rule, type):  # schedules have no default rate
+            return rule(**parameters) if parameters else rule
+        return dataclasses.replace(rule, **parameters)  # type: ignore[type-var]
 
     def code(self, name: str) -> int:
         """Return the integer that stands for a rule in compiled kernels."""
         return list(self._rules).index(name)
-

@@ -15,12 +15,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fastgd.rules.checks import check_number
-from fastgd.rules.schedules import Clock, Schedule, find_schedule
+from fastgd.rules.schedule import Clock, Constant, Schedule, find_schedule
 
 __all__ = ["COLUMNS", "Optimizer", "Update", "column", "prepare"]
 
@@ -116,8 +117,9 @@ class Optimizer:
     max_norm: float | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.learning_rate, Schedule) and not callable(self.learning_rate):
-            self._check("learning_rate", minimum=0)
+        given, schedule = self.learning_rate, self.schedule  # which refuses what is none
+        if isinstance(schedule, Constant) and not isinstance(given, Schedule):
+            object.__setattr__(self, "learning_rate", schedule.learning_rate)
         for name in ("l1", "l2", "weight_decay"):
             self._check(name, minimum=0)
         for name in ("clip_value", "clip_norm", "max_norm"):
@@ -136,7 +138,7 @@ class Optimizer:
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    @property
+    @cached_property
     def schedule(self) -> Schedule:
         """The learning rate as a schedule."""
         return find_schedule(self.learning_rate)
@@ -179,10 +181,9 @@ class Optimizer:
         limits = (self.clip_value, self.clip_norm, self.max_norm)
         table[:, 0, SHRINK] = 1 - rates * self.weight_decay
         table[:, 0, L1:CLIP_VALUE] = self.l1, self.l2
-        table[:, :, CLIP_VALUE:len(COLUMNS)] = [math.inf if x is None else x for x in limits]
+        table[:, :, CLIP_VALUE : len(COLUMNS)] = [math.inf if x is None else x for x in limits]
         table[:, 1, [SHRINK, L1, L2, MAX_NORM]] = 1, 0, 0, math.inf
         if update.linear and not self.l1:  # one product then does it all
             table[:, 0, SHRINK] -= rates * self.l2
             table[:, 0, L2] = 0
         return table
-
