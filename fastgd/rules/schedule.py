@@ -164,8 +164,9 @@ class PerStep(Schedule):
 
     def _share(self, epochs: float | None, steps: Array, clock: Clock) -> Array:
         """Return which share of its epochs is over, from 0 to 1."""
-        lasts = self._lasts(epochs, clock)
-        return np.clip(clock.epoch(steps) / lasts, 0, 1) if lasts > 0 else np.ones(len(steps))
+        lasts, now = self._lasts(epochs, clock), clock.epoch(steps)
+        # Where a warm-up leaves none, what follows is at its beginning until it is over.
+        return np.clip(now / lasts, 0, 1) if lasts > 0 else np.heaviside(now, 0)
 
 
 def check_rates(given: object, steps: Array, rates: Array) -> Array:
