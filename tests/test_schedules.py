@@ -326,7 +326,7 @@ class TestFits:
         with pytest.raises(
             ValueError, match="'validation_cost' is not measured; measured are cost"
         ):
-            fit(ReduceOnPlateau(0.8, monitor="validation_cost"))
+            fit(ReduceOnPlateau(0.8, monitor="validation_cost"), epochs=1)  # none is measured yet
 
     def test_single_steps_have_no_epochs(self):
         X, y = np.zeros((2, 3)), [0, 1]

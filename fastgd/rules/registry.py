@@ -101,7 +101,8 @@ class Registry(Mapping[str, R], Generic[R]):
         ValueError, TypeError
             If nobody knows the name, with the nearest known one, or a parameter is refused.
         """
-        if isinstance(given, tuple(map(type, self.values()))):
+        kinds = {type(rule) for rule in self.values()} - {type}
+        if isinstance(given, tuple(kinds)):
             return given
         name, parameters = given, {}
         if isinstance(given, Mapping):
@@ -110,8 +111,8 @@ class Registry(Mapping[str, R], Generic[R]):
         if not isinstance(name, str) or name not in self._rules:
             raise unknown_name(argument or self.argument, name, self._rules)
         rule = self._rules[name]
-        if isinstance(rule, type):  # schedules have no default rate
-            return rule(**parameters) if parameters else rule
+        if not parameters:
+            return rule
         return dataclasses.replace(rule, **parameters)  # type: ignore[type-var]
 
     def code(self, name: str) -> int:
