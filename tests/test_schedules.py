@@ -186,9 +186,6 @@ class TestAll:
         for name, schedule in SCHEDULES.items():
             assert getattr(fastgd, schedule.__name__) is schedule and schedule.name == name
             assert SCHEDULES.find(name) is schedule
-        assert SCHEDULES.find({"name": "step", "learning_rate": 0.5, "every": 3}) == Step(
-            0.5, every=3
-        )
 
     def test_repr(self):
         assert repr(Warmup(5, then=Cosine(0.1))) == (

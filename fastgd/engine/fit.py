@@ -93,6 +93,7 @@ class Fit:
 
     def check(self) -> None:
         """Refuse, before any work, what watches what will not be measured."""
+        self.session.optimizer.schedule.check(self.measured())
         for callback in self.callbacks:
             if callable(getattr(callback, "check", None)):
                 callback.check(self.measured())
