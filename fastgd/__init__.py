@@ -52,7 +52,18 @@ from fastgd.rules.optimizers import (
     RMSprop,
     Rprop,
 )
-from fastgd.rules.schedules import Constant, Exponential, InverseScaling, Step
+from fastgd.rules.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    InverseScaling,
+    OneCycle,
+    Piecewise,
+    Polynomial,
+    ReduceOnPlateau,
+    Step,
+    Warmup,
+)
 
 if TYPE_CHECKING:
     from fastgd.descent import descend
@@ -77,6 +88,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CSVLog",
     "Constant",
+    "Cosine",
     "CrossEntropy",
     "DataError",
     "DivergenceError",
@@ -96,16 +108,21 @@ __all__ = [
     "MissingExtraError",
     "Nadam",
     "Network",
+    "OneCycle",
+    "Piecewise",
     "Poisson",
+    "Polynomial",
     "Progress",
     "Quantile",
     "RMSprop",
+    "ReduceOnPlateau",
     "Rprop",
     "SiLU",
     "Softplus",
     "Softsign",
     "Step",
     "TimeBudget",
+    "Warmup",
     "descend",
     "load",
     "set_backend",

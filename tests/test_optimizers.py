@@ -41,7 +41,15 @@ def ours(optimizer, steps=STEPS, split=()):
 
 def torchs(make, clip=None):
     torch = pytest.importorskip("torch")
+    before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)  # NAdam keeps a product of momenta in it
+    try:
+        return walk(torch, make, clip)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def walk(torch, make, clip):
     parameters = []
     for views in (LAYOUT.weights, LAYOUT.biases):
         parameters.append([torch.tensor(v.copy(), requires_grad=True) for v in views(start())])
@@ -92,6 +100,18 @@ CASES = {
     ),
     "amsgrad": (fastgd.AMSGrad(0.1), lambda t, w, b: t.optim.Adam(w + b, 0.1, amsgrad=True)),
     "nadam": (fastgd.Nadam(0.1), lambda t, w, b: t.optim.NAdam(w + b, 0.1)),
+    "nadam l2": (
+        fastgd.Nadam(beta1=0.8, beta2=0.9, epsilon=1e-3, momentum_decay=0.5, l2=0.1),
+        lambda t, w, b: t.optim.NAdam(
+            groups(w, b, weight_decay=0.1), betas=(0.8, 0.9), eps=1e-3, momentum_decay=0.5
+        ),
+    ),
+    "nadam decay": (
+        fastgd.Nadam(0.1, momentum_decay=0, weight_decay=0.1),
+        lambda t, w, b: t.optim.NAdam(
+            groups(w, b, weight_decay=0.1), 0.1, momentum_decay=0, decoupled_weight_decay=True
+        ),
+    ),
     "rmsprop": (fastgd.RMSprop(), lambda t, w, b: t.optim.RMSprop(w + b)),
     "rmsprop momentum": (
         fastgd.RMSprop(0.02, alpha=0.9, momentum=0.5),
@@ -102,7 +122,15 @@ CASES = {
         lambda t, w, b: t.optim.Adagrad(w + b, 0.1, initial_accumulator_value=0.5),
     ),
     "adadelta": (fastgd.Adadelta(), lambda t, w, b: t.optim.Adadelta(w + b)),
+    "adadelta l2": (
+        fastgd.Adadelta(0.5, rho=0.8, epsilon=1e-3, l2=0.1),
+        lambda t, w, b: t.optim.Adadelta(groups(w, b, weight_decay=0.1), 0.5, rho=0.8, eps=1e-3),
+    ),
     "rprop": (fastgd.Rprop(), lambda t, w, b: t.optim.Rprop(w + b)),
+    "rprop settings": (
+        fastgd.Rprop(0.3, shrink=0.4, grow=1.5, smallest=0.02, largest=0.5),
+        lambda t, w, b: t.optim.Rprop(w + b, 0.3, etas=(0.4, 1.5), step_sizes=(0.02, 0.5)),
+    ),
 }
 
 
@@ -123,6 +151,13 @@ def test_clipping_as_torch(base):
 
     expected = torchs(make, lambda t, p: t.nn.utils.clip_grad_norm_(p, 1.5))
     np.testing.assert_allclose(ours(replace(base, clip_norm=1.5)), expected, rtol=1e-10)
+    with_l2 = replace(base, clip_norm=1.5, l2=0.1)  # torch, too, clips before it penalises
+
+    def make_l2(t, w, b):
+        return getattr(t.optim, name)(groups(w, b, weight_decay=0.1), 0.1)
+
+    expected = torchs(make_l2, lambda t, p: t.nn.utils.clip_grad_norm_(p, 1.5))
+    np.testing.assert_allclose(ours(with_l2), expected, rtol=1e-10)
     expected = torchs(make, lambda t, p: t.nn.utils.clip_grad_value_(p, 0.3))
     np.testing.assert_allclose(ours(replace(base, clip_value=0.3)), expected, rtol=1e-10)
 
@@ -134,6 +169,45 @@ def test_adam_as_scikit_learn():
     for step in range(STEPS):
         adam.update_params([w], [slope(w, step)])
     np.testing.assert_allclose(ours(fastgd.Adam(0.05, epsilon_hat=True)), w, rtol=1e-10)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_as_scikit_learn(nesterov):
+    module = pytest.importorskip("sklearn.neural_network._stochastic_optimizers")
+    w = start()
+    sgd = module.SGDOptimizer([w], learning_rate_init=0.05, momentum=0.9, nesterov=nesterov)
+    for step in range(STEPS):
+        sgd.update_params([w], [slope(w, step)])
+    np.testing.assert_allclose(ours(fastgd.SGD(0.05, 0.9, nesterov)), w, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "make"),
+    [
+        (fastgd.Lion(0.01), lambda o: o.lion(0.01, weight_decay=0)),
+        (fastgd.Adam(0.01), lambda o: o.adam(0.01)),
+        (fastgd.RMSprop(0.01, alpha=0.9), lambda o: o.rmsprop(0.01, eps_in_sqrt=False)),
+    ],
+    ids=str,
+)
+def test_as_optax(optimizer, make):
+    optax = pytest.importorskip("optax")
+    with pytest.importorskip("jax").enable_x64(True):
+        theirs, w = make(optax), start()
+        state = theirs.init(w)
+        for step in range(STEPS):
+            change, state = theirs.update(slope(w, step), state, w)
+            w = w + np.asarray(change)
+    np.testing.assert_allclose(ours(optimizer), w, rtol=1e-10)
+
+
+def test_momenta_of_nadam_far_from_the_start():
+    """Their product in one formula is the product."""
+    for beta1, decay in ((0.9, 0.004), (0.999, 0.004), (0.9999, 0.0), (0.0, 1.0)):
+        nadam, count = fastgd.Nadam(beta1=beta1, momentum_decay=decay), np.arange(1.0, 20_001)
+        mu = beta1 * (1 - 0.5 * 0.96 ** (count * decay))
+        own = nadam.settings(np.arange(20_000), np.ones(20_000))
+        np.testing.assert_allclose(own["now"], (1 - mu) / (1 - np.cumprod(mu)), rtol=1e-12)
 
 
 def test_lion_as_its_paper():
@@ -190,6 +264,34 @@ class TestUpdates:
         for k in range(len(slots)):
             np.testing.assert_allclose(slots[k], [s[k] for _, s in expected], rtol=1e-13)
 
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_numbers_keep_their_type(self, name, dtype):
+        """In NumPy, and compiled: one float64 would make all of a float32 kernel float64."""
+        rule, rng = UPDATES[name], np.random.default_rng(6)
+        w, g = rng.standard_normal((2, 5)).astype(dtype)
+        slots = np.abs(rng.standard_normal((len(rule.slots), 5))).astype(dtype)
+        row = self.row(rule, rng)
+        numba = pytest.importorskip("numba")
+        pytest.importorskip("fastgd.kernels.functions")  # what compiles `like`
+        compiled = numba.njit(rule.scalar_apply)
+        number = getattr(numba, dtype)
+        own, kept = (numba.types.UniTuple(number, len(x)) for x in (row, slots))
+        compiled.compile((number, number, kept, own))
+        (kernel,) = compiled.overloads.values()
+        assert kernel.signature.return_type == numba.types.Tuple((number, kept))
+        before = slots.copy()
+        rule.apply(w, g, slots, row)
+        assert w.dtype == slots.dtype == dtype and (not slots.size or (slots != before).any())
+
+    def test_nan_stays_nan(self, name):
+        """Otherwise divergence would not be seen."""
+        rule, rng = UPDATES[name], np.random.default_rng(7)
+        w, slots = np.ones(2), np.ones((len(rule.slots), 2))
+        row = self.row(rule, rng)
+        x, _ = rule.scalar_apply(1.0, np.nan, tuple(slots[:, 0]), row)
+        rule.apply(w, np.full(2, np.nan), slots, row)
+        assert np.isnan(w).all() and np.isnan(x)
+
     def test_every_slot_and_column_matters(self, name):
         rule = UPDATES[name]
 
@@ -242,6 +344,18 @@ class TestTables:
         assert np.isfinite(whole[..., len(COLUMNS) :]).all()
         np.testing.assert_allclose(optimizer.table(2990, 10), whole[2990:], rtol=1e-12)
 
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_padding_stays_zero_with_its_settings(self, name, dtype):
+        """Even with the smallest epsilon there may be."""
+        small = {"epsilon": 1e-37} if hasattr(STEPPING[name], "epsilon") else {}
+        optimizer = replace(STEPPING[name], l1=0.1, l2=0.2, weight_decay=0.3, **small)
+        zero = np.dtype(dtype).type(0)
+        own = optimizer.table(0, 1).astype(dtype)[0, 0, len(COLUMNS) :]
+        w, slots = np.zeros(3, dtype), np.zeros((len(optimizer.update.slots), 3), dtype)
+        optimizer.update.apply(w, np.zeros(3, dtype), slots, tuple(map(float, own)))
+        x, _ = optimizer.update.scalar_apply(zero, zero, (zero,) * len(slots), tuple(own))
+        assert not w.any() and x == 0
+
     def test_far_from_the_start(self, name):
         assert np.isfinite(STEPPING[name].table(10**7, 3)[..., len(COLUMNS) :]).all()
 
@@ -255,7 +369,7 @@ class TestTables:
     ("make", "message"),
     [
         (lambda: fastgd.Adam(beta1=1.0), "beta1 must be a number at least 0 and below 1; got 1.0"),
-        (lambda: fastgd.Adam(epsilon=0), "epsilon must be a number above 0; got 0"),
+        (lambda: fastgd.Adam(epsilon=0), "epsilon must be a number at least 1e-37; got 0"),
         (lambda: fastgd.Adam(-1), "learning_rate must be a number at least 0; got -1"),
         (lambda: fastgd.SGD(l1=-1), "l1 must be a number at least 0; got -1"),
         (lambda: fastgd.SGD(clip_norm=0), "clip_norm must be a number above 0; got 0"),
@@ -263,6 +377,10 @@ class TestTables:
         (lambda: fastgd.Rprop(grow=0.9), "grow must be a number above 1; got 0.9"),
         (lambda: fastgd.LBFGS(clip_norm=1.0), "clip_norm must be left out: L-BFGS"),
         (lambda: fastgd.LBFGS(0.1), "learning_rate must be left out: L-BFGS"),
+        (lambda: fastgd.LBFGS(l1=0.1), "l1 must be left out: L-BFGS"),
+        (lambda: fastgd.LBFGS(memory=0), "memory must be an integer at least 1; got 0"),
+        (lambda: fastgd.LBFGS(max_evaluations=0), "max_evaluations must be .* at least 1; got 0"),
+        (lambda: fastgd.LBFGS(tolerance=-1), "tolerance must be a number at least 0; got -1"),
         (lambda: find_optimizer("adan"), "optimizer must be one of sgd, .*'adan'; did you mean"),
     ],
 )

@@ -15,12 +15,17 @@ from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
 from fastgd.rules.losses import LOSS_NAMES
 from fastgd.rules.optimizers import SGD
-from fastgd.rules.schedules import SCHEDULES, Schedule
+from fastgd.rules.registry import Registry
+from fastgd.rules.schedules import Constant, Exponential, InverseScaling, Schedule, Step
 
 __all__ = ["HOLDOUT", "OPTIONS", "check", "default_rate", "optimizer_of", "rules_of"]
 
 #: The share of the rows that is held out of training.
 HOLDOUT = 0.2
+#: The schedules of the command line: those whose settings are numbers with names of their own.
+OFFERED: Registry[type[Schedule]] = Registry(
+    "schedule", [Constant, Step, Exponential, InverseScaling]
+)
 
 
 class Layers(click.ParamType):
@@ -176,7 +181,7 @@ TRAINING = [
         default="constant",
         show_default=True,
         **NAME,
-        help=f"How the rate changes with the epochs: {_names(SCHEDULES)}.",
+        help=f"How the rate changes with the epochs: {_names(OFFERED)}.",
     ),
 ]
 
@@ -202,7 +207,7 @@ SCHEDULE_SETTINGS = [
         help=f"Schedule {name}: {SCHEDULE_HELP.get(field.name, 'its setting.')}  "
         f"[default: {field.default}]",
     )
-    for name, schedule in SCHEDULES.items()
+    for name, schedule in OFFERED.items()
     for field in _settings(schedule)
 ]
 
@@ -264,9 +269,9 @@ def optimizer_of(given: dict[str, Any], rate: float) -> SGD:
         If a setting belongs to another schedule.
     """
     rate = rate if given["learning_rate"] is None else given["learning_rate"]
-    schedule = SCHEDULES.find(given["schedule"])
+    schedule = OFFERED.find(given["schedule"])
     chosen = {}
-    for name, other in SCHEDULES.items():
+    for name, other in OFFERED.items():
         for field in _settings(other):
             value = given[field.name]
             if value is not None and other is not schedule:

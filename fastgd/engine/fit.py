@@ -92,7 +92,8 @@ class Fit:
         return names | (better if self.examples is not None else {})
 
     def check(self) -> None:
-        """Refuse, before any work, callbacks that watch what will not be measured."""
+        """Refuse, before any work, what watches what will not be measured."""
+        self.session.optimizer.schedule.check(self.measured())
         for callback in self.callbacks:
             if callable(getattr(callback, "check", None)):
                 callback.check(self.measured())

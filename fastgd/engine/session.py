@@ -130,7 +130,8 @@ class Session:
     def _clock(self, examples: Examples) -> Clock:
         state = self.state
         return Clock(
-            steps_per_epoch=math.ceil(len(examples) / self.batch_size),
+            # Single steps have no epochs: a pass is a batch then.
+            steps_per_epoch=self.epochs and math.ceil(len(examples) / self.batch_size),
             epochs=self.epochs,
             history=self.history,
             first_step=state.step - state.position // self.batch_size,

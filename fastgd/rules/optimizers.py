@@ -7,6 +7,7 @@ dataclass and list it in ``OPTIMIZERS``; a rule of its own goes into ``UPDATES``
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,10 @@ __all__ = [
 ]  # fmt: skip
 
 Array = np.ndarray
+#: The smallest epsilon that is not 0 in float32: 0 / 0 would be NaN where a slope is always 0.
+TINY = 1e-37
+#: What is smaller beside 1 is lost.
+LOST = 2.0**-60
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,7 +119,7 @@ class Adam(Optimizer):
         super().__post_init__()
         self._check("beta1", minimum=0, below=1)
         self._check("beta2", minimum=0, below=1)
-        self._check("epsilon", above=0)
+        self._check("epsilon", minimum=TINY)
         check_flag("epsilon_hat", self.epsilon_hat)
 
     @property
@@ -201,24 +206,36 @@ class Nadam(Optimizer):
         super().__post_init__()
         self._check("beta1", minimum=0, below=1)
         self._check("beta2", minimum=0, below=1)
-        self._check("epsilon", above=0)
+        self._check("epsilon", minimum=TINY)
         self._check("momentum_decay", minimum=0)
 
     @property
     def update(self) -> type[Update]:
         return NesterovMoments
 
-    def _momenta(self, steps: Array) -> Array:
-        """Return the momentum of steps counted from 1."""
-        return self.beta1 * (1 - 0.5 * 0.96 ** (steps * self.momentum_decay))
+    def _momenta(self, count: Array) -> Array:
+        """Return the momentum mu of steps counted from 1."""
+        return self.beta1 * (1 - 0.5 * 0.96 ** (count * self.momentum_decay))
+
+    def _products(self, count: Array) -> Array:
+        """Return the product of all mu up to steps counted from 1, in one formula for any step.
+
+        With q = 0.96^decay, log(prod_k (1 - q^k / 2)) = -sum_n 2^-n / n (q^n + q^2n + ... + q^tn),
+        the last a geometric sum.
+        """
+        products = self.beta1**count
+        seen = products > LOST  # later ones are 1 in 1 - product
+        n, t = np.arange(1.0, 61.0), count[seen, None]
+        log_q = n * self.momentum_decay * math.log(0.96)
+        slow = self.momentum_decay == 0  # q is 1
+        sums = t if slow else np.exp(log_q) * np.expm1(t * log_q) / np.expm1(log_q)
+        products[seen] *= np.exp(-(sums * 0.5**n / n).sum(axis=1))
+        return products
 
     def settings(self, steps: Array, rates: Array) -> dict[str, Any]:
         count = steps + 1.0
         mu, following = self._momenta(count), self._momenta(count + 1)
-        # The product of all momenta so far: those of long ago make it 0, and are left out.
-        first = max(1, int(count[0]) - 100_000) if len(count) else 1
-        products = np.cumprod(self._momenta(np.arange(first, int(count[-1]) + 1.0)))
-        product = products[-len(count) :]
+        product = self._products(count)
         return {
             "now": rates * (1 - mu) / (1 - product),
             "ahead": rates * following / (1 - product * following),
@@ -259,7 +276,7 @@ class RMSprop(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check("alpha", minimum=0, below=1)
-        self._check("epsilon", above=0)
+        self._check("epsilon", minimum=TINY)
         self._check("momentum", minimum=0, below=1)
 
     @property
@@ -297,7 +314,7 @@ class Adagrad(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("epsilon", above=0)
+        self._check("epsilon", minimum=TINY)
         self._check("initial_sum", minimum=0)
 
     @property
@@ -338,7 +355,7 @@ class Adadelta(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check("rho", minimum=0, below=1)
-        self._check("epsilon", above=0)
+        self._check("epsilon", minimum=TINY)
 
     @property
     def update(self) -> type[Update]:
@@ -443,8 +460,10 @@ class LBFGS(Optimizer):
         How many past steps shape the next.
     tolerance : float, default 1e-5
         It ends where no number of the gradient is larger.
-    l1, l2 : float
-        ``l2`` as in `Optimizer`; other penalties and limits are refused.
+    max_evaluations : int, default 20
+        How often a step may compute the cost while it searches for its length.
+    l2 : float, default 0
+        As in `Optimizer`; other penalties, limits and learning rates are refused.
 
     Examples
     --------
@@ -458,6 +477,7 @@ class LBFGS(Optimizer):
     learning_rate: Any = 1.0
     memory: int = 10
     tolerance: float = 1e-5
+    max_evaluations: int = 20
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -467,6 +487,7 @@ class LBFGS(Optimizer):
             if getattr(self, name):
                 raise ValueError(f"{name} must be left out: L-BFGS has the penalty l2 alone")
         check_integer("memory", self.memory, 1)
+        check_integer("max_evaluations", self.max_evaluations, 1)
         self._check("tolerance", minimum=0)
 
     @property

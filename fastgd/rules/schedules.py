@@ -1,58 +1,31 @@
 """Schedules: the learning rate of every step.
 
-To add one, write a frozen dataclass with a ``learning_rate`` and ``__call__(epoch)``, epoch from 0
-and in fractions, and list it in ``SCHEDULES``; ``SGD(learning_rate=...)`` takes a number, a
-schedule or a function.
+To add one, write a frozen dataclass on `Rated` with ``__call__(epoch)``, epoch from 0, and list it
+in ``SCHEDULES``; one that changes with every step is also a `PerStep` and has ``_rates(steps,
+clock)`` instead. ``SGD(learning_rate=...)`` takes a number, a schedule or a function.
 """
 
 from __future__ import annotations
 
-import inspect
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from fastgd.rules.checks import check_number
+from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.rules.registry import Registry
+from fastgd.rules.schedule import Clock, Constant, PerStep, Rated, Schedule, find_schedule
 
 __all__ = [
-    "SCHEDULES", "Clock", "Constant", "Exponential", "InverseScaling", "Schedule", "Step",
-    "find_schedule",
+    "SCHEDULES", "Clock", "Constant", "Cosine", "Exponential", "InverseScaling", "OneCycle",
+    "Piecewise", "Polynomial", "ReduceOnPlateau", "Schedule", "Step", "Warmup", "find_schedule",
 ]  # fmt: skip
 
 Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class Clock:
-    """How steps make epochs, and what has been measured so far.
-
-    Parameters
-    ----------
-    steps_per_epoch : int, optional
-        None where there are no epochs: every step is then of the first.
-    epochs : int, optional
-        How many will be made in all, where that is known.
-    history : mapping of str to list of float
-        What was measured after each epoch so far.
-    first_step, first_epoch : int
-        The step, of all ever made, and the epoch that begin together now.
-    """
-
-    steps_per_epoch: int | None = None
-    epochs: int | None = None
-    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    first_step: int = 0
-    first_epoch: int = 0
-
-    def epoch(self, steps: Array) -> Array:
-        """Return the epoch of steps counted from 0, in fractions."""
-        if not self.steps_per_epoch:
-            return np.full(len(steps), float(self.first_epoch))
-        return self.first_epoch + (steps - self.first_step) / self.steps_per_epoch
 
 
 def _power(base: float, exponent: float) -> float:
@@ -63,104 +36,13 @@ def _power(base: float, exponent: float) -> float:
         return math.inf
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """A learning rate that changes from epoch to epoch.
-
-    Parameters
-    ----------
-    learning_rate : float
-        The rate of the first epoch, at least 0.
-    """
-
-    name: ClassVar[str]
-    learning_rate: float
-
-    def __post_init__(self) -> None:
-        rate = check_number("learning_rate", self.learning_rate, minimum=0)
-        object.__setattr__(self, "learning_rate", rate)
-
-    def __call__(self, epoch: int) -> float:
-        """Return the rate of an epoch, counted from 0."""
-        raise NotImplementedError
-
-    def rates(self, steps: Array, clock: Clock) -> Array:
-        """Return the rate of each step, counted from 0: by default that of its epoch.
-
-        Raises
-        ------
-        ValueError
-            If a rate is NaN, infinite or negative; the message names the step.
-        """
-        epochs = np.floor(clock.epoch(steps)).astype(np.int64)
-        if epochs[0] == epochs[-1]:  # steps ascend: all of one epoch
-            rate = np.array([self(int(epochs[0]))], dtype=np.float64)
-            return np.repeat(check_rates(self, steps[:1], rate), len(steps))
-        found, places = np.unique(epochs, return_inverse=True)
-        rates = np.array([self(int(epoch)) for epoch in found], dtype=np.float64)[places]
-        return check_rates(self, steps, rates)
+def _half_wave(start: float, end: float, share: Array) -> Array:
+    """Return what goes from start to end along half a cosine while share goes from 0 to 1."""
+    return end + (start - end) * (1 + np.cos(np.pi * share)) / 2
 
 
-def check_rates(given: object, steps: Array, rates: Array) -> Array:
-    """Return rates, or refuse the first that is none and name its step."""
-    with np.errstate(invalid="ignore"):
-        right = (rates >= 0) & np.isfinite(rates)
-    if not right.all():
-        at = int(np.argmin(right))
-        raise ValueError(
-            f"learning_rate must be finite and at least 0; {given} gives {rates[at]:g} "
-            f"at step {int(steps[at])}, counted from 0"
-        )
-    return rates
-
-
-@dataclass(frozen=True)
-class Function(Schedule):
-    """Any function of the epoch, or of the step where its parameter is called so."""
-
-    name = "function"
-    learning_rate: Callable[[int], float]  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        pass
-
-    def __str__(self) -> str:
-        return getattr(self.learning_rate, "__name__", repr(self.learning_rate))
-
-    def __call__(self, epoch: int) -> float:
-        return float(self.learning_rate(epoch))
-
-    def rates(self, steps: Array, clock: Clock) -> Array:
-        if "step" not in inspect.signature(self.learning_rate).parameters:
-            return super().rates(steps, clock)
-        return check_rates(self, steps, np.array([self(int(step)) for step in steps], dtype=float))
-
-
-def find_schedule(given: Any) -> Schedule:
-    """Return a number, a schedule or a function as a schedule."""
-    if isinstance(given, Schedule):
-        return given
-    if callable(given):
-        return Function(given)
-    return Constant(given)
-
-
-@dataclass(frozen=True)
-class Constant(Schedule):
-    """The same rate throughout.
-
-    >>> Constant(0.5)(epoch=7)
-    0.5
-    """
-
-    name = "constant"
-
-    def __call__(self, epoch: int) -> float:
-        return self.learning_rate
-
-
-@dataclass(frozen=True)
-class Step(Schedule):
+@dataclass(frozen=True, repr=False)
+class Step(Rated):
     """The rate times ``factor`` after every ``every`` epochs.
 
     >>> [Step(1.0, factor=0.5, every=2)(epoch) for epoch in range(5)]
@@ -173,15 +55,15 @@ class Step(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("factor", self.factor, above=0)
-        check_number("every", self.every, minimum=1, integer=True)
+        self._check("factor", above=0)
+        object.__setattr__(self, "every", check_integer("every", self.every, 1))
 
-    def __call__(self, epoch: int) -> float:
+    def __call__(self, epoch: float) -> float:
         return self.learning_rate * _power(self.factor, epoch // self.every)
 
 
-@dataclass(frozen=True)
-class Exponential(Schedule):
+@dataclass(frozen=True, repr=False)
+class Exponential(Rated):
     """learning_rate * decay^epoch.
 
     >>> Exponential(1.0, decay=0.5)(epoch=3)
@@ -193,14 +75,14 @@ class Exponential(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("decay", self.decay, above=0)
+        self._check("decay", above=0)
 
-    def __call__(self, epoch: int) -> float:
+    def __call__(self, epoch: float) -> float:
         return self.learning_rate * _power(self.decay, epoch)
 
 
-@dataclass(frozen=True)
-class InverseScaling(Schedule):
+@dataclass(frozen=True, repr=False)
+class InverseScaling(Rated):
     """learning_rate / (epoch + 1)^power (scikit-learn's ``invscaling``, counted in epochs).
 
     >>> InverseScaling(1.0, power=0.5)(epoch=3)
@@ -212,12 +94,391 @@ class InverseScaling(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("power", self.power, minimum=0)
+        self._check("power", minimum=0)
 
-    def __call__(self, epoch: int) -> float:
+    def __call__(self, epoch: float) -> float:
         return self.learning_rate * _power(epoch + 1, -self.power)
 
 
+@dataclass(frozen=True, repr=False)
+class Piecewise(PerStep):
+    """values[i] from epoch boundaries[i - 1] on, values[0] before (torch's MultiStepLR).
+
+    Parameters
+    ----------
+    boundaries : sequence of float
+        The epochs with which another rate begins, ascending, above 0; in fractions where it is to
+        begin within an epoch.
+    values : sequence of float
+        The rates, one more than boundaries.
+
+    Examples
+    --------
+    >>> schedule = Piecewise([2, 3], [0.5, 0.1, 0.01])
+    >>> [schedule(epoch) for epoch in range(5)]
+    [0.5, 0.5, 0.1, 0.01, 0.01]
+    """
+
+    name = "piecewise"
+    boundaries: Sequence[float]
+    values: Sequence[float]
+
+    def __post_init__(self) -> None:
+        self._check_all("boundaries", above=0)
+        self._check_all("values", minimum=0)
+        if len(self.values) != len(self.boundaries) + 1:
+            raise ValueError(
+                f"values must be one more than boundaries; got {len(self.values)} values and "
+                f"{len(self.boundaries)} boundaries"
+            )
+        if any(a >= b for a, b in itertools.pairwise(self.boundaries)):
+            raise ValueError(f"boundaries must ascend; got {list(self.boundaries)}")
+
+    def _check_all(self, name: str, **bounds: float | None) -> None:
+        given = getattr(self, name)
+        if isinstance(given, (str, Mapping)) or not hasattr(given, "__iter__"):
+            raise TypeError(f"{name} must be a sequence of numbers; got {given!r}")
+        numbers = tuple(
+            check_number(f"{name}[{i}]", x, **bounds)  # type: ignore[arg-type]
+            for i, x in enumerate(given)
+        )
+        object.__setattr__(self, name, numbers)
+
+    def _rates(self, steps: Array, clock: Clock) -> Array:
+        pieces = np.searchsorted(self.boundaries, clock.epoch(steps), side="right")
+        return np.asarray(self.values)[pieces]
+
+
+@dataclass(frozen=True, repr=False)
+class Polynomial(PerStep, Rated):
+    """end + (learning_rate - end) (1 - epoch / epochs)^power, step by step; then end.
+
+    As Keras' PolynomialDecay and, with end 0, torch's PolynomialLR; power 1 is a straight line.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The rate of the first step.
+    epochs : float, optional
+        How many epochs it takes; by default all of the fit.
+    power : float, default 1
+        Above 0.
+    end : float, default 0
+        The rate after that, at least 0.
+
+    Examples
+    --------
+    >>> schedule = Polynomial(1.0, epochs=4)
+    >>> [schedule(epoch) for epoch in range(6)]
+    [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    """
+
+    name = "polynomial"
+    epochs: float | None = None
+    power: float = 1.0
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.epochs is not None:
+            self._check("epochs", above=0)
+        self._check("power", above=0)
+        self._check("end", minimum=0)
+
+    def _rates(self, steps: Array, clock: Clock) -> Array:
+        left = 1 - self._share(self.epochs, steps, clock)
+        return self.end + (self.learning_rate - self.end) * left**self.power
+
+
+@dataclass(frozen=True, repr=False)
+class Cosine(PerStep, Rated):
+    """Half a cosine, step by step; once, or again and again (Loshchilov and Hutter 2017, SGDR).
+
+    minimum + (learning_rate - minimum) (1 + cos(pi epoch / epochs)) / 2, and then minimum. With
+    ``period`` it restarts: epoch counts from the last restart, and epochs is the length of the
+    period.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The rate of the first step.
+    epochs : float, optional
+        How many epochs it takes; by default all of the fit.
+    minimum : float, default 0
+        The rate it ends with, from 0 to ``learning_rate``.
+    period : float, optional
+        How many epochs the first period takes; without it there are no restarts.
+    factor : float, default 1
+        How many times longer each period is than the one before, at least 1.
+
+    Examples
+    --------
+    >>> schedule = Cosine(1.0, epochs=4)
+    >>> [round(schedule(epoch), 3) for epoch in range(6)]
+    [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
+    >>> restarts = Cosine(1.0, period=2, factor=2)
+    >>> [round(restarts(epoch), 3) for epoch in range(7)]
+    [1.0, 0.5, 1.0, 0.854, 0.5, 0.146, 1.0]
+    """
+
+    name = "cosine"
+    epochs: float | None = None
+    minimum: float = 0.0
+    period: float | None = None
+    factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("epochs", "period"):
+            if getattr(self, name) is not None:
+                self._check(name, above=0)
+        self._check("minimum", minimum=0)
+        _check_up_to_rate("minimum", self.minimum, self.learning_rate)
+        self._check("factor", minimum=1)
+        if self.epochs is not None and self.period is not None:
+            raise ValueError(
+                f"epochs and period must not both be given: restarts have no end; got "
+                f"epochs={self.epochs:g} and period={self.period:g}"
+            )
+        if self.factor != 1 and self.period is None:
+            raise ValueError(f"factor needs a period; got factor={self.factor:g} alone")
+
+    def _rates(self, steps: Array, clock: Clock) -> Array:
+        if self.period is None:
+            share = self._share(self.epochs, steps, clock)
+        else:
+            share = _share_of_period(clock.epoch(steps) / self.period, self.factor)
+        return _half_wave(self.learning_rate, self.minimum, share)
+
+
+def _share_of_period(time: Array, factor: float) -> Array:
+    """Return the share of its period that is over; time in first periods.
+
+    Period n, of length factor^n, begins at 1 + factor + ... + factor^(n - 1).
+    """
+    if factor == 1:
+        return time % 1
+
+    def begins(n: Array) -> Array:
+        return (factor**n - 1) / (factor - 1)
+
+    n = np.floor(np.log1p(time * (factor - 1)) / math.log(factor))
+    n += time >= begins(n + 1)  # the logarithm is rounded
+    n -= time < begins(n)
+    return (time - begins(n)) / factor**n
+
+
+def _check_up_to_rate(name: str, value: float, rate: float) -> None:
+    if value > rate:
+        raise ValueError(f"{name} must be at most the learning_rate, {rate:g}; got {value:g}")
+
+
+@dataclass(frozen=True, repr=False)
+class OneCycle(PerStep, Rated):
+    """Up to the largest rate and far down, along half cosines (Smith and Topin 2018).
+
+    As torch's OneCycleLR: of n steps, counted from 0, those to number warmup n - 1 go from
+    start_factor learning_rate to learning_rate, those to number n - 1 on to end_factor
+    learning_rate.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The largest rate.
+    epochs : float, optional
+        How many epochs it takes; by default all of the fit.
+    warmup : float, default 0.3
+        The share of the steps that go up, from 0 to below 1.
+    start_factor, end_factor : float, default 0.04 and 4e-6
+        The first and the last rate as shares of the largest, from 0; torch's ``div_factor=25`` and
+        ``final_div_factor=1e4`` are 1 / 25 and 1 / 25 / 1e4.
+
+    Examples
+    --------
+    >>> schedule = OneCycle(1.0, epochs=5, warmup=0.4)
+    >>> [round(schedule(epoch), 3) for epoch in range(5)]
+    [0.04, 1.0, 0.75, 0.25, 0.0]
+    """
+
+    name = "one_cycle"
+    epochs: float | None = None
+    warmup: float = 0.3
+    start_factor: float = 0.04
+    end_factor: float = 4e-6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.epochs is not None:
+            self._check("epochs", above=0)
+        self._check("warmup", minimum=0, below=1)
+        self._check("start_factor", minimum=0)
+        self._check("end_factor", minimum=0)
+
+    def _rates(self, steps: Array, clock: Clock) -> Array:
+        n = self._lasts(self.epochs, clock) * self._steps_per_epoch(clock)
+        at = steps - clock.origin
+        top = self.learning_rate
+        peak, last = self.warmup * n - 1, n - 1  # peak is before step 0 where nothing goes up
+        up = np.clip(at / peak, 0, 1) if peak > 0 else np.ones(len(at))
+        down = np.clip((at - peak) / (last - peak), 0, 1) if last > peak else np.ones(len(at))
+        rising = _half_wave(self.start_factor * top, top, up)
+        return np.where(at <= peak, rising, _half_wave(top, self.end_factor * top, down))
+
+
+@dataclass(frozen=True, repr=False)
+class Warmup(PerStep):
+    """(step + 1) / n of a rate in each of the first n steps; then another schedule.
+
+    Goyal et al. 2017, section 2.2. What follows begins when the warm-up is over: its epochs and
+    steps count from there, and those of the fit are so many fewer.
+
+    Parameters
+    ----------
+    epochs : float, optional
+        How many epochs it takes. Either this or ``steps`` must be given.
+    steps : int, optional
+        How many steps it takes.
+    then : float, Schedule or callable
+        What follows; it warms up to the rate this begins with.
+
+    Examples
+    --------
+    >>> schedule = Warmup(epochs=4, then=Step(1.0, every=2))
+    >>> [schedule(epoch) for epoch in range(8)]
+    [0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 0.5, 0.5]
+    """
+
+    name = "warmup"
+    epochs: float | None = None
+    steps: int | None = None
+    then: Any = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError(
+                f"either epochs or steps must be given; got epochs={self.epochs!r} and "
+                f"steps={self.steps!r}"
+            )
+        if self.steps is None:
+            self._check("epochs", above=0)
+        else:
+            object.__setattr__(self, "steps", check_integer("steps", self.steps, 1))
+        try:
+            follows = find_schedule(self.then)
+        except (TypeError, ValueError) as error:
+            raise type(error)(str(error).replace("learning_rate", "then", 1)) from None
+        if isinstance(follows, Constant):
+            object.__setattr__(self, "then", follows.learning_rate)
+
+    @cached_property
+    def _follows(self) -> Schedule:
+        return find_schedule(self.then)
+
+    def check(self, measured: Mapping[str, bool | None]) -> None:
+        self._follows.check(measured)
+
+    def _rates(self, steps: Array, clock: Clock) -> Array:
+        if self.steps is None:
+            n = round(float(self.epochs or 0) * self._steps_per_epoch(clock))
+        else:
+            n = self.steps
+        later = clock
+        if clock.epochs is not None and clock.steps_per_epoch:
+            later = replace(clock, epochs=max(0.0, clock.epochs - n / clock.steps_per_epoch))
+        # While it warms up, what follows is at its first step.
+        rates = self._follows.rates(np.maximum(steps - n, clock.origin), later)
+        return rates * np.minimum(1, (steps - clock.origin + 1) / max(n, 1))
+
+
+@dataclass(frozen=True, repr=False)
+class ReduceOnPlateau(PerStep, Rated):
+    """The rate times ``factor`` whenever more than ``patience`` epochs in a row bring nothing.
+
+    As torch's ReduceLROnPlateau: an epoch brings something where the monitor is below
+    best (1 - tolerance), best being the last that did. The rate follows from the history of the fit
+    alone; where nothing is measured, it stays.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The rate at first.
+    monitor : str, default "cost"
+        What is watched: a name in the history, such as ``"validation_cost"``.
+    factor : float, default 0.1
+        From above 0 to below 1.
+    patience : int, default 10
+        How many epochs in a row may bring nothing.
+    tolerance : float, default 1e-4
+        By which share the best must be beaten, from 0 to below 1.
+    minimum : float, default 0
+        The rate it ends with, from 0 to ``learning_rate``.
+    higher_is_better : bool, default False
+        Whether the monitor is one that should rise, such as ``"validation_score"``; best
+        (1 + tolerance) is then to be beaten.
+
+    Examples
+    --------
+    >>> schedule = ReduceOnPlateau(0.5, patience=1)
+    >>> for costs in ([], [3, 2], [3, 2, 2], [3, 2, 2, 2], [3, 2, 2, 2, 1]):
+    ...     print(schedule.rates(np.array([0]), Clock(history={"cost": costs})))
+    [0.5]
+    [0.5]
+    [0.5]
+    [0.05]
+    [0.05]
+    """
+
+    name = "reduce_on_plateau"
+    monitor: str = "cost"
+    factor: float = 0.1
+    patience: int = 10
+    tolerance: float = 1e-4
+    minimum: float = 0.0
+    higher_is_better: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.monitor, str):
+            raise TypeError(f"monitor must be a name of a measure; got {self.monitor!r}")
+        self._check("factor", above=0, below=1)
+        object.__setattr__(self, "patience", check_integer("patience", self.patience, 0))
+        self._check("tolerance", minimum=0, below=1)
+        self._check("minimum", minimum=0)
+        _check_up_to_rate("minimum", self.minimum, self.learning_rate)
+        higher = check_flag("higher_is_better", self.higher_is_better)
+        object.__setattr__(self, "higher_is_better", higher)
+
+    def check(self, measured: Mapping[str, bool | None]) -> None:
+        if self.monitor not in measured:
+            raise ValueError(
+                f"monitor {self.monitor!r} is not measured; measured are {', '.join(measured)}"
+            )
+        better = measured[self.monitor]
+        if better is not None and better != self.higher_is_better:
+            raise ValueError(
+                f"higher_is_better must be {better} for the monitor {self.monitor!r}; "
+                f"got {self.higher_is_better}"
+            )
+
+    def _rates(self, steps: Array, clock: Clock) -> Array:
+        measured = {name: values for name, values in clock.history.items() if len(values)}
+        if measured and self.monitor not in measured:
+            self.check(dict.fromkeys(measured))
+        sign = -1.0 if self.higher_is_better else 1.0
+        share = 1 - sign * self.tolerance
+        rate, best, waited = self.learning_rate, sign * math.inf, 0
+        for value in measured.get(self.monitor, ()):
+            better = value > best * share if self.higher_is_better else value < best * share
+            best, waited = (value, 0) if better else (best, waited + 1)
+            if waited > self.patience:
+                rate, waited = max(rate * self.factor, self.minimum), 0
+        return np.full(len(steps), rate)
+
+
 SCHEDULES: Registry[type[Schedule]] = Registry(
-    "schedule", [Constant, Step, Exponential, InverseScaling]
-)
+    "schedule",
+    [
+        Constant, Step, Exponential, InverseScaling, Piecewise, Polynomial, Cosine, OneCycle,
+        Warmup, ReduceOnPlateau,
+    ],
+)  # fmt: skip

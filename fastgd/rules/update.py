@@ -15,12 +15,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fastgd.rules.checks import check_number
-from fastgd.rules.schedules import Clock, Schedule, find_schedule
+from fastgd.rules.schedule import Clock, Constant, Schedule, find_schedule
 
 __all__ = ["COLUMNS", "Optimizer", "Update", "column", "prepare"]
 
@@ -116,8 +117,9 @@ class Optimizer:
     max_norm: float | None = dataclasses.field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.learning_rate, Schedule) and not callable(self.learning_rate):
-            self._check("learning_rate", minimum=0)
+        given, schedule = self.learning_rate, self.schedule  # which refuses what is none
+        if isinstance(schedule, Constant) and not isinstance(given, Schedule):
+            object.__setattr__(self, "learning_rate", schedule.learning_rate)
         for name in ("l1", "l2", "weight_decay"):
             self._check(name, minimum=0)
         for name in ("clip_value", "clip_norm", "max_norm"):
@@ -136,7 +138,7 @@ class Optimizer:
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    @property
+    @cached_property
     def schedule(self) -> Schedule:
         """The learning rate as a schedule."""
         return find_schedule(self.learning_rate)
