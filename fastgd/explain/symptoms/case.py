@@ -17,6 +17,7 @@ from fastgd.explain.layers import Layers, layers
 from fastgd.explain.start import at_end, distinct_units
 from fastgd.rules.checks import check_number
 from fastgd.rules.optimizers import SGD, Optimizer, find_optimizer
+from fastgd.rules.schedules import Clock
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -198,8 +199,12 @@ class Case:
         """The learning rate last in force, where the optimizer is known."""
         if self.optimizer is None:
             return None
-        epochs = len(self.history["cost"]) if self.history is not None else 0
-        return float(self.optimizer.schedule(max(0, epochs - 1)))
+        past = self.history or {}
+        if past.get("learning_rate"):
+            return float(past["learning_rate"][-1])
+        epochs = max(1, len(past.get("cost", ())))
+        last, clock = np.array([epochs - 1]), Clock(steps_per_epoch=1, epochs=epochs)
+        return float(self.optimizer.schedule.rates(last, clock)[0])
 
     @cached_property
     def is_classification(self) -> bool:
