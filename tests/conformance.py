@@ -22,7 +22,6 @@ from fastgd.rules.losses import LOSSES
 from fastgd.rules.optimizers import OPTIMIZERS as REGISTERED
 from fastgd.rules.optimizers import SGD, Adam, Optimizer
 from fastgd.rules.registry import Rule
-from fastgd.rules.schedules import Function
 
 Array = np.ndarray
 
@@ -56,7 +55,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "max_norm": SGD(0.1, max_norm=0.9),
     "limits": SGD(0.05, momentum=0.5, **PENALTIES, **LIMITS),
     "adam_limits": Adam(0.01, epsilon=1e-3, **PENALTIES, **LIMITS),
-    "schedule": SGD(Function(lambda step: 0.1 / (1 + step)), momentum=0.5),
+    "schedule": SGD(lambda step: 0.1 / (1 + step), momentum=0.5),
 }
 
 #: The activations hidden layers may have, with other parameters than the defaults.

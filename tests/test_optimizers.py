@@ -188,7 +188,7 @@ def test_momentum_as_scikit_learn(nesterov):
         (fastgd.Adam(0.01), lambda o: o.adam(0.01)),
         (fastgd.RMSprop(0.01, alpha=0.9), lambda o: o.rmsprop(0.01, eps_in_sqrt=False)),
     ],
-    ids=str,
+    ids=["lion", "adam", "rmsprop"],
 )
 def test_as_optax(optimizer, make):
     optax = pytest.importorskip("optax")
