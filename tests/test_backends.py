@@ -190,6 +190,7 @@ def test_zeros_left_out_as_rows_are_read(subject, dtype, kind, n_inputs):
     check_loss_and_gradient(subject, case)
 
 
+@pytest.mark.filterwarnings("ignore:.*encountered in")
 @pytest.mark.parametrize("n_rows", [1, 4, 5, 70, 300])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("zeros", [0.0, 0.8])

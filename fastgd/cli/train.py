@@ -238,9 +238,9 @@ class Run:
             "n_held_out": len(X) if held_out else 0,  # type: ignore[arg-type]
             "sizes": a.sizes,
             "n_parameters": network.n_parameters,
-            "activation": a.spec()["activation"],
-            "output": a.output.spec(),
-            "loss": a.loss.spec(),
+            "activation": a.activation_name,
+            "output": str(a.output),
+            "loss": str(a.loss),
             "dtype": a.dtype,
             "input_scale": a.input_scale,
             "seed": self.settings["seed"],
