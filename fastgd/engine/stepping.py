@@ -18,6 +18,10 @@ from fastgd.rules.schedules import Clock
 __all__ = ["Stepper"]
 
 
+#: How many steps' settings are computed at once.
+AHEAD = 64
+
+
 class Stepper:
     """An optimizer stepping one network."""
 
@@ -25,6 +29,7 @@ class Stepper:
         state.use(optimizer)
         self.runner, self.optimizer, self.state = runner, optimizer, state
         self._quick: tuple[Any, Any] | None = None
+        self._first, self._rows = 0, np.empty(0)
 
     def step(self, X: Any, y: Any, sample_weight: Any, class_weight: Any) -> float:
         """Step on one mini-batch; return its cost before the step."""
@@ -46,7 +51,11 @@ class Stepper:
 
     def _settings(self) -> tuple[np.ndarray, int, int]:
         """Return the step's row of settings, and its seed and number for dropout."""
-        table = self.optimizer.table(self.state.step, 1).astype(self.state.parameters.dtype)
+        step = self.state.step
+        if not self._first <= step < self._first + len(self._rows):  # one row costs as much as many
+            self._first = step
+            self._rows = self.optimizer.table(step, AHEAD).astype(self.state.parameters.dtype)
+        table = self._rows[step - self._first]
         draws = self.runner.architecture.has_dropout
         return table, self.state.seed if draws else 0, self.state.step
 
