@@ -172,7 +172,10 @@ COST(sse) { UNUSED; return (a - y) * (a - y); }
 DELTA_OF(sse) { UNUSED; return 2 * (a - y) * slope; }
 COST(mse) { UNUSED; return (a - y) * (a - y); }
 DELTA_OF(mse) { UNUSED; return 2 * (a - y) * slope; }
-COST(binary_cross_entropy) { UNUSED; return softplus_of(z) - z * (p * y + q); }
+COST(binary_cross_entropy) { /* in this order: what is small is added last, and keeps its digits */
+    UNUSED;
+    return positive(z) - z * (p * y + q) + log1p_of(exp_of(-size_of(z)));
+}
 DELTA_OF(binary_cross_entropy) { UNUSED; (void)slope; return a - (p * y + q); }
 COST(categorical_cross_entropy) {
     UNUSED;

@@ -32,6 +32,8 @@ def enums(header: str) -> dict[str, int]:
         following = 0
         for entry in filter(None, (part.strip() for part in body.split(","))):
             name, _, given = entry.partition("=")
+            if given.strip().isidentifier():  # that of another header, which has its own test
+                continue
             following = int(given) if given else following
             values[name.strip()] = following
             following += 1

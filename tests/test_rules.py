@@ -30,9 +30,9 @@ class TestActivations:
         for rule in (ACTIVATIONS[name], varied(ACTIVATIONS[name])):
             a, p = rule.value(z), rule.numbers
             values = [rule.scalar_value(float(z_i), p) for z_i in z]
-            np.testing.assert_allclose(values, a, rtol=1e-13, atol=1e-15)
+            np.testing.assert_allclose(values, a, rtol=1e-13, atol=1e-14)
             slopes = [rule.scalar_derivative(*map(float, pair), p) for pair in zip(z, a)]  # noqa: B905
-            np.testing.assert_allclose(slopes, rule.derivative(z, a), rtol=1e-13, atol=1e-15)
+            np.testing.assert_allclose(slopes, rule.derivative(z, a), rtol=1e-13, atol=1e-14)
 
     @pytest.mark.parametrize("name", ELEMENTWISE)
     def test_derivative(self, name):
@@ -47,7 +47,8 @@ class TestActivations:
     def test_dtype_is_kept_and_z_is_not_changed(self, name, dtype):
         rule, z = ACTIVATIONS[name], Z.astype(dtype).reshape(-1, 1)
         before = z.copy()
-        a = rule.value(z)
+        with np.errstate(over="ignore"):  # e^1000
+            a = rule.value(z)
         assert a.dtype == dtype and a.shape == z.shape and not np.shares_memory(a, z)
         if not rule.row_wise:
             assert rule.derivative(z, a).dtype == dtype
@@ -248,9 +249,6 @@ class TestInitializers:
 
 
 class TestOptimizers:
-    SETTINGS = ((0.1, 0.0, 0.9, 0.0), (0.1, 0.3, 0.9, 1.0), (0.5, 0.01, 0.5, 1.0))
-
-    @pytest.mark.parametrize("settings", SETTINGS)
     def test_sgd(self):
         plain, heavy = SGD(0.3, l2=0.1), SGD(0.3, momentum=0.9, nesterov=True)
         assert plain.update is UPDATES["gradient_descent"] and heavy.update is UPDATES["momentum"]

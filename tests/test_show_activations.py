@@ -24,7 +24,8 @@ def test_slopes_are_those_of_the_curve():
     assert set(display.slopes) >= {"identity", "sigmoid", "tanh", "relu", "gelu"}
     for name, value in display.values.items():
         kinks = np.minimum(np.abs(display.z), np.abs(np.abs(display.z) - 3))
-        away = kinks > 0.1  # relu has one at 0, hard_sigmoid at 3
+        inside = np.abs(display.z) < np.abs(display.z).max()  # the ends have one neighbour
+        away = inside & (kinks > 0.1)  # relu has one at 0, hard_sigmoid at 3
         differences = np.gradient(value, display.z)
         np.testing.assert_allclose(
             display.slopes[name][away], differences[away], rtol=1e-2, atol=1e-2
