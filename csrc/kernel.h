@@ -147,8 +147,11 @@ void RUN(Task *task, integer thread) {
     wait_for_all(task);
     if (thread) return;
     task->finite = all_finite(t.block[N_PADDED], t.work + t.block[PARAMETERS]);
-    /* The caller's parameters are still those before: they stay where a step spoils them. */
-    if (task->finite || task->task != TASK_TRAIN) store(&t);
+    /* The caller's parameters are still those before: they stay where the only step spoils them. */
+    if (task->task == TASK_TRAIN && !task->finite && steps <= 1)
+        steps = 0;
+    else
+        store(&t);
     if (task->task == TASK_PREDICT)
         for (integer row = 0; row < t.block[ROWS]; row++) total += task->costs[row];
     task->steps = steps;

@@ -52,7 +52,7 @@ typedef struct {
     integer *barrier;
     /* Out: */
     integer steps;  /* steps made */
-    integer finite; /* whether the parameters after them are finite; else they were left as before */
+    integer finite; /* whether the parameters after them are; a single step that spoils them is not made */
     double total;   /* the sum of the rows' costs; NaN for predictions of what is not finite */
 } Task;
 

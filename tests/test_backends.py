@@ -386,8 +386,9 @@ CASES = st.builds(
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=CASES)
 def test_random_cases(subject, case):
-    (_, first), (_, last) = train(reference, case)[0]
-    assume(last <= 2 * first)  # what diverges has no number to agree on
+    with np.errstate(all="ignore"):
+        (_, first), (_, last) = train(reference, case)[0]
+    assume(np.isfinite(first) and last <= 2 * first)  # what diverges has no number to agree on
     check_forward(subject, case)
     check_loss_and_gradient(subject, case)
     check_train(subject, case)

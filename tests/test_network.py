@@ -66,7 +66,7 @@ class TestMaking:
 
     def test_repr(self):
         assert repr(fastgd.Network([4, 8, 3], activation="relu")) == (
-            "Network([4, 8, 3], activation='relu'', output='sigmoid', loss='quadratic', "
+            "Network([4, 8, 3], activation='relu', output='sigmoid', loss='quadratic', "
             "dtype='float32')"
         )
 
