@@ -16,7 +16,7 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 #: Never -march=native (the binary chooses at import) and never -ffast-math.
-FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno"]
+FLAGS = ["-O3", "-std=gnu11", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
 #: What clang calls the Windows it builds for.
 WINDOWS = {"win-amd64": "x86_64-pc-windows-msvc", "win-arm64": "aarch64-pc-windows-msvc"}
 

@@ -44,22 +44,12 @@
 #define number double
 #define mask_number int64_t
 #define EXPONENT 0x7ff0000000000000
-#define exp_of exp
-#define tanh_of tanh
-#define log_of log
-#define log1p_of log1p
-#define erf_of erf
 #define sqrt_of sqrt
 #define SUFFIX _double
 #else
 #define number float
 #define mask_number int32_t
 #define EXPONENT 0x7f800000
-#define exp_of exp_float
-#define tanh_of tanh_float
-#define log_of logf
-#define log1p_of log1pf
-#define erf_of erff
 #define sqrt_of sqrtf
 #define SUFFIX _float
 #endif
@@ -68,8 +58,8 @@
 #define JOIN(a, b, c) JOIN_(a, b, c)
 #define RUN JOIN(run_, TIER, SUFFIX)
 
-#include "functions.h"
 #include "simd.h"
+#include "functions.h"
 #include "rules.h"
 #include "dropout.h"
 #include "steps.h"

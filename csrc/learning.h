@@ -6,6 +6,8 @@
 enum { DIRECT_ROWS = 64 };
 /* How many sums of squares run side by side. */
 enum { NORM_LANES = 64 };
+/* What squares are taken after multiplying with, so that those of large gradients are finite. */
+#define NORM_SCALE ((number)0x1p-30)
 /* Where the learning rate stands in a row of a linear rule. */
 enum { RATE = N_COMMON };
 static const double NORM_EPSILON = 1e-6; /* fastgd.rules.update.NORM_EPSILON */
@@ -149,9 +151,9 @@ static void copy_panel(const Thread *t, int back) {
     else copy_rows(w, l[LD], t->first, t->ld_first, l[N_IN] + 1, t->ld_first);
 }
 
-/* Write the sums of the gradient's squares, over this thread's share of fixed chunks: in lanes, which
-   vectorise and are the same for any vector. */
-static void add_squares(const Thread *t) {
+/* Write the gradient's norms over this thread's share of fixed chunks: in lanes, which vectorise and
+   are the same for any vector. */
+static void write_norms(const Thread *t) {
     integer n = t->block[N_PADDED], start, stop;
     const number *g = t->work + t->block[GRADIENT];
     share(n, CHUNK_SIZE, t->thread, t->task->n_threads, &start, &stop);
@@ -159,19 +161,27 @@ static void add_squares(const Thread *t) {
         number lanes[NORM_LANES] = {0};
         integer last = smaller(first + CHUNK_SIZE, n), at = first;
         for (; at + NORM_LANES <= last; at += NORM_LANES)
-            FOR(NORM_LANES) lanes[i] += g[at + i] * g[at + i];
-        for (integer i = 0; at + i < last; i++) lanes[i] += g[at + i] * g[at + i];
+            FOR(NORM_LANES) {
+                number scaled = g[at + i] * NORM_SCALE;
+                lanes[i] += scaled * scaled;
+            }
+        for (integer i = 0; at + i < last; i++) {
+            number scaled = g[at + i] * NORM_SCALE;
+            lanes[i] += scaled * scaled;
+        }
         double total = 0;
         for (integer i = 0; i < NORM_LANES; i++) total += lanes[i];
-        t->work[t->block[PARTIALS] + first / CHUNK_SIZE] = (number)total;
+        t->work[t->block[PARTIALS] + first / CHUNK_SIZE] = (number)(sqrt(total) / NORM_SCALE);
     }
 }
 
 /* What scales the gradient so that its norm is at most the limit. */
 static double norm_factor(const Thread *t, double limit) {
     double total = 0;
-    for (integer chunk = 0; chunk < (t->block[N_PADDED] + CHUNK_SIZE - 1) / CHUNK_SIZE; chunk++)
-        total += t->work[t->block[PARTIALS] + chunk];
+    for (integer chunk = 0; chunk < (t->block[N_PADDED] + CHUNK_SIZE - 1) / CHUNK_SIZE; chunk++) {
+        double norm = t->work[t->block[PARTIALS] + chunk];
+        total += norm * norm;
+    }
     double scale = limit / (sqrt(total) + NORM_EPSILON);
     return scale > 1 ? 1 : scale; /* this way round NaN stays NaN */
 }
@@ -179,7 +189,7 @@ static double norm_factor(const Thread *t, double limit) {
 /* Update this thread's rows of every layer from the whole gradient, its norm limited. */
 static void update_all(const Thread *t, integer step) {
     const Task *task = t->task;
-    add_squares(t);
+    write_norms(t);
     wait_for_all((Task *)task);
     double factor = norm_factor(t, settings(t, step, 0)[CLIP_NORM]);
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {

@@ -193,8 +193,10 @@ COST(huber) {
 DELTA_OF(huber) { UNUSED; return clamp_of(a - y, -p, p) * slope; }
 COST(log_cosh) {
     UNUSED;
-    number size = size_of(a - y);
-    return size + log1p_of(exp_of(-2 * size)) - (number)0.6931471805599453;
+    number size = size_of(a - y), t = tanh_of(size);
+    number near_ = (number)-0.5 * log1p_of(-t * t);
+    number far_ = size + log1p_of(exp_of(-2 * size)) - (number)0.6931471805599453;
+    return size < 1 ? near_ : far_;
 }
 DELTA_OF(log_cosh) { UNUSED; return tanh_of(a - y) * slope; }
 COST(quantile) { UNUSED; return a - y > 0 ? (1 - p) * (a - y) : -p * (a - y); }
@@ -227,38 +229,26 @@ enum { LOSSES(CODE) N_LOSSES };
 #undef CODE
 
 #define LOOP(name)                                                                        \
-    static void output_delta_##name(integer n, const number *restrict z, const number *restrict a, \
+    static void output_delta_##name(integer n, number *restrict z, const number *restrict a, \
                                     const number *restrict y, number *restrict delta,     \
                                     number p, number q, number share) {                   \
-        FOR(n) delta[i] = delta_##name(z[i], a[i], y[i], delta[i], p, q) * share;         \
-    }                                                                                     \
-    static double row_cost_##name(integer n, const number *z, const number *a, const number *y, \
-                                  number p, number q) {                                   \
-        double total = 0;                                                                 \
-        for (integer j = 0; j < n; j++) total += cost_##name(z[j], a[j], y[j], p, q);     \
-        return total;                                                                     \
+        FOR(n) {                                                                          \
+            number cost = cost_##name(z[i], a[i], y[i], p, q);                            \
+            delta[i] = delta_##name(z[i], a[i], y[i], delta[i], p, q) * share;            \
+            z[i] = cost;                                                                  \
+        }                                                                                 \
     }
 LOSSES(LOOP)
 #undef LOOP
 
-static void output_delta(integer loss, integer n, const number *z, const number *a, const number *y,
+/* Turn slopes into deltas times `share`, and z, which nothing needs any more, into costs. */
+static void output_delta(integer loss, integer n, number *z, const number *a, const number *y,
                          number *delta, const number *p, number share) {
     switch (loss) {
 #define CASE(name) case LOSS_##name: output_delta_##name(n, z, a, y, delta, p[0], p[1], share); break;
         LOSSES(CASE)
 #undef CASE
     }
-}
-
-/* The cost of one row. */
-static double cost_of(integer loss, integer n, const number *z, const number *a, const number *y,
-                      const number *p) {
-    switch (loss) {
-#define CASE(name) case LOSS_##name: return row_cost_##name(n, z, a, y, p[0], p[1]);
-        LOSSES(CASE)
-#undef CASE
-    }
-    return NAN; /* Python never asks for a loss that is not here */
 }
 
 /* Update rules: w from w and the prepared gradient g; s0, s1, s2 are its slots, c its columns. */

@@ -18,7 +18,7 @@ from fastgd.engine.rows import Rows
 from fastgd.engine.sparse import Sparse, mostly_zeros
 from fastgd.rules.dropout import Draw
 from fastgd.rules.optimizers import UPDATES, GradientDescent
-from fastgd.rules.update import CLIP_NORM, CLIP_VALUE, COLUMNS, L1, MAX_NORM, SHRINK, Update
+from fastgd.rules.update import CLIP_NORM, CLIP_VALUE, COLUMNS, MAX_NORM, SHRINK, Update
 
 __all__ = ["COST", "GRADIENT", "NOTHING", "PREDICT", "TRAIN", "Call", "Compiled", "call_for"]
 
@@ -30,6 +30,8 @@ KINDS = {np.dtype(name): code for code, name in enumerate(("float32", "float64",
 NOTHING = np.empty(0, dtype=np.int64)
 NO_STEPS = np.empty((0, 2, len(COLUMNS) + 1))
 NO_DRAW = Draw(0, 0)
+#: The common columns of a step without penalties and limits.
+NO_LIMITS = [1.0, 0.0, 0.0, math.inf, math.inf, math.inf]
 #: Fewer rows are not worth looking at for zeros to leave out.
 LOOK_ROWS = 256
 #: Rows computed at once where there is no mini-batch: they fill the tiles and stay in cache.
@@ -210,9 +212,9 @@ def call_for(
         share=1 / architecture.n_outputs if loss.output_average else 1.0,
         update=UPDATES.code(update.name),
         linear=int(is_linear(update, table)),
-        shrinks=int((table[..., SHRINK] != 1).any()),
+        shrinks=int((table[:, 0, SHRINK] != 1).any()),
         by_norm=by_norm(table),
-        limited=int(np.isfinite(table[..., MAX_NORM]).any()),
+        limited=int(common_of(table)[MAX_NORM] < math.inf),
         table=table.astype(parameters.dtype).reshape(-1),
         n_columns=table.shape[-1],
         seed_low=seed & 0xFFFFFFFF,
@@ -225,16 +227,20 @@ def call_for(
     )
 
 
+def common_of(table: Array) -> list[float]:
+    """Return the common columns of weights in the first row: only shrink differs in the others."""
+    return table[0, 0, : len(COLUMNS)].tolist() if len(table) else NO_LIMITS
+
+
 def is_linear(update: type[Update], table: Array) -> bool:
     """Return whether every step is w <- shrink w - rate g, and nothing else."""
-    common = table[..., : len(COLUMNS)]
-    plain = not common[..., L1:CLIP_VALUE].any() and bool(np.isinf(common[..., CLIP_VALUE:]).all())
-    return update.linear and plain
+    _, l1, l2, *limits = common_of(table)
+    return update.linear and not l1 and not l2 and limits == NO_LIMITS[CLIP_VALUE:]
 
 
 def by_norm(table: Array) -> int:
-    """Return 1 where the gradient's norm is limited in any step, else 0."""
-    return int(np.isfinite(table[..., CLIP_NORM]).any())
+    """Return 1 where the gradient's norm is limited, else 0."""
+    return int(common_of(table)[CLIP_NORM] < math.inf)
 
 
 def _width(X: Array | Sparse) -> int:

@@ -56,7 +56,7 @@ KEPT_BYTES = 48 << 20
     LOSS_NUMBERS,  # the loss's parameters
     INPUT_KEPT,  # of `SHARES` inputs, how many dropout keeps; 0 where it keeps all
     INPUT_GAIN,  # what the inputs it keeps are multiplied by
-    PARTIALS,  # sums of squares of the gradient, one for each `CHUNK_SIZE` padded parameters
+    PARTIALS,  # norms of the gradient, one for each `CHUNK_SIZE` padded parameters
 ) = range(20)
 
 # Row l: layer l.

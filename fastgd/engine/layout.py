@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -28,12 +29,12 @@ class Layout:
 
     sizes: tuple[int, ...]
 
-    @property
+    @cached_property
     def shapes(self) -> list[tuple[int, int]]:
         """(n_in, n_out) of each layer's weights."""
         return list(zip(self.sizes[:-1], self.sizes[1:], strict=True))
 
-    @property
+    @cached_property
     def offsets(self) -> list[int]:
         """Where each layer's weights begin."""
         offsets = [0]
@@ -51,7 +52,7 @@ class Layout:
         """How many biases there are."""
         return sum(self.sizes[1:])
 
-    @property
+    @cached_property
     def n_parameters(self) -> int:
         """How many weights and biases there are."""
         return self.n_weights + self.n_biases

@@ -113,9 +113,9 @@ class Session:
         visits = self._visits(len(state.order) - state.position, examples, most_steps)
         order = state.order[state.position : state.position + visits]
         n_steps = math.ceil(visits / self.batch_size)
-        clock, last = self._clock(examples), np.array([state.step + n_steps - 1])
-        table = self.optimizer.table(state.step, n_steps, clock)
-        self.rate = float(self.optimizer.schedule.rates(last, clock)[0])
+        steps = state.step + np.arange(n_steps)
+        rates = self.optimizer.schedule.rates(steps, self._clock(examples))
+        table, self.rate = self.optimizer.rows(steps, rates), float(rates[-1])
         with np.errstate(over="ignore", invalid="ignore"):
             cost = self._call(examples, order, table)
         weights = examples.weights_of(order)

@@ -23,6 +23,8 @@ __all__ = ["copy_panel", "learn", "share_first_layer"]
 DIRECT_ROWS = 64
 #: How many sums of squares run side by side.
 NORM_LANES = 64
+#: What squares are taken after multiplying with, so that those of large gradients are finite.
+NORM_SCALE = 2.0**-30
 #: Where the learning rate stands in a row of a linear rule.
 RATE = len(COLUMNS)
 
@@ -206,14 +208,15 @@ def copy_panel(plan, work, mine, back):
 
 
 @compiled
-def add_squares(plan, work, thread, n_threads):
-    """Write the sums of the gradient's squares, over this thread's share of fixed chunks.
+def write_norms(plan, work, thread, n_threads):
+    """Write the gradient's norms over this thread's share of fixed chunks.
 
     In lanes, which vectorise and are the same for any vector.
     """
     n = plan[0, P.N_PADDED]
     start, stop = share(n, P.CHUNK_SIZE, thread, n_threads)
     lanes = part(work, plan[0, P.CHUNK] + thread * plan[0, P.CHUNK_STRIDE], NORM_LANES)
+    scale = work.dtype.type(NORM_SCALE)
     for first in range(start, stop, P.CHUNK_SIZE):
         for j in range(NORM_LANES):
             lanes[j] = 0
@@ -221,11 +224,12 @@ def add_squares(plan, work, thread, n_threads):
         for i in range(first, last, NORM_LANES):
             g = part(work, plan[0, P.GRADIENT] + i, min(NORM_LANES, last - i))
             for j in range(g.size):
-                lanes[j] += g[j] * g[j]
+                scaled = g[j] * scale
+                lanes[j] += scaled * scaled
         total = 0.0
         for j in range(NORM_LANES):
             total += lanes[j]
-        work[plan[0, P.PARTIALS] + first // P.CHUNK_SIZE] = total
+        work[plan[0, P.PARTIALS] + first // P.CHUNK_SIZE] = math.sqrt(total) / NORM_SCALE
 
 
 @compiled
@@ -233,7 +237,8 @@ def norm_factor(plan, work, limit):
     """Return what scales the gradient so that its norm is at most the limit."""
     total = 0.0
     for chunk in range((plan[0, P.N_PADDED] + P.CHUNK_SIZE - 1) // P.CHUNK_SIZE):
-        total += work[plan[0, P.PARTIALS] + chunk]
+        norm = work[plan[0, P.PARTIALS] + chunk]
+        total += float(norm) * norm
     scale = limit / (math.sqrt(total) + NORM_EPSILON)
     return 1.0 if scale > 1.0 else scale  # this way round NaN stays NaN
 
@@ -242,7 +247,7 @@ def norm_factor(plan, work, limit):
 def update_all(t, step):
     """Update this thread's rows of every layer from the whole gradient, its norm limited."""
     call, plan, work = t.call, t.plan, t.work
-    add_squares(plan, work, t.thread, call.n_threads)
+    write_norms(plan, work, t.thread, call.n_threads)
     wait_for_all(call.barrier, call.n_threads)
     factor = norm_factor(plan, work, call.table[settings(call, step, 0) + CLIP_NORM])
     for layer in range(1, len(plan)):

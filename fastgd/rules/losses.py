@@ -409,13 +409,17 @@ class LogCosh(Residual):
 
     def of(self, e: Array) -> tuple[Array, Array, Array]:
         size, t = np.abs(e), np.tanh(e)
-        cost = size + np.log1p(np.exp(-2 * size)) - np.log(2).astype(e.dtype)
-        return cost, t, 1 - t * t
+        far = size + np.log1p(np.exp(-2 * size)) - np.log(2).astype(e.dtype)
+        near = -0.5 * np.log1p(-np.minimum(t * t, 0.75))  # keeps its digits near 0
+        return np.where(size < 1, near, far), t, 1 - t * t
 
     @staticmethod
     def scalar_cost(z: float, a: float, y: float, p: Numbers) -> float:
         size = abs(a - y)
-        return size + log1p(exp(like(-2.0, a) * size)) - like(0.6931471805599453, a)
+        t = tanh(size)
+        near = like(-0.5, a) * log1p(-t * t)
+        far = size + log1p(exp(like(-2.0, a) * size)) - like(0.6931471805599453, a)
+        return near if size < like(1.0, a) else far
 
     @staticmethod
     def scalar_delta(z: float, a: float, y: float, slope: float, p: Numbers) -> float:

@@ -10,9 +10,6 @@ import math
 
 __all__ = ["erf", "exp", "like", "log", "log1p", "sqrt", "tanh"]
 
-erf = math.erf
-log = math.log
-log1p = math.log1p
 sqrt = math.sqrt
 
 
@@ -22,6 +19,21 @@ def exp(x: float) -> float:
         return math.exp(x)
     except OverflowError:
         return math.inf
+
+
+def log(x: float) -> float:
+    """Return the natural logarithm of x, minus infinity of 0 and NaN below."""
+    return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
+
+
+def log1p(x: float) -> float:
+    """Return the natural logarithm of 1 + x, without loss for small x."""
+    return math.log1p(x) if x > -1 else log(1 + x)
+
+
+def erf(x: float) -> float:
+    """Return the error function of x."""
+    return math.erf(x)
 
 
 def tanh(x: float) -> float:

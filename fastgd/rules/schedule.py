@@ -280,3 +280,6 @@ class Constant(Rated):
 
     def __call__(self, epoch: float) -> float:
         return self.learning_rate
+
+    def rates(self, steps: Array, clock: Clock) -> Array:
+        return np.full(len(steps), self.learning_rate)

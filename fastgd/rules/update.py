@@ -173,17 +173,29 @@ class Optimizer:
         """
         steps = first_step + np.arange(n_steps)
         rates = self.schedule.rates(steps, clock or Clock()) if n_steps else np.empty(0)
+        return self.rows(steps, rates)
+
+    def rows(self, steps: Array, rates: Array) -> Array:
+        """Return the `table` of steps at these rates."""
+        update, n_common = self.update, len(COLUMNS)
         own = self.settings(steps, rates)
-        update = self.update
-        table = np.empty((n_steps, 2, len(COLUMNS) + len(update.columns)))
-        for i, name in enumerate(update.columns, len(COLUMNS)):
+        table = np.empty((len(steps), 2, n_common + len(update.columns)))
+        table[:] = self._fixed  # the same in every step
+        for i, name in enumerate(update.columns, n_common):
             table[:, :, i] = np.reshape(own[name], (-1, 1))
-        limits = (self.clip_value, self.clip_norm, self.max_norm)
-        table[:, 0, SHRINK] = 1 - rates * self.weight_decay
-        table[:, 0, L1:CLIP_VALUE] = self.l1, self.l2
-        table[:, :, CLIP_VALUE : len(COLUMNS)] = [math.inf if x is None else x for x in limits]
-        table[:, 1, [SHRINK, L1, L2, MAX_NORM]] = 1, 0, 0, math.inf
+        decay = self.weight_decay
         if update.linear and not self.l1:  # one product then does it all
-            table[:, 0, SHRINK] -= rates * self.l2
+            decay += self.l2
             table[:, 0, L2] = 0
+        if decay:
+            table[:, 0, SHRINK] = 1 - rates * decay
         return table
+
+    @cached_property
+    def _fixed(self) -> Array:
+        """What of a row of settings no step changes, of weights and of biases."""
+        limits = (self.clip_value, self.clip_norm, self.max_norm)
+        clip_value, clip_norm, max_norm = (math.inf if x is None else x for x in limits)
+        own = [0.0] * len(self.update.columns)
+        weights = [1.0, self.l1, self.l2, clip_value, clip_norm, max_norm, *own]
+        return np.array([weights, [1.0, 0.0, 0.0, clip_value, clip_norm, math.inf, *own]])
