@@ -86,8 +86,8 @@ static void descend(const Thread *t, integer i, integer step, integer start, int
     gradient_rows(t, i, start, stop - start, m, w, ld, w, ld, row[SHRINK], -row[RATE]);
 }
 
-/* Update `size` parameters at w, whose slots lie at `at` and whose gradient at g. */
-static void update_rows(const Thread *t, number *w, integer at, const number *g, integer size,
+/* Update `size` parameters at w, whose slots lie at `at` and whose gradient, used up, at g. */
+static void update_rows(const Thread *t, number *w, integer at, number *g, integer size,
                         integer step, int biases, double factor) {
     const Task *task = t->task;
     apply_update(task->update, size, w, g, t->work + t->block[SLOTS] + at, t->block[N_PADDED],

@@ -322,34 +322,33 @@ UPDATE(signed_momentum) {
 enum { UPDATES(CODE) N_UPDATES };
 #undef CODE
 
-/* The gradient as the rule gets it: scaled, limited, and with the penalties (fastgd.rules.update). */
-INLINE number prepared(number w, number g, const number *row, number factor) {
-    g = clamp_of(g * factor, -row[CLIP_VALUE], row[CLIP_VALUE]);
-    return g + row[L2] * w + row[L1] * sign_of(w);
+/* Make the gradient what the rule gets: scaled, limited, with the penalties (fastgd.rules.update). */
+static void prepare(integer n, const number *restrict w, number *restrict g, const number *row,
+                    number factor) {
+    number clip = row[CLIP_VALUE], l1 = row[L1], l2 = row[L2];
+    if (factor != 1 || clip <= MOST) FOR(n) g[i] = clamp_of(g[i] * factor, -clip, clip);
+    if (l1 != 0 || l2 != 0) FOR(n) g[i] = g[i] + l2 * w[i] + l1 * sign_of(w[i]);
 }
 
 #define LOOP(name)                                                                            \
     static void apply_##name(integer n, number *restrict w, const number *restrict g,         \
                              number *restrict s0, number *restrict s1, number *restrict s2,   \
-                             const number *row, integer n_own, number factor) {               \
-        const number common[N_COMMON] = {row[SHRINK], row[L1], row[L2], row[CLIP_VALUE]};     \
+                             const number *row, integer n_own) {                              \
+        const number shrink = row[SHRINK];                                                    \
         Columns columns;                                                                      \
         for (int i = 0; i < MAX_COLUMNS; i++) columns.c[i] = i < n_own ? row[N_COMMON + i] : 0; \
-        FOR(n) {                                                                              \
-            number x = w[i];                                                                  \
-            w[i] = step_##name(common[SHRINK] * x, prepared(x, g[i], common, factor), s0 + i, \
-                               s1 + i, s2 + i, columns);                                      \
-        }                                                                                     \
+        FOR(n) w[i] = step_##name(shrink * w[i], g[i], s0 + i, s1 + i, s2 + i, columns);      \
     }
 UPDATES(LOOP)
 #undef LOOP
 
-/* Step n parameters, whose slots lie `stride` apart. */
-static void apply_update(integer update, integer n, number *w, const number *g, number *slots,
+/* Step n parameters, whose slots lie `stride` apart; g is used up. */
+static void apply_update(integer update, integer n, number *w, number *g, number *slots,
                          integer stride, const number *row, integer n_own, number factor) {
+    prepare(n, w, g, row, factor);
     number *s1 = slots + stride, *s2 = slots + 2 * stride;
     switch (update) {
-#define CASE(name) case UPDATE_##name: apply_##name(n, w, g, slots, s1, s2, row, n_own, factor); break;
+#define CASE(name) case UPDATE_##name: apply_##name(n, w, g, slots, s1, s2, row, n_own); break;
         UPDATES(CASE)
 #undef CASE
     }

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fastgd
+from fastgd.backends import BACKENDS
 from fastgd.engine.layout import Layout
 from fastgd.engine.step import apply_update
 from fastgd.rules.optimizers import OPTIMIZERS, UPDATES, find_optimizer
@@ -389,3 +390,14 @@ def test_refused(make, message):
         make()
     with pytest.raises(TypeError, match=r"learning_rate must be a number .*; got True"):
         fastgd.Adam(True)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_clipping_of_large_gradients(backend):
+    """The squares of these gradients are beyond float32's largest number; their norm is not."""
+    net = fastgd.Network([2, 1], output="identity", loss="mse", init="zeros", backend=backend)
+    net.fit(
+        np.full((4, 2), 2e12), np.full((4, 1), -1e12), epochs=1, batch_size=4,
+        optimizer=fastgd.SGD(1.0, clip_norm=3.0),
+    )  # fmt: skip
+    np.testing.assert_allclose(np.linalg.norm(net.parameters), 3, rtol=1e-5)

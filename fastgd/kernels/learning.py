@@ -1,4 +1,4 @@
-"""The kernels, second half: gradient, norm and update; csrc/steps.h has the same steps.
+"""The kernels, second half: gradient, norm and update; csrc/learning.h has the same steps.
 
 Where the update is linear and nothing stands between, the gradient goes straight to the weights.
 """
@@ -6,6 +6,8 @@ Where the update is linear and nothing stands between, the gradient goes straigh
 from __future__ import annotations
 
 import math
+
+import numpy as np
 
 from fastgd.backends import plan as P
 from fastgd.backends.compiled import TRAIN
@@ -119,7 +121,7 @@ def descend(t, layer, step, start, stop, m):
 
 @inlined
 def update_rows(t, w, at, g, size, step, biases, factor):
-    """Update ``size`` parameters at ``w``, whose slots lie at ``at`` and whose gradient at g."""
+    """Update ``size`` parameters at ``w``, slots at ``at`` and gradient, used up, at g."""
     call, plan = t.call, t.plan
     row = settings(call, step, 1 if biases else 0)
     apply_update(
@@ -238,7 +240,7 @@ def norm_factor(plan, work, limit):
     total = 0.0
     for chunk in range((plan[0, P.N_PADDED] + P.CHUNK_SIZE - 1) // P.CHUNK_SIZE):
         norm = work[plan[0, P.PARTIALS] + chunk]
-        total += float(norm) * norm
+        total += np.float64(norm) * norm
     scale = limit / (math.sqrt(total) + NORM_EPSILON)
     return 1.0 if scale > 1.0 else scale  # this way round NaN stays NaN
 

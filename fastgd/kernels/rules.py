@@ -6,6 +6,8 @@ is mine, loop; else ask the next". So a rule added to a registry is compiled wit
 
 from __future__ import annotations
 
+import math
+
 import fastgd.kernels.functions  # noqa: F401  (compiled forms of fastgd.rules.scalar)
 from fastgd.kernels.compiling import compiled, inlined
 from fastgd.kernels.simd import never_inline, part
@@ -13,7 +15,7 @@ from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.losses import LOSSES
 from fastgd.rules.optimizers import UPDATES
 from fastgd.rules.scalar import like
-from fastgd.rules.update import COLUMNS
+from fastgd.rules.update import CLIP_VALUE, COLUMNS, L1, L2
 
 __all__ = ["activate", "apply_update", "multiply_by_slope", "numbers", "output_delta"]
 
@@ -102,28 +104,35 @@ def _cost_loop(rule):
 
 
 @compiled
-def _prepared(w, g, shrink, l1, l2, clip, factor):
-    """Return the gradient as the rule gets it (`fastgd.rules.update.prepare`)."""
-    zero, one = like(0.0, w), like(1.0, w)
-    g = g * factor
-    g = clip if g > clip else g  # this way round NaN stays NaN
-    g = -clip if g < -clip else g
-    sign = one if w > zero else (-one if w < zero else zero)
-    return g + l2 * w + l1 * sign
+def _prepare(work, w, g, size, table, at, factor):
+    """Make the gradient what the rule gets: scaled, limited, with the penalties.
+
+    `fastgd.rules.update.prepare` says how.
+    """
+    l1, l2, clip = table[at + L1], table[at + L2], table[at + CLIP_VALUE]
+    W, G = part(work, w, size), part(work, g, size)
+    zero, one = like(0.0, clip), like(1.0, clip)
+    if factor != one or clip < math.inf:
+        for i in range(size):
+            scaled = G[i] * factor
+            scaled = clip if scaled > clip else scaled  # this way round NaN stays NaN
+            G[i] = -clip if scaled < -clip else scaled
+    if l1 != zero or l2 != zero:
+        for i in range(size):
+            sign = one if W[i] > zero else (-one if W[i] < zero else zero)
+            G[i] = G[i] + l2 * W[i] + l1 * sign
 
 
 #: A rule's loop, with its slots and columns spelled out: LLVM vectorises over pointers and
 #: registers, not over tuples of arrays.
 _UPDATE_LOOP = """
 def loop(work, w, g, slots, stride, size, table, at, factor):
-    shrink, l1, l2, clip = table[at], table[at + 1], table[at + 2], table[at + 3]
-    row = ({columns})
+    prepare(work, w, g, size, table, at, factor)
+    shrink, row = table[at], ({columns})
     W, G = part(work, w, size), part(work, g, size)
 {views}
     for i in range(size):
-        x, after = apply(
-            shrink * W[i], prepared(W[i], G[i], shrink, l1, l2, clip, factor), ({slots}), row
-        )
+        x, after = apply(shrink * W[i], G[i], ({slots}), row)
         W[i] = x
 {stores}
 """
@@ -137,7 +146,7 @@ def _update_loop(rule):
         slots="".join(f"S{k}[i], " for k in kept),
         stores="\n".join(f"        S{k}[i] = after[{k}]" for k in kept),
     )
-    names = {"part": part, "prepared": _prepared, "apply": compiled(rule.scalar_apply)}
+    names = {"part": part, "prepare": _prepare, "apply": compiled(rule.scalar_apply)}
     exec(source, names)
     return compiled(names["loop"])
 
