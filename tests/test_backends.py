@@ -383,12 +383,22 @@ CASES = st.builds(
 )
 
 
+def settles(case):
+    """Return whether all numbers stay finite and costs do not grow: others agree on nothing."""
+    with np.errstate(over="raise", invalid="raise"):
+        try:
+            forward(reference, case)
+            loss_and_gradient(reference, case)
+            (_, first), (_, last) = train(reference, case)[0]
+        except FloatingPointError:
+            return False
+    return last <= 2 * first
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=CASES)
 def test_random_cases(subject, case):
-    with np.errstate(all="ignore"):
-        (_, first), (_, last) = train(reference, case)[0]
-    assume(np.isfinite(first) and last <= 2 * first)  # what diverges has no number to agree on
+    assume(settles(case))
     check_forward(subject, case)
     check_loss_and_gradient(subject, case)
     check_train(subject, case)
