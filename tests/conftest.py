@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from fastgd.errors import DataError
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # pictures are written, not shown
+# The same cases in every run; HYPOTHESIS_PROFILE=default draws others each time.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(autouse=True, scope="session")
