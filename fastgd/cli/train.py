@@ -13,11 +13,13 @@ import click
 import numpy as np
 
 from fastgd.cli import models
+from fastgd.cli.fitting import class_weight_of, stoppers, validation_split
+from fastgd.cli.optimizing import optimizer_of
 from fastgd.cli.options import Command, option, output_options, with_options
 from fastgd.cli.output import Output, count
 from fastgd.cli.progress import Watch, compile_kernels, score_text, watching
 from fastgd.cli.scaling import Scaling, input_scale_of, scaling_for
-from fastgd.cli.settings import HOLDOUT, OPTIONS, check, default_rate, optimizer_of, rules_of
+from fastgd.cli.settings import HOLDOUT, OPTIONS, check, default_rate, rules_of
 
 if TYPE_CHECKING:
     from fastgd.data import Dataset
@@ -36,6 +38,7 @@ BOOK = """\b
 Examples:
   fastgd train digits
   fastgd train houses.csv --target price --hidden 64,64
+  fastgd train pets.csv --optimizer adam --dropout 0.2 --early-stopping 10
 The first network of Nielsen's book, on a folder of MNIST files:
   fastgd train mnist --hidden 30 --epochs 30 --batch-size 10 \\
       --learning-rate 3.0 --activation sigmoid --output sigmoid \\
@@ -47,7 +50,7 @@ The first network of Nielsen's book, on a folder of MNIST files:
 @click.argument("data")
 @with_options(OPTIONS)
 @option(
-    "Other",
+    "Most used",
     "--out",
     metavar="FILE",
     help="Where the model goes.  [default: the name of the data, .safetensors]",
@@ -70,7 +73,7 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
         models.check_out(out, data)
     check(settings)
     backend(settings["backend"]), available_threads()  # and what the environment says of them
-    dataset = load(data, target=target, task=task)
+    dataset = load(data, target=target, task=task, sample_weight=settings["sample_weight"])
     if out is None:
         out = default_out(dataset.name)
         models.check_out(out, data)
@@ -123,6 +126,9 @@ class Run:
         self.network.notes["training"] = (
             f"{given['epochs']} epochs, batches of {given['batch_size']}, {self.optimizer}"
         )
+        self.class_weight = class_weight_of(given["class_weight"], whole)
+        self.split = validation_split(given)
+        self.callbacks = stoppers(given)
         architecture = self.network.architecture
         check_examples(self.dataset.X, self.dataset.y, architecture)
         self.score_name = models.score_name(self.network, self.dataset.y)
@@ -144,6 +150,7 @@ class Run:
             activation=given["activation"],
             output=output,
             loss=loss,
+            dropout=given["dropout"],
             init=given["init"],
             dtype=given["dtype"],
             input_scale=input_scale_of(dataset.X, dataset.input_scale) if scale is None else scale,
@@ -184,7 +191,7 @@ class Run:
         scaling, data, given = self.scaling, self.dataset, self.settings
         dtype = self.network.dtype
         validation = None
-        if data.X_test is not None and data.y_test is not None:
+        if data.X_test is not None and data.y_test is not None and not self.split:
             validation = scaling.inputs(data.X_test, dtype), scaling.targets(data.y_test)
         assert data.y is not None
         X, y = scaling.inputs(data.X, dtype), scaling.targets(data.y)
@@ -199,8 +206,11 @@ class Run:
                 epochs=given["epochs"],
                 batch_size=given["batch_size"],
                 optimizer=self.optimizer,
+                sample_weight=data.weights,
+                class_weight=self.class_weight,
                 validation_data=validation,
-                callbacks=watch,
+                validation_split=self.split,
+                callbacks=[*self.callbacks, watch],
             )
         self.seconds = time.perf_counter() - self.started
         scaling.fold_into(self.network)
@@ -218,9 +228,11 @@ class Run:
         score, cost = network.score(X, y), network.loss(X, y)
         rows = f"{'the' if held_out else 'all'} {len(X):,} rows"  # type: ignore[arg-type]
         seen = "held out" if held_out else "it was trained on"
+        early = f" of {self.settings['epochs']}" if history.stop_reason == "callback" else ""
+        epochs = count(history.epochs, "epoch").replace(" ", f"{early} ", 1)
         output.say(
             f"result   {score_text(score, self.score_name)} on {rows} {seen}; "
-            f"{count(history.epochs, 'epoch')} in {self.seconds:.2g} s"
+            f"{epochs} in {self.seconds:.2g} s"
         )
         output.say(f"wrote    {self.out}")
         if history.stop_reason == "interrupted":
@@ -247,6 +259,9 @@ class Run:
             "backend": self.settings["backend"] or current(),
             "epochs": history.epochs,
             "batch_size": self.settings["batch_size"],
+            "optimizer": str(self.optimizer),
+            "dropout": a.dropout,
+            "validation_split": self.split,
             "history": history.to_dict(),
             "score_name": self.score_name,
             "score": score,

@@ -49,6 +49,7 @@ def load(
     task: str | None = None,
     class_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
+    sample_weight: str | None = None,
 ) -> Dataset:
     """Read a dataset, whatever it is.
 
@@ -68,6 +69,8 @@ def load(
         The labels of a trained model: labels become their positions in it.
     feature_names : sequence of str, optional
         The columns to read as inputs, in this order, for tables; ignored elsewhere.
+    sample_weight : str, optional
+        The column that says what each row counts, for tables.
 
     Returns
     -------
@@ -95,7 +98,10 @@ def load(
                 f"{not_found(path, also=['digits', 'mnist'])}; accepted are {_ACCEPTED}"
             )
         if not path.is_dir():
-            return _load_file(path, target, need_target, task, class_names, feature_names)
+            given = (target, need_target, task, class_names, feature_names, sample_weight)
+            return _load_file(path, *given)
+    if sample_weight is not None:
+        raise ValueError(f"sample_weight names a column of a table; {fspath(source)} is none")
     if target is not None:
         raise ValueError(f"target is for tables; {fspath(source)} has labels of its own")
     if task == "regression":
@@ -115,7 +121,9 @@ def _digits(need_target: bool, class_names: Sequence[str] | None) -> Dataset:
     return replace(digits, y=y, class_names=names)
 
 
-def _load_file(path: Path, target, need_target, task, class_names, feature_names) -> Dataset:
+def _load_file(
+    path: Path, target, need_target, task, class_names, feature_names, sample_weight
+) -> Dataset:
     name = path.name.lower()
     if name.endswith(SUFFIXES):
         return load_csv(
@@ -125,7 +133,10 @@ def _load_file(path: Path, target, need_target, task, class_names, feature_names
             task=task,
             class_names=class_names,
             feature_names=feature_names,
+            sample_weight=sample_weight,
         )
+    if sample_weight is not None:
+        raise ValueError(f"sample_weight names a column of a table; {path} is none")
     if name.endswith(".npz"):
         if target is not None:
             raise ValueError(f"target is for tables; the target of {path} is its array y")

@@ -38,6 +38,8 @@ class Dataset:
         The column of each input, where a table names them.
     class_names : tuple of str or None
         The label of class i; None where labels are the integers 0..n_classes-1.
+    weights : float array (n,) or None
+        What each row of X counts in training, where a table says so.
 
     Examples
     --------
@@ -57,6 +59,7 @@ class Dataset:
     image_shape: tuple[int, int] | None = None
     feature_names: tuple[str, ...] | None = None
     class_names: tuple[str, ...] | None = None
+    weights: np.ndarray | None = None
 
     @property
     def n_features(self) -> int:
@@ -143,6 +146,7 @@ def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> Dataset:
         dataset,
         X=dataset.X[~held_out],
         y=None if y is None else y[~held_out],
+        weights=None if dataset.weights is None else dataset.weights[~held_out],
         X_test=dataset.X[held_out],
         y_test=None if y is None else y[held_out],
     )

@@ -45,6 +45,7 @@ def load_csv(
     task: str | None = None,
     class_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
+    sample_weight: str | None = None,
 ) -> Dataset:
     """Read a table with a header line: .csv or .tsv, plain or .gz, UTF-8.
 
@@ -69,6 +70,8 @@ def load_csv(
         The labels of a trained model: labels become their positions in it.
     feature_names : sequence of str, optional
         The columns to read as inputs, in this order.
+    sample_weight : str, optional
+        The column that says what each row counts: numbers of at least 0. It is no input then.
 
     Returns
     -------
@@ -91,23 +94,26 @@ def load_csv(
     """
     check_task(task)
     table = table_at(Path(path))
-    if feature_names is None and task != "regression" and _is_kaggle(table, target):
+    plain = feature_names is None and sample_weight is None and task != "regression"
+    if plain and _is_kaggle(table, target):
         return _read_kaggle(table, need_target, class_names)
     column = _target_column(table, target, need_target, feature_names)
-    inputs = _input_columns(table, column, feature_names)
-    return _read(table, inputs, column if need_target else None, task, class_names)
+    weights = None if sample_weight is None else _weight_column(table, sample_weight, column)
+    inputs = _input_columns(table, (column, weights), feature_names)
+    return _read(table, inputs, column if need_target else None, weights, task, class_names)
 
 
 def _read(
     table: Table,
     inputs: list[int],
     target: int | None,
+    weights: int | None,
     task: str | None,
     class_names: Sequence[str] | None,
 ) -> Dataset:
-    """Read the inputs and, unless it is None, the target."""
+    """Read the inputs and, unless they are None, the target and the weights."""
     cells: list[Cell] = [ignored] * len(table.names)
-    for column in inputs:
+    for column in inputs if weights is None else [*inputs, weights]:
         cells[column] = as_number
     y, names = None, None
     if target is None:
@@ -122,9 +128,16 @@ def _read(
             y, names = labels.encode(cells_read.astype(np.int64), where)
         else:
             y, names = encode_numbers(cells_read, task, where)
+    counts = None if weights is None else values[:, weights].copy()
+    if counts is not None and not (counts.min() >= 0 and counts.any()):
+        raise DataError(
+            f"{table.path}, column {short(table.names[weights or 0])}: weights must be at least 0 "
+            f"and not all 0; the least is {counts.min():g}"
+        )
     return Dataset(
         _take_columns(values, inputs),
         y,
+        weights=counts,
         name=table.path.name,
         kind="csv",
         feature_names=tuple(table.names[column] for column in inputs),
@@ -173,11 +186,21 @@ def _target_column(
     )
 
 
+def _weight_column(table: Table, name: str, target: int | None) -> int:
+    """Find the column of weights."""
+    if name not in table.names:
+        raise table.no_column("weight", name)
+    if table.names.index(name) == target:
+        raise DataError(f"{table.path}: column {short(name)} is target and weight")
+    return table.names.index(name)
+
+
 def _input_columns(
-    table: Table, target: int | None, feature_names: Sequence[str] | None
+    table: Table, taken: tuple[int | None, ...], feature_names: Sequence[str] | None
 ) -> list[int]:
+    """Find the inputs: the columns named, or all that nothing else has ``taken``."""
     if feature_names is None:
-        columns = [column for column in range(len(table.names)) if column != target]
+        columns = [column for column in range(len(table.names)) if column not in taken]
     else:
         for name in feature_names:
             if name not in table.names:
@@ -187,8 +210,8 @@ def _input_columns(
         raise DataError(f"{table.path}: no column is left for inputs")
     if len(set(columns)) < len(columns):
         raise ValueError("feature_names names a column twice")
-    if target in columns:
-        raise DataError(f"{table.path}: column {short(table.names[target])} is input and target")
+    for column in set(columns) & set(taken):
+        raise DataError(f"{table.path}: column {short(table.names[column])} is input and target")
     return columns
 
 

@@ -23,8 +23,9 @@ from fastgd.rules.registry import Registry, Rule
 from fastgd.rules.scalar import exp, like, log, log1p, tanh
 
 __all__ = [
-    "LOSSES", "LOSS_NAMES", "AbsoluteError", "BinaryCrossEntropy", "CrossEntropy", "Focal",
-    "Hinge", "Huber", "LogCosh", "Loss", "Point", "Poisson", "Quantile", "find_loss",
+    "LOSSES", "LOSS_NAMES", "PUBLIC_LOSSES", "AbsoluteError", "BinaryCrossEntropy",
+    "CrossEntropy", "Focal", "Hinge", "Huber", "LogCosh", "Loss", "Point", "Poisson", "Quantile",
+    "find_loss",
 ]  # fmt: skip
 
 Array = np.ndarray
@@ -639,8 +640,8 @@ LOSSES: Registry[Loss] = Registry(
     ],
 )
 #: The names people use: those of `LOSSES`, and what means one or another by the output.
-_PUBLIC: Registry[Loss] = Registry("loss", [*LOSSES.values(), CrossEntropy()])
-LOSS_NAMES = tuple(_PUBLIC)
+PUBLIC_LOSSES: Registry[Loss] = Registry("loss", [*LOSSES.values(), CrossEntropy()])
+LOSS_NAMES = tuple(PUBLIC_LOSSES)
 
 
 def find_loss(given: str | Mapping[str, Any] | Loss, output: str) -> Loss:
@@ -651,10 +652,10 @@ def find_loss(given: str | Mapping[str, Any] | Loss, output: str) -> Loss:
     ValueError
         If nobody knows the name, or the pair is not supported.
     """
-    loss = _PUBLIC.find(given)
+    loss = PUBLIC_LOSSES.find(given)
     if output in loss.outputs:
         return loss.for_output(output)
-    losses = [name for name, rule in _PUBLIC.items() if output in rule.outputs]
+    losses = [name for name, rule in PUBLIC_LOSSES.items() if output in rule.outputs]
     raise ValueError(
         f"loss {loss.name!r} goes with output {', '.join(loss.outputs)}; got output {output!r}, "
         f"which goes with loss {', '.join(losses)}"

@@ -113,6 +113,13 @@ class Registry(Mapping[str, R], Generic[R]):
         rule = self._rules[name]
         if not parameters:
             return rule
+        own = [field.name for field in dataclasses.fields(rule) if field.init]  # type: ignore[arg-type]
+        for parameter in parameters:
+            if parameter not in own:
+                has = f"its parameters are {', '.join(own)}" if own else "it has no parameters"
+                raise ValueError(
+                    f"{argument or self.argument} {name!r} has no parameter {parameter!r}; {has}"
+                )
         return dataclasses.replace(rule, **parameters)  # type: ignore[type-var]
 
     def code(self, name: str) -> int:

@@ -14,7 +14,8 @@ import click
 
 from fastgd.cli.options import Function, option, with_options
 from fastgd.cli.output import Output, count
-from fastgd.cli.settings import Layers, default_rate, rules_of
+from fastgd.cli.settings import default_rate, rules_of
+from fastgd.cli.types import Layers
 from fastgd.rules.checks import check_integer, check_number
 
 if TYPE_CHECKING:

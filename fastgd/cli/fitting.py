@@ -1,0 +1,127 @@
+"""The options of a fit besides network and optimizer: when to stop, and what rows count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fastgd.cli.options import option
+from fastgd.cli.types import ClassWeight
+from fastgd.rules.checks import check_integer, check_number
+
+if TYPE_CHECKING:
+    from fastgd.data import Dataset
+
+__all__ = ["EARLY_STOPPING", "STOPPING", "WEIGHTS", "check_fit", "class_weight_of", "stoppers"]
+
+#: The share of the rows trained on that early stopping watches.
+WATCHED = 0.1
+
+EARLY_STOPPING = option(
+    "Most used",
+    "--early-stopping",
+    type=int,
+    metavar="EPOCHS",
+    help="Stop when the cost on rows kept out of training has not fallen for so many epochs, and "
+    "keep the best network.  [default: never]",
+)
+STOPPING = [
+    option(
+        "Stopping",
+        "--validation-split",
+        type=float,
+        metavar="SHARE",
+        help="Share of the training rows to watch instead of the rows held out.  "
+        f"[default: {WATCHED} with --early-stopping, else 0]",
+    ),
+    option(
+        "Stopping",
+        "--time-budget",
+        type=float,
+        metavar="SECONDS",
+        help="Stop training after so long.",
+    ),
+    option(
+        "Stopping",
+        "--log",
+        metavar="FILE",
+        help="Write what is measured after each epoch to a .csv file.",
+    ),
+]
+WEIGHTS = [
+    option(
+        "Weights",
+        "--class-weight",
+        type=ClassWeight(),
+        metavar="WEIGHTS",
+        help="What rows of each class count in training: balanced, for all classes alike, or "
+        "yes=5,no=1.",
+    ),
+    option(
+        "Weights",
+        "--sample-weight",
+        metavar="COLUMN",
+        help="The column that says what each row counts in training, for tables; no input then.",
+    ),
+]
+
+
+def check_fit(given: dict[str, Any]) -> None:
+    """Refuse bad settings before any work."""
+    if given["early_stopping"] is not None:
+        check_integer("early_stopping", given["early_stopping"], 1)
+    if given["validation_split"] is not None:
+        check_number("validation_split", given["validation_split"], minimum=0, below=1)
+        if given["early_stopping"] is not None and not given["validation_split"]:
+            raise click.UsageError("--early-stopping needs rows to watch: --validation-split 0.1")
+    if given["time_budget"] is not None:
+        check_number("time_budget", given["time_budget"], above=0)
+    if given["log"] is not None and not Path(given["log"]).absolute().parent.is_dir():
+        raise click.UsageError(f"--log: the folder {Path(given['log']).parent} does not exist")
+
+
+def validation_split(given: dict[str, Any]) -> float:
+    """Return the share of the training rows that validates."""
+    if given["validation_split"] is None:
+        return 0.0 if given["early_stopping"] is None else WATCHED
+    return float(given["validation_split"])
+
+
+def stoppers(given: dict[str, Any]) -> list[Any]:
+    """Return the callbacks the options ask for."""
+    from fastgd.engine.callbacks import CSVLog, EarlyStopping, TimeBudget
+
+    made: list[Any] = []
+    if given["early_stopping"] is not None:
+        made.append(EarlyStopping(patience=given["early_stopping"]))
+    if given["time_budget"] is not None:
+        made.append(TimeBudget(given["time_budget"]))
+    if given["log"] is not None:
+        made.append(CSVLog(given["log"]))
+    return made
+
+
+def class_weight_of(given: str | dict[str, float] | None, dataset: Dataset) -> Any:
+    """Return the weights of classes by their numbers, from their labels.
+
+    Raises
+    ------
+    click.UsageError
+        If there are no classes, or no such label.
+    """
+    if given is None:
+        return None
+    if not dataset.is_classification:
+        raise click.UsageError("--class-weight is for classes; here numbers are learned")
+    if isinstance(given, str):
+        return given
+    n_classes = dataset.n_classes or 0
+    labels = list(dataset.class_names or map(str, range(n_classes)))
+    for label in given:
+        if label not in labels:
+            known = ", ".join(labels[:20]) + (", ..." if n_classes > 20 else "")
+            raise click.UsageError(f"--class-weight: no class {label!r}; classes are {known}")
+        check_number(f"class_weight of {label!r}", given[label], minimum=0)
+    return {labels.index(label): weight for label, weight in given.items()}
