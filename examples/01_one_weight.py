@@ -30,5 +30,5 @@ for descent in descents:
     print(f"rate {descent.learning_rate:<5} w = {descent.path[-1]:8.3f}  {descent.verdict}")
 
 with theme("light"):
-    display = DescentDisplay.from_descent(descents, title="C(w) = (w - 3)², from w = 0")
+    display = DescentDisplay(descents=descents, title="C(w) = (w - 3)², from w = 0").plot()
     display.save(sys.argv[1] if len(sys.argv) > 1 else "one_weight.png")

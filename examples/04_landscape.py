@@ -22,6 +22,8 @@ path = training_path(
 print(path)
 
 with theme("light"):
-    display = LandscapeDisplay.from_network(net, digits.X, digits.y, "path", path=path, points=50)
+    display = LandscapeDisplay.from_network(
+        net, digits.X, digits.y, directions="path", path=path, points=50
+    )
     display.save(sys.argv[1] if len(sys.argv) > 1 else "landscape.png")
 print(display.landscape)

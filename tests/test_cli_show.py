@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 
@@ -89,3 +90,19 @@ def test_an_unknown_picture_is_told():
 @pytest.mark.parametrize("name", plot.DISPLAYS)
 def test_every_display_is_where_it_is_said_to_be(name):
     assert getattr(fastgd.plot, name).__name__ == name
+
+
+@pytest.mark.parametrize("name", plot.DISPLAYS)
+def test_every_display_has_the_same_manner(name):
+    display = getattr(plot, name)
+    numbers = list(inspect.signature(display.__init__).parameters.values())[1:]
+    assert {p.kind for p in numbers} == {inspect.Parameter.KEYWORD_ONLY}, "computed, by keyword"
+    assert list(inspect.signature(display.plot).parameters) == ["self", "ax"]
+    makers = {n for n in dir(display) if n.startswith("from_")}
+    assert makers <= {"from_network", "from_history", "from_function"}
+    for maker in makers:
+        assert inspect.signature(getattr(display, maker)).parameters["ax"].default is None
+    if "from_network" in makers:
+        parameters = inspect.signature(display.from_network).parameters.values()
+        given = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+        assert [p.lower() for p in given] in (["network"], ["network", "x"], ["network", "x", "y"])

@@ -247,7 +247,7 @@ class TestPicture:
         assert {"0", "1", "5"} <= {text.get_text() for text in display.ax_.texts}
 
     def test_the_minimum_a_slow_path_heads_to_is_seen(self):
-        display = DescentDisplay.from_descent(descend(bowl, 0, 0.01, 20))
+        display = DescentDisplay(descents=[descend(bowl, 0, 0.01, 20)])
         assert display.ranges[0][0, 1] > 3
 
     def test_own_axes(self):
@@ -268,6 +268,8 @@ class TestPicture:
             DescentDisplay.from_function(lambda w: w @ w, [1, 2, 3])
         with pytest.raises(ValueError, match="1 to 8 rates, a panel each; got 9"):
             DescentDisplay.from_function(bowl, 0, learning_rate=[0.1] * 9)
+        with pytest.raises(ValueError, match="1 to 8 rates, a panel each; got 0"):
+            DescentDisplay(descents=[])
 
 
 class TestCommand:

@@ -379,18 +379,32 @@ class TestPictures:
     @pytest.mark.parametrize("look", ["light", "dark"])
     def test_slices(self, examples, tmp_path, look):
         with theme(look):
-            display = SliceDisplay.from_weight(network(), *examples, 0, 1, 2)
+            display = SliceDisplay.from_network(network(), *examples, weight=(0, 1, 2))
             check_picture(display, tmp_path)
             assert "weights[0][1, 2]" in display.ax_.get_title()
             for direction in ("gradient", "random"):
-                display = SliceDisplay.from_direction(network(), *examples, direction)
+                display = SliceDisplay.from_network(network(), *examples, direction=direction)
                 check_picture(display, tmp_path)
 
     def test_the_tangent_is_the_slope(self, examples):
-        display = SliceDisplay.from_weight(network(), *examples, 0, 1, 2)
+        display = SliceDisplay.from_network(network(), *examples, weight=(0, 1, 2))
         x, y = display.ax_.lines[1].get_data()
         assert (y[-1] - y[0]) / (x[-1] - x[0]) == pytest.approx(display.slice.slope)
         assert y[len(y) // 2] == pytest.approx(display.slice.cost)
+
+    def test_without_a_choice_the_steepest_weight(self, examples):
+        net = network()
+        display = SliceDisplay.from_network(net, *examples)
+        assert (
+            abs(display.slice.slope)
+            == np.abs(
+                np.concatenate(
+                    [W.ravel() for W in net.architecture.layout.weights(net.gradient(*examples))]
+                )
+            ).max()
+        )
+        with pytest.raises(ValueError, match="must not both be given"):
+            SliceDisplay.from_network(net, *examples, weight=(0, 1, 2), direction="gradient")
 
     @pytest.mark.parametrize("look", ["light", "dark"])
     def test_landscapes(self, examples, tmp_path, look):
@@ -398,7 +412,9 @@ class TestPictures:
         path = training_path(net, *examples, epochs=5, batch_size=5, optimizer=fastgd.SGD(2.0))
         with theme(look):
             check_picture(LandscapeDisplay.from_network(net, *examples, points=9), tmp_path)
-            display = LandscapeDisplay.from_network(net, *examples, "path", path=path, points=9)
+            display = LandscapeDisplay.from_network(
+                net, *examples, directions="path", path=path, points=9
+            )
             check_picture(display, tmp_path)
             np.testing.assert_array_equal(display.ax_.lines[0].get_xydata(), display.landscape.path)
 

@@ -161,12 +161,14 @@ class TestPicture:
     @pytest.mark.parametrize("top", [3, 30])
     def test_pictures(self, digits, tmp_path, look, top):
         with theme(look):
-            display = NudgesDisplay.from_network(network(), *digits, top, 3.0, image_shape=(8, 8))
+            display = NudgesDisplay.from_network(
+                network(), *digits, top=top, learning_rate=3.0, image_shape=(8, 8)
+            )
             check_picture(display, tmp_path)
         assert display.figure_.bbox.width <= 1000 and display.figure_.bbox.height <= 700
 
     def test_it_shows_the_numbers(self, digits):
-        display = NudgesDisplay.from_network(network(), *digits, 4)
+        display = NudgesDisplay.from_network(network(), *digits, top=4)
         told = display.told
         assert [b.get_width() for b in display.ax_[0].patches] == [t.update for t in told.top]
         predicted, true = display.ax_[2].lines[1:3]
@@ -186,7 +188,7 @@ class TestPicture:
         with pytest.raises(ValueError, match="array of 3 axes"):
             NudgesDisplay.from_network(network(), *digits, ax=axes[0])
         with pytest.raises(ValueError, match="top must be at most 30 for a picture; got 31"):
-            NudgesDisplay.from_network(network(), *digits, 31)
+            NudgesDisplay.from_network(network(), *digits, top=31)
 
 
 class TestCommand:

@@ -172,18 +172,20 @@ class TestSpread:
 def test_pictures(tmp_path, look, starts):
     two = compare_starts([2, 3, 2, 1], *XOR, epochs=2)
     with theme(look):
-        for display in (StartsDisplay(starts).plot(), StartsDisplay(two).plot()):
+        for display in (StartsDisplay(starts=starts).plot(), StartsDisplay(starts=two).plot()):
             check_picture(display, tmp_path)
-        check_picture(SpreadDisplay.from_n_ins([5, 50, 500], activation="tanh"), tmp_path)
-        check_picture(SpreadDisplay.from_n_ins(), tmp_path)
+        check_picture(
+            SpreadDisplay(spread=spread_of_z([5, 50, 500], activation="tanh")).plot(), tmp_path
+        )
+        check_picture(SpreadDisplay(spread=spread_of_z()).plot(), tmp_path)
 
 
 def test_the_pictures_show_the_numbers(starts):
-    costs, bars = StartsDisplay(starts).plot().ax_
+    costs, bars = StartsDisplay(starts=starts).plot().ax_
     for line, s in zip(costs.lines, starts.starts, strict=True):
         assert list(line.get_ydata()) == s.cost
     assert [patch.get_width() for patch in bars.patches] == [30, 1, 30, 1, 30, 30]
-    display = SpreadDisplay.from_n_ins([10, 100])
+    display = SpreadDisplay(spread=spread_of_z([10, 100])).plot()
     lines = [list(line.get_ydata()) for line in display.ax_[0].lines]
     found = display.spread
     assert lines[0] == found.theory["1"] and lines[1] == found.spread["1"]
@@ -192,7 +194,7 @@ def test_the_pictures_show_the_numbers(starts):
 def test_too_many_layers_for_a_picture():
     found = compare_starts([2] * 9, [[0, 1]], [1], epochs=1)
     with pytest.raises(ValueError, match="at most 6 hidden layers; got 7"):
-        StartsDisplay(found).plot()
+        StartsDisplay(starts=found).plot()
 
 
 def test_commands(tmp_path):

@@ -125,7 +125,7 @@ def test_mean_squares_share_the_slope_among_the_outputs():
 
 def test_delta_comes_back_through_the_next_layer():
     net = network("tanh")
-    told = explain_update(net, X, Y, 0, 1, 2)
+    told = explain_update(net, X, Y, layer=0, i=1, j=2)
     assert [c.weight for c in told.contributions] == [
         net.weights[1][2, c.unit] for c in told.contributions
     ]
@@ -144,7 +144,7 @@ def test_words():
     for part in ("says a = 6", "2 x (6 - 10) = -8", "-8 x 1 x 3 = -24", "rises", "= 2.24"):
         assert part in words
     net = network(sizes=[3, 4, 12, 2])
-    words = str(explain_update(net, X, Y, 0, 1, 2))
+    words = str(explain_update(net, X, Y, layer=0, i=1, j=2))
     assert "from the other 7 units together" in words and "At the output, delta" in words
     assert "the weight stays" in str(explain_update(net, [0, 0, 0], Y, 0, 0, 0))
 
@@ -203,13 +203,17 @@ class TestPicture:
     )
     def test_pictures(self, tmp_path, look, kind, place):
         with theme(look):
-            display = UpdateDisplay.from_network(network(*kind), X, Y, *place)
+            display = UpdateDisplay.from_network(
+                network(*kind), X, Y, **dict(zip(("layer", "i", "j"), place, strict=True))
+            )
             check_picture(display, tmp_path)
         assert display.figure_.bbox.width <= 1000
 
     def test_many_contributions(self, tmp_path):
         with theme("light"):
-            display = UpdateDisplay.from_network(network(sizes=[3, 4, 12, 2]), X, Y, 0, 1, 2)
+            display = UpdateDisplay.from_network(
+                network(sizes=[3, 4, 12, 2]), X, Y, layer=0, i=1, j=2
+            )
             check_picture(display, tmp_path)
         widths = [bar.get_width() for bar in display.ax_[0].patches]
         assert len(widths) == 8
@@ -219,10 +223,10 @@ class TestPicture:
         from matplotlib.figure import Figure
 
         axes = Figure().subplots(1, 3)
-        UpdateDisplay.from_network(unit(), 3, 10, 0, 0, 0, 0.01, ax=axes)
+        UpdateDisplay.from_network(unit(), 3, 10, layer=0, i=0, j=0, learning_rate=0.01, ax=axes)
         assert axes[0].get_title().endswith("dC/da = -8")
         with pytest.raises(ValueError, match="array of 3 axes"):
-            UpdateDisplay.from_network(unit(), 3, 10, 0, 0, 0, ax=axes[0])
+            UpdateDisplay.from_network(unit(), 3, 10, layer=0, i=0, j=0, ax=axes[0])
 
 
 class TestCommand:

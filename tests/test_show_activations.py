@@ -16,11 +16,11 @@ from fastgd.plot import ActivationsDisplay, theme
 @pytest.mark.parametrize("look", ["light", "dark"])
 def test_picture(tmp_path, look):
     with theme(look):
-        check_picture(ActivationsDisplay.from_names(), tmp_path)
+        check_picture(ActivationsDisplay.from_function(), tmp_path)
 
 
 def test_slopes_are_those_of_the_curve():
-    display = ActivationsDisplay.from_names()
+    display = ActivationsDisplay.from_function()
     assert set(display.slopes) >= {"identity", "sigmoid", "tanh", "relu", "gelu"}
     for name, value in display.values.items():
         kinks = np.minimum(np.abs(display.z), np.abs(np.abs(display.z) - 3))

@@ -137,7 +137,7 @@ def test_inputs_that_are_no_image_are_bars():
     assert display.image_shape is None
     assert not display.ax_.images
     assert {"0.50", "\u22122.00", "1.00"} <= set(texts(display))
-    image = ActivityDisplay.from_network(fastgd.Network([6, 2]), np.arange(6.0), (2, 3))
+    image = ActivityDisplay.from_network(fastgd.Network([6, 2]), np.arange(6.0), image_shape=(2, 3))
     assert image.ax_.images[0].get_array().tolist() == [[0, 1, 2], [3, 4, 5]]
 
 

@@ -72,7 +72,9 @@ def test_more_than_twenty_classes(tmp_path):
     rng = np.random.default_rng(0)
     X, names = rng.normal(size=(500, 3)), [f"a rather long name {i}" for i in range(25)]
     with theme():
-        display = ConfusionDisplay.from_network(network, X, rng.integers(0, 25, 500), names)
+        display = ConfusionDisplay.from_network(
+            network, X, rng.integers(0, 25, 500), class_names=names
+        )
         check_picture(display, tmp_path)
     assert display.shown.counts.shape == (20, 20)
     assert display.confusion.total == 500

@@ -76,7 +76,7 @@ def test_divergence_is_told():
 def test_picture(tmp_path, look):
     networks = {name: deep(name) for name in ("sigmoid", "relu")}
     with theme(look):
-        display = GradientsDisplay.from_networks(networks, X, Y, epochs=4)
+        display = GradientsDisplay.from_network(networks, X, Y, epochs=4)
         check_picture(display, tmp_path)
     found = display.gradients["relu"]
     for layer, line in enumerate(display.ax_[1].lines):
@@ -92,8 +92,8 @@ def test_picture_of_many_layers(tmp_path):
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="networks must be a dict of 1 to 4"):
-        GradientsDisplay.from_networks({}, X, Y)
+    with pytest.raises(ValueError, match="network must be a network, or a dict of 1 to 4"):
+        GradientsDisplay.from_network({}, X, Y)
     with pytest.raises(ValueError, match="epochs must be"):
         gradient_sizes(deep("relu"), X, Y, epochs=-1)
 

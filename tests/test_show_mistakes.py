@@ -58,7 +58,7 @@ def test_a_single_output():
 def test_picture(tmp_path, network, digits, n, images, look):
     shape = digits.image_shape if images else None
     with theme(look):
-        display = MistakesDisplay.from_network(network, digits.X, digits.y, shape, n)
+        display = MistakesDisplay.from_network(network, digits.X, digits.y, image_shape=shape, n=n)
         check_picture(display, tmp_path)
     if images:
         row = display.mistakes.rows[-1]
@@ -81,7 +81,9 @@ def test_bars_are_the_outputs(network, digits):
 def test_no_mistakes(tmp_path, network, digits):
     right = network.predict(digits.X).argmax(axis=1) == digits.y
     with theme():
-        display = MistakesDisplay.from_network(network, digits.X[right], digits.y[right], (8, 8))
+        display = MistakesDisplay.from_network(
+            network, digits.X[right], digits.y[right], image_shape=(8, 8)
+        )
         check_picture(display, tmp_path)
     assert "no mistakes" in str(display.mistakes)
 
@@ -89,11 +91,11 @@ def test_no_mistakes(tmp_path, network, digits):
 def test_bad_input(network, digits):
     X, y = digits.X[:50], digits.y[:50]
     with pytest.raises(ValueError, match="image_shape must be"):
-        MistakesDisplay.from_network(network, X, y, (8, 9))
+        MistakesDisplay.from_network(network, X, y, image_shape=(8, 9))
     with pytest.raises(ValueError, match="n must be at most 24"):
-        MistakesDisplay.from_network(network, X, y, (8, 8), 25)
+        MistakesDisplay.from_network(network, X, y, image_shape=(8, 8), n=25)
     with pytest.raises(ValueError, match="n must be an integer at least 1"):
-        MistakesDisplay.from_network(network, X, y, (8, 8), 0)
+        MistakesDisplay.from_network(network, X, y, image_shape=(8, 8), n=0)
     regression = fastgd.Network([64, 1], output="identity")
     with pytest.raises(ValueError, match=r"right or wrong.*net\.predict"):
         worst_mistakes(regression, X, y / 3)

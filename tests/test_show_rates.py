@@ -53,7 +53,7 @@ def test_divergence_is_part_of_the_result(network):
 
 def test_nothing_helps(network, tmp_path):
     with theme():
-        display = SweepDisplay.from_network(network, X, Y, [1e20, 1e25], epochs=2)
+        display = SweepDisplay.from_network(network, X, Y, rates=[1e20, 1e25], epochs=2)
         check_picture(display, tmp_path)
     assert display.sweep.best is None
     assert "No learning rate" in display.ax_[0].get_title()
@@ -63,7 +63,7 @@ def test_nothing_helps(network, tmp_path):
 def test_picture(tmp_path, network, look):
     with theme(look):
         display = SweepDisplay.from_network(
-            network, X, Y, [0.01, 0.1, 1.2, 1e3], epochs=8, batch_size=60
+            network, X, Y, rates=[0.01, 0.1, 1.2, 1e3], epochs=8, batch_size=60
         )
         check_picture(display, tmp_path)
     assert display.sweep.worse.tolist() == [False, False, True, True]

@@ -35,7 +35,7 @@ def network(digits):
 def film(network, digits):
     with theme():
         return TrainingAnimation.from_network(
-            network, digits.X[:200], digits.y[:200], digits.image_shape, epochs=3,
+            network, digits.X[:200], digits.y[:200], image_shape=digits.image_shape, epochs=3,
             validation_data=(digits.X_test, digits.y_test), optimizer=fastgd.SGD(1.0),
         )  # fmt: skip
 
@@ -79,7 +79,7 @@ def test_many_epochs_make_no_endless_film(digits):
 def test_picture(tmp_path, network, digits, look):
     with theme(look):
         display = TrainingAnimation.from_network(
-            network, digits.X[:100], digits.y[:100], digits.image_shape, epochs=2
+            network, digits.X[:100], digits.y[:100], image_shape=digits.image_shape, epochs=2
         )
         for frame in (0, -1):
             display.show_frame(frame)
@@ -139,7 +139,7 @@ def test_tables_and_a_single_output(tmp_path):
 def test_bad_input(network, digits, film, tmp_path):
     X, y = digits.X[:20], digits.y[:20]
     with pytest.raises(ValueError, match="image_shape must be"):
-        TrainingAnimation.from_network(network, X, y, (8, 7))
+        TrainingAnimation.from_network(network, X, y, image_shape=(8, 7))
     with pytest.raises(ValueError, match="epochs must be an integer at least 1"):
         TrainingAnimation.from_network(network, X, y, epochs=0)
     with pytest.raises(ValueError, match=r"at most 20 classes.*CurvesDisplay"):

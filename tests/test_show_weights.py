@@ -34,12 +34,12 @@ def closed_figures():
 def test_picture(tmp_path, look, sizes, shape, units):
     with theme(look):
         net = fastgd.Network(sizes, seed=1)
-        check_picture(WeightsDisplay.from_network(net, shape, units), tmp_path)
+        check_picture(WeightsDisplay.from_network(net, image_shape=shape, units=units), tmp_path)
 
 
 def test_an_image_is_what_its_unit_looks_for():
     net = fastgd.Network([6, 4, 2], seed=1)
-    display = WeightsDisplay.from_network(net, (2, 3))
+    display = WeightsDisplay.from_network(net, image_shape=(2, 3))
     for unit, image in zip(display.units, display.images, strict=True):
         # A unit's z for one bright pixel is that pixel's weight.
         for pixel in range(6):
@@ -53,7 +53,7 @@ def test_weights_are_what_the_backend_multiplies_by(backend):
     if fastgd.backends.why_not(backend):
         pytest.skip(f"{backend} is not here")
     net = fastgd.Network([6, 4], output="identity", seed=1, backend=backend)
-    display = WeightsDisplay.from_network(net, (2, 3))
+    display = WeightsDisplay.from_network(net, image_shape=(2, 3))
     outputs = net.predict(np.eye(6))  # no biases yet
     np.testing.assert_allclose(display.images.reshape(4, 6).T, outputs, rtol=1e-6)
 
@@ -102,7 +102,7 @@ def test_bad_input():
         WeightsDisplay.from_network(table)
     for shape in ((3, 3), (8,), "28x28", (-2, -4), 8):
         with pytest.raises(ValueError, match=r"image_shape must be \(height, width\) .* = 8"):
-            WeightsDisplay.from_network(table, shape)
+            WeightsDisplay.from_network(table, image_shape=shape)
     net = fastgd.Network([9, 200])
     for units, words in [
         (101, "units must be at most 100 for one picture; got 101"),

@@ -2,7 +2,8 @@
 
 Each picture is a Display, as in scikit-learn: ``SomeDisplay.from_network(net, ...)`` computes and
 draws it, ``.plot(ax=)`` draws it again, ``figure_`` and ``ax_`` are what was drawn, and its other
-attributes are the numbers shown. Each is also a command: ``fastgd show``.
+attributes are the numbers shown; `fastgd.plot.display.Display` says more. Each is also a command:
+``fastgd show``.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class ActivationsDisplay(Display):
     Examples
     --------
     >>> from fastgd.plot import ActivationsDisplay
-    >>> display = ActivationsDisplay.from_names(["sigmoid", "relu"])  # doctest: +SKIP
+    >>> display = ActivationsDisplay.from_function(["sigmoid", "relu"])  # doctest: +SKIP
     >>> display.slopes["sigmoid"].max()  # doctest: +SKIP
     0.25
     """
@@ -36,11 +36,13 @@ class ActivationsDisplay(Display):
         self.z, self.values, self.slopes = z, values, slopes
 
     @classmethod
-    def from_names(
-        cls, names: list[str] | None = None, *, span: float = 5.0, ax: Any = None
+    def from_function(
+        cls, names: str | list[str] | None = None, *, span: float = 5.0, ax: Any = None
     ) -> ActivationsDisplay:
-        """Draw some functions, by default all that have a slope, for z from -span to span."""
-        if names is None:
+        """Draw functions by name, by default all that have a slope, for z from -span to span."""
+        if isinstance(names, str):
+            names = [names]
+        elif names is None:
             names = [name for name, rule in ACTIVATIONS.items() if not rule.row_wise]
         z = np.linspace(-span, span, 401)
         rules = {name: ACTIVATIONS.find(name) for name in names}

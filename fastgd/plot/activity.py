@@ -113,9 +113,9 @@ class ActivityDisplay(Display):
         cls,
         network: Network,
         x: Any,
+        *,
         image_shape: tuple[int, int] | None = None,
         class_names: Sequence[str] | None = None,
-        *,
         truth: int | None = None,
         ax: Any = None,
     ) -> ActivityDisplay:

@@ -50,7 +50,7 @@ class ConfusionDisplay(Display):
     1797
     """
 
-    def __init__(self, confusion: Confusion):
+    def __init__(self, *, confusion: Confusion):
         self.confusion = confusion
         many = len(confusion.counts) > MOST_CLASSES
         self.shown = confusion.most_confused(MOST_CLASSES) if many else confusion
@@ -61,12 +61,12 @@ class ConfusionDisplay(Display):
         network: Network,
         X: Any,
         y: Any,
-        class_names: Sequence[str] | None = None,
         *,
+        class_names: Sequence[str] | None = None,
         ax: Any = None,
     ) -> ConfusionDisplay:
         """Count and draw what the network takes the examples X for; y are classes or one-hot."""
-        return cls(confusion_of(network, X, y, class_names)).plot(ax=ax)
+        return cls(confusion=confusion_of(network, X, y, class_names)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> ConfusionDisplay:
         """Draw the matrix."""

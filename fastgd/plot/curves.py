@@ -50,7 +50,7 @@ class CurvesDisplay(Display):
     """
 
     def __init__(
-        self, history: Mapping[str, Sequence[float]], overfitting: Overfitting | None = None
+        self, *, history: Mapping[str, Sequence[float]], overfitting: Overfitting | None = None
     ):
         self.cost = np.array(history["cost"], dtype=np.float64)
         self.validation_cost = np.array(history.get("validation_cost", ()), dtype=np.float64)
@@ -71,7 +71,7 @@ class CurvesDisplay(Display):
         if not len(history["cost"]):
             raise ValueError("history must hold at least one epoch; got none")
         found = overfitting(history, margin) if len(history.get("validation_cost", ())) else None
-        return cls(history, found).plot(ax=ax)
+        return cls(history=history, overfitting=found).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> CurvesDisplay:
         """Draw the costs and, below, the score; ``ax`` is an array of two axes then, else one."""

@@ -54,6 +54,9 @@ class DescentDisplay(Display):
     """
 
     def __init__(self, *, descents: list[Descent], title: str = ""):
+        _check_panels(len(descents))
+        for descent in descents:
+            _check_numbers(_points(descent).shape[1])
         self.descents, self.title = descents, title
         self.ranges = [_range(descent, descents) for descent in descents]
 
@@ -88,20 +91,7 @@ class DescentDisplay(Display):
         _check_numbers(int(np.size(start)))
         rates = list(learning_rate) if np.ndim(learning_rate) else [learning_rate]  # type: ignore[arg-type]
         _check_panels(len(rates))
-        return cls.from_descent(
-            [descend(f, start, rate, steps, derivative) for rate in rates],  # type: ignore[arg-type]
-            title=title, ax=ax,
-        )  # fmt: skip
-
-    @classmethod
-    def from_descent(
-        cls, descent: Descent | Sequence[Descent], *, title: str = "", ax: Any = None
-    ) -> DescentDisplay:
-        """Draw one descent, or several of the same function side by side."""
-        descents = [descent] if isinstance(descent, Descent) else list(descent)
-        _check_panels(len(descents))
-        for each in descents:
-            _check_numbers(_points(each).shape[1])
+        descents = [descend(f, start, rate, steps, derivative) for rate in rates]  # type: ignore[arg-type]
         return cls(descents=descents, title=title).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> DescentDisplay:

@@ -50,7 +50,7 @@ class DiagnosisDisplay(Display):
     False
     """
 
-    def __init__(self, diagnosis: Diagnosis):
+    def __init__(self, *, diagnosis: Diagnosis):
         self.diagnosis = diagnosis
         binned = [_histogram(a, h) for a, h in zip(diagnosis.a, diagnosis.layers, strict=True)]
         self.edges = [edges for edges, _, _ in binned]
@@ -63,7 +63,7 @@ class DiagnosisDisplay(Display):
     ) -> DiagnosisDisplay:
         """Diagnose and draw; the arguments are those of `diagnose`."""
         matplotlib()
-        return cls(diagnose(network, X, y, **options)).plot(ax=ax)
+        return cls(diagnosis=diagnose(network, X, y, **options)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> DiagnosisDisplay:
         """Draw one panel for each layer; ``ax`` is an array of as many axes, or None."""

@@ -83,7 +83,7 @@ class DiagramDisplay(Display):
 
     @classmethod
     def from_network(
-        cls, network: Network, strongest: int | None = None, ax: Any = None
+        cls, network: Network, *, strongest: int | None = None, ax: Any = None
     ) -> DiagramDisplay:
         """Draw a network of at most 10 layers.
 

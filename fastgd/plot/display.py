@@ -17,9 +17,15 @@ FORMATS = (".png", ".svg")
 class Display:
     """A picture and the numbers it shows.
 
-    A subclass keeps the numbers as attributes and draws them in ``plot(ax=None)``, which begins
-    with ``axes = self._axes(ax)`` and returns self; its ``from_...`` methods compute the numbers
-    and plot.
+    All Displays have one manner, scikit-learn's:
+
+    - The constructor takes numbers that are computed already, by keyword, and keeps them as
+      attributes: mostly the result of a function of `fastgd.explain`. It draws nothing.
+    - ``plot(ax=None)`` draws them and returns self; it begins with ``axes = self._axes(ax)``.
+    - ``from_network(network, X, y, *, ..., ax=None)`` lets a network compute the numbers, and
+      plots. X and y are there if the picture needs examples; everything else goes by keyword.
+    - Without a network, ``from_history(history)`` shows what ``fit`` returned, and
+      ``from_function(...)`` shows functions.
 
     Attributes
     ----------

@@ -46,38 +46,34 @@ class GradientsDisplay(Display):
     (4, 4)
     """
 
-    def __init__(self, gradients: Mapping[str, GradientSizes]):
+    def __init__(self, *, gradients: Mapping[str, GradientSizes]):
         self.gradients = dict(gradients)
 
     @classmethod
     def from_network(
-        cls, network: Network, X: Any, y: Any, *, epochs: int = 20, batch_size: int = 32,
-        optimizer: str | Optimizer = "sgd", ax: Any = None,
-    ) -> GradientsDisplay:  # fmt: skip
-        """Train a copy of the network and draw its gradients; see `from_networks`."""
-        return cls.from_networks(
-            {network.architecture.activation_name: network}, X, y, epochs=epochs,
-            batch_size=batch_size, optimizer=optimizer, ax=ax,
-        )  # fmt: skip
-
-    @classmethod
-    def from_networks(
-        cls, networks: Mapping[str, Network], X: Any, y: Any, *, epochs: int = 20,
+        cls, network: Network | Mapping[str, Network], X: Any, y: Any, *, epochs: int = 20,
         batch_size: int = 32, optimizer: str | Optimizer = "sgd", callbacks: Any = (),
         ax: Any = None,
     ) -> GradientsDisplay:  # fmt: skip
-        """Train a copy of each network and draw their gradients side by side; at most four."""
-        if not isinstance(networks, Mapping) or not 1 <= len(networks) <= MOST_NETWORKS:
+        """Train a copy of the network and draw its gradients.
+
+        A dict of up to four names and networks compares them, side by side.
+        """
+        if isinstance(network, Mapping):
+            networks = dict(network)
+        else:
+            networks = {network.architecture.activation_name: network}
+        if not 1 <= len(networks) <= MOST_NETWORKS:
             raise ValueError(
-                f"networks must be a dict of 1 to {MOST_NETWORKS} names and networks; got "
-                f"{len(networks) if isinstance(networks, Mapping) else type(networks).__name__}"
+                f"network must be a network, or a dict of 1 to {MOST_NETWORKS} names and networks; "
+                f"got {len(networks)}"
             )
         settings: dict[str, Any] = {
             "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,
             "callbacks": callbacks,
         }  # fmt: skip
         found = {name: gradient_sizes(net, X, y, **settings) for name, net in networks.items()}
-        return cls(found).plot(ax=ax)
+        return cls(gradients=found).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> GradientsDisplay:
         """Draw one panel for each network; ``ax`` is an array of as many axes, or None."""

@@ -53,7 +53,9 @@ class SliceDisplay(Display):
     >>> from fastgd.plot import SliceDisplay
     >>> digits = fastgd.data.load("digits")
     >>> net = fastgd.Network([64, 10], input_scale=1 / 16, seed=0)
-    >>> display = SliceDisplay.from_weight(net, digits.X, digits.y, 0, 20, 3)  # doctest: +SKIP
+    >>> display = SliceDisplay.from_network(
+    ...     net, digits.X, digits.y, weight=(0, 20, 3)
+    ... )  # doctest: +SKIP
     >>> display.slice.slope == net.gradient(digits.X, digits.y)[203]  # doctest: +SKIP
     True
     """
@@ -62,33 +64,29 @@ class SliceDisplay(Display):
         self.slice = slice
 
     @classmethod
-    def from_weight(
+    def from_network(
         cls,
         network: Network,
         X: Any,
         y: Any,
-        layer: int,
-        i: int | None,
-        j: int,
         *,
+        weight: tuple[int, int | None, int] | None = None,
+        direction: Any = None,
+        seed: int = 0,
         ax: Any = None,
         **options: Any,
     ) -> SliceDisplay:
-        """Draw the cost as one weight changes; arguments as of `along_weight`."""
-        return cls(slice=along_weight(network, X, y, layer, i, j, **options)).plot(ax=ax)
+        """Draw the cost as one weight changes, or as all do in one direction.
 
-    @classmethod
-    def from_direction(
-        cls,
-        network: Network,
-        X: Any,
-        y: Any,
-        direction: Any = "gradient",
-        *,
-        ax: Any = None,
-        **options: Any,
-    ) -> SliceDisplay:
-        """Draw the cost along a direction; arguments as of `along_direction`."""
+        ``weight`` is (layer, i, j) as of `along_weight`, by default the one with the steepest
+        slope; ``direction``, ``seed`` and the other options are as of `along_direction`.
+        """
+        if direction is None:
+            layer, i, j = _steepest(network, X, y) if weight is None else weight
+            return cls(slice=along_weight(network, X, y, layer, i, j, **options)).plot(ax=ax)
+        if weight is not None:
+            raise ValueError("weight and direction must not both be given")
+        options["seed"] = seed  # of a random direction
         return cls(slice=along_direction(network, X, y, direction, **options)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> SliceDisplay:
@@ -122,6 +120,14 @@ class SliceDisplay(Display):
         return self
 
 
+def _steepest(network: Network, X: Any, y: Any) -> tuple[int, int, int]:
+    """Return layer, i and j of the weight with the largest slope."""
+    weights = network.architecture.layout.weights(np.abs(network.gradient(X, y)))
+    layer = int(np.argmax([W.max() for W in weights]))
+    i, j = np.unravel_index(np.argmax(weights[layer]), weights[layer].shape)
+    return layer, int(i), int(j)
+
+
 class LandscapeDisplay(Display):
     """The cost over a plane of parameters, as contours, with the training path on it.
 
@@ -149,8 +155,8 @@ class LandscapeDisplay(Display):
         network: Network,
         X: Any,
         y: Any,
-        directions: str = "random",
         *,
+        directions: str = "random",
         path: TrainingPath | None = None,
         ax: Any = None,
         **options: Any,

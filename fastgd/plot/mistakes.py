@@ -48,12 +48,12 @@ class MistakesDisplay(Display):
     >>> net = fastgd.Network([64, 10], seed=0)
     >>> digits = fastgd.data.load("digits")
     >>> display = MistakesDisplay.from_network(
-    ...     net, digits.X, digits.y, digits.image_shape, n=6
+    ...     net, digits.X, digits.y, image_shape=digits.image_shape, n=6
     ... )  # doctest: +SKIP
     >>> print(display.mistakes)  # doctest: +SKIP
     """
 
-    def __init__(self, mistakes: Mistakes, images: Array | None = None):
+    def __init__(self, *, mistakes: Mistakes, images: Array | None = None):
         self.mistakes, self.images = mistakes, images
 
     @classmethod
@@ -62,10 +62,10 @@ class MistakesDisplay(Display):
         network: Network,
         X: Any,
         y: Any,
+        *,
         image_shape: tuple[int, ...] | None = None,
         n: int = 12,
         class_names: Sequence[str] | None = None,
-        *,
         ax: Any = None,
     ) -> MistakesDisplay:
         """Find and draw the n worst mistakes among the examples X, whose classes are y.
@@ -86,7 +86,7 @@ class MistakesDisplay(Display):
             rows = X.tocsr()[found.rows].toarray() if hasattr(X, "tocsr") else np.asarray(X)
             rows = rows if hasattr(X, "tocsr") else rows[found.rows]
             images = rows.reshape(-1, *shape)
-        return cls(found, images).plot(ax=ax)
+        return cls(mistakes=found, images=images).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> MistakesDisplay:
         """Draw one image and its outputs for each mistake; ``ax`` is an array of axes, or None:

@@ -48,8 +48,8 @@ class NudgesDisplay(Display):
 
     @classmethod
     def from_network(
-        cls, network: Network, X: Any, y: Any, top: int = 20, learning_rate: float = 0.1,
-        *, ax: Any = None, **options: Any,
+        cls, network: Network, X: Any, y: Any, *, top: int = 20, learning_rate: float = 0.1,
+        ax: Any = None, **options: Any,
     ) -> NudgesDisplay:  # fmt: skip
         """Compute the nudges (`fastgd.explain.nudges`) and draw them.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from fastgd.explain.start import Spread, Starts, compare_starts, spread_of_z
+from fastgd.explain.start import Spread, Starts, compare_starts
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
@@ -35,7 +34,7 @@ class StartsDisplay(Display):
     [1]
     """
 
-    def __init__(self, starts: Starts):
+    def __init__(self, *, starts: Starts):
         self.starts = starts
 
     @classmethod
@@ -44,7 +43,7 @@ class StartsDisplay(Display):
     ) -> StartsDisplay:
         """Train from the three starts and draw; the arguments are those of `compare_starts`."""
         matplotlib()
-        return cls(compare_starts(network, X, y, **options)).plot(ax=ax)
+        return cls(starts=compare_starts(network, X, y, **options)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> StartsDisplay:
         """Draw the costs and the units; ``ax`` is an array of two axes, or None."""
@@ -110,21 +109,14 @@ class SpreadDisplay(Display):
     Examples
     --------
     >>> from fastgd.plot import SpreadDisplay
-    >>> display = SpreadDisplay.from_n_ins([10, 100, 1000])  # doctest: +SKIP
+    >>> from fastgd.explain.start import spread_of_z
+    >>> display = SpreadDisplay(spread=spread_of_z([10, 100, 1000])).plot()  # doctest: +SKIP
     >>> display.spread.theory["1"][1]  # doctest: +SKIP
     10.0
     """
 
-    def __init__(self, spread: Spread):
+    def __init__(self, *, spread: Spread):
         self.spread = spread
-
-    @classmethod
-    def from_n_ins(
-        cls, n_ins: Iterable[int] = (10, 30, 100, 300, 1000), *, ax: Any = None, **options: Any
-    ) -> SpreadDisplay:
-        """Measure and draw; the arguments are those of `spread_of_z`."""
-        matplotlib()
-        return cls(spread_of_z(n_ins, **options)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> SpreadDisplay:
         """Draw the spread and the saturation; ``ax`` is an array of two axes, or None."""

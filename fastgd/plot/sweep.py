@@ -40,12 +40,12 @@ class SweepDisplay(Display):
     >>> display.sweep.rates[display.sweep.best]  # doctest: +SKIP
     """
 
-    def __init__(self, sweep: Sweep):
+    def __init__(self, *, sweep: Sweep):
         self.sweep = sweep
 
     @classmethod
     def from_network(
-        cls, network: Network, X: Any, y: Any, rates: Iterable[float] | None = None, *,
+        cls, network: Network, X: Any, y: Any, *, rates: Iterable[float] | None = None,
         epochs: int = 5, batch_size: int = 10, validation_data: tuple[Any, Any] | None = None,
         on_rate: Callable[[int, int], None] | None = None, ax: Any = None,
     ) -> SweepDisplay:  # fmt: skip
@@ -54,7 +54,7 @@ class SweepDisplay(Display):
             network, X, y, rates, epochs=epochs, batch_size=batch_size,
             validation_data=validation_data, on_rate=on_rate,
         )  # fmt: skip
-        return cls(found).plot(ax=ax)
+        return cls(sweep=found).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> SweepDisplay:
         """Draw the costs above the scores; ``ax`` is an array of two axes, or None."""

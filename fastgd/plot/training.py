@@ -68,13 +68,14 @@ class TrainingAnimation(Display):
     >>> digits = fastgd.data.load("digits")
     >>> net = fastgd.Network([64, 30, 10], input_scale=digits.input_scale, seed=0)
     >>> film = TrainingAnimation.from_network(
-    ...     net, digits.X, digits.y, digits.image_shape, optimizer=fastgd.SGD(3.0)
+    ...     net, digits.X, digits.y, image_shape=digits.image_shape, optimizer=fastgd.SGD(3.0)
     ... )  # doctest: +SKIP
     >>> film.save("training.gif")  # doctest: +SKIP
     """
 
     def __init__(
         self,
+        *,
         recording: Recording,
         image_shape: tuple[int, ...] | None,
         class_names: Sequence[str],
@@ -89,9 +90,9 @@ class TrainingAnimation(Display):
         network: Network,
         X: Any,
         y: Any,
+        *,
         image_shape: tuple[int, ...] | None = None,
         class_names: Sequence[str] | None = None,
-        *,
         validation_data: tuple[Any, Any] | None = None,
         epochs: int = 30,
         batch_size: int = 10,
@@ -118,7 +119,7 @@ class TrainingAnimation(Display):
             network, X, y, validation_data=validation_data, epochs=epochs, batch_size=batch_size,
             optimizer=optimizer, n_units=min(units, MOST_UNITS), callbacks=callbacks,
         )  # fmt: skip
-        return cls(film, shape, names).plot(ax=ax)
+        return cls(recording=film, image_shape=shape, class_names=names).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> TrainingAnimation:
         """Draw the frame ``frame`` into a new figure; a film has a layout of its own, and ``ax``

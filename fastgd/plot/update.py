@@ -81,7 +81,7 @@ class UpdateDisplay(Display):
     >>> net = fastgd.Network([1, 1], output="identity", loss="sse", seed=0)
     >>> net.parameters = [2, 0]
     >>> display = UpdateDisplay.from_network(
-    ...     net, 3, 10, 0, 0, 0, learning_rate=0.01
+    ...     net, 3, 10, layer=0, i=0, j=0, learning_rate=0.01
     ... )  # doctest: +SKIP
     >>> display.told.new_weight  # doctest: +SKIP
     2.24
@@ -92,8 +92,8 @@ class UpdateDisplay(Display):
 
     @classmethod
     def from_network(
-        cls, network: Network, x: Any, y: Any, layer: int, i: int, j: int,
-        learning_rate: float = 0.1, *, ax: Any = None, **names: Any,
+        cls, network: Network, x: Any, y: Any, *, layer: int, i: int, j: int,
+        learning_rate: float = 0.1, ax: Any = None, **names: Any,
     ) -> UpdateDisplay:  # fmt: skip
         """Take one update apart and draw it; the arguments of `fastgd.explain.update`.
 

@@ -64,6 +64,7 @@ class WeightsDisplay(Display):
     def from_network(
         cls,
         network: Network,
+        *,
         image_shape: tuple[int, int] | None = None,
         units: int | Iterable[int] | None = None,
         ax: Any = None,

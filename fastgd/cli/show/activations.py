@@ -27,7 +27,7 @@ def activations(out: str, dark: bool, as_json: bool, quiet: bool) -> None:
     with draw(out, dark):
         from fastgd.plot import ActivationsDisplay
 
-        display = ActivationsDisplay.from_names()
+        display = ActivationsDisplay.from_function()
         steepest = {name: float(slope.max()) for name, slope in display.slopes.items()}
         output.table(
             ["activation", "steepest slope"],

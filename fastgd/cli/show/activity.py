@@ -54,8 +54,8 @@ def activity(
         display = ActivityDisplay.from_network(
             about.network,
             about.X_test[example],
-            image_shape or dataset.image_shape,
-            class_names(dataset) if classes else None,
+            image_shape=image_shape or dataset.image_shape,
+            class_names=class_names(dataset) if classes else None,
             truth=int(true) if classes else None,
         )
         names = display.class_names

@@ -35,7 +35,9 @@ def confusion(
 
         about = subject(model, data, target, output)
         names = models.class_names(about.dataset) or None
-        display = ConfusionDisplay.from_network(about.network, about.X_test, about.y_test, names)
+        display = ConfusionDisplay.from_network(
+            about.network, about.X_test, about.y_test, class_names=names
+        )
         found = display.confusion
         output.say(str(found))
         record = {"right": found.right, "n_rows": found.total, "class_names": found.class_names}

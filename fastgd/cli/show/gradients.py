@@ -44,7 +44,7 @@ def gradients(out: str, dark: bool, as_json: bool, quiet: bool, **given: Any) ->
         rate = about.rate
         compile_kernels(about.network.dtype, None, output)
         with moving_bar(output) as move:
-            display = GradientsDisplay.from_networks(
+            display = GradientsDisplay.from_network(
                 networks, about.X, about.y, epochs=given["epochs"],
                 batch_size=given["batch_size"], optimizer=SGD(rate),
                 callbacks=Epochs(move, len(networks) * given["epochs"]),

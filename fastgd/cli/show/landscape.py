@@ -74,7 +74,7 @@ def landscape(
             what = "a new network like it: " if model else ""
             output.say(f"training {what}{path}, at rate {rate:g}")
         display = LandscapeDisplay.from_network(
-            network, X, y, directions, path=path, span=span, points=points, seed=seed
+            network, X, y, directions=directions, path=path, span=span, points=points, seed=seed
         )
         found = display.landscape
         output.say(str(found))

@@ -37,7 +37,12 @@ def mistakes(
         about = subject(model, data, target, output)
         names = models.class_names(about.dataset) or None
         display = MistakesDisplay.from_network(
-            about.network, about.X_test, about.y_test, about.dataset.image_shape, n, names
+            about.network,
+            about.X_test,
+            about.y_test,
+            image_shape=about.dataset.image_shape,
+            n=n,
+            class_names=names,
         )
         found = display.mistakes
         output.say(str(found))

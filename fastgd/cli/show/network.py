@@ -41,7 +41,7 @@ def network(
         from fastgd.plot.diagram import DiagramDisplay
 
         net = subject(model, data, target, output).network
-        display = DiagramDisplay.from_network(net, strongest)
+        display = DiagramDisplay.from_network(net, strongest=strongest)
         rows = [["input", f"{net.sizes[0]:,}", "", "", "", ""]]
         for l, W in enumerate(net.weights):  # noqa: E741
             words = display.names[l + 1].splitlines()[0]

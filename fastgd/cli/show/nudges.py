@@ -43,7 +43,7 @@ def nudges(
         from fastgd.plot.nudges import NudgesDisplay
 
         display = NudgesDisplay.from_network(
-            about.network, about.X, about.y, top, learning_rate,
+            about.network, about.X, about.y, top=top, learning_rate=learning_rate,
             **naming(about.network, about.dataset),
         )  # fmt: skip
         told = display.told

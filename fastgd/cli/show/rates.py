@@ -65,7 +65,7 @@ def rates(
         compile_kernels(about.network.dtype, None, output)
         with moving_bar(output) as move:
             display = SweepDisplay.from_network(
-                about.network, about.X, about.y, chosen, epochs=given["epochs"],
+                about.network, about.X, about.y, rates=chosen, epochs=given["epochs"],
                 batch_size=given["batch_size"], validation_data=about.validation,
                 on_rate=partial(move, "rate"),
             )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import numpy as np
 
 from fastgd.cli.options import Command, option
 from fastgd.cli.output import Output
@@ -64,24 +63,11 @@ def slice_(
 
         about = subject(model, data, target, output)
         X, y = some_examples(about, examples, seed, output)
-        if direction:
-            display = SliceDisplay.from_direction(
-                about.network, X, y, direction, span=span, points=points, seed=seed
-            )
-        else:
-            chosen = weight or steepest(about.network, X, y)
-            display = SliceDisplay.from_weight(
-                about.network, X, y, *chosen, span=span, points=points
-            )
+        display = SliceDisplay.from_network(
+            about.network, X, y, weight=weight, direction=direction, span=span, points=points,
+            seed=seed,
+        )  # fmt: skip
         found = display.slice
         output.say(str(found))
         record = {"along": found.name, "at": found.at, "cost": found.cost, "slope": found.slope}
         finish(display, out, output, "slice", {**record, "x": found.x, "costs": found.costs})
-
-
-def steepest(network: Any, X: Any, y: Any) -> tuple[int, int, int]:
-    """Return the layer, i and j of the weight with the largest slope."""
-    weights = network.architecture.layout.weights(np.abs(network.gradient(X, y)))
-    layer = int(np.argmax([W.max() for W in weights]))
-    i, j = np.unravel_index(np.argmax(weights[layer]), weights[layer].shape)
-    return layer, int(i), int(j)

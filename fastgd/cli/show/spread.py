@@ -39,10 +39,11 @@ def spread(
     except ValueError:
         raise ValueError(f"n_ins must be integers with commas between; got {n_ins!r}") from None
     with draw(out, dark):
+        from fastgd.explain.start import spread_of_z
         from fastgd.plot.start import SpreadDisplay
 
-        display = SpreadDisplay.from_n_ins(numbers, activation=activation, seed=seed)
-        found = display.spread
+        found = spread_of_z(numbers, activation=activation, seed=seed)
+        display = SpreadDisplay(spread=found).plot()
         output.say(str(found))
         record = {
             "n_ins": found.n_ins,

@@ -64,7 +64,8 @@ def training(out: str, dark: bool, as_json: bool, quiet: bool, **given: Any) -> 
         started = time.perf_counter()
         with moving_bar(output) as move:
             film = TrainingAnimation.from_network(
-                about.network, about.X, about.y, data.image_shape, models.class_names(data),
+                about.network, about.X, about.y, image_shape=data.image_shape,
+                class_names=models.class_names(data),
                 validation_data=about.validation, epochs=given["epochs"],
                 batch_size=given["batch_size"], optimizer=SGD(rate),
                 callbacks=Epochs(move, given["epochs"], done=1),

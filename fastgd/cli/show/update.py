@@ -69,7 +69,14 @@ def update(
         from fastgd.plot.update import UpdateDisplay
 
         display = UpdateDisplay.from_network(
-            network, x, y, layer, i, j, learning_rate, **naming(network, about.dataset)
+            network,
+            x,
+            y,
+            layer=layer,
+            i=i,
+            j=j,
+            learning_rate=learning_rate,
+            **naming(network, about.dataset),
         )
         told = display.told
         output.say(f"example  {example}, its target {y}\n")

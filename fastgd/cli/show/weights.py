@@ -55,7 +55,7 @@ def weights(
 
         about = subject(model, data, target, output)
         shape = image_shape or about.dataset.image_shape
-        display = WeightsDisplay.from_network(about.network, shape, units)
+        display = WeightsDisplay.from_network(about.network, image_shape=shape, units=units)
         norms = np.sqrt((display.images.astype(np.float64) ** 2).sum(axis=(1, 2)))
         order = np.argsort(-norms, kind="stable")[:LINES]
         output.say(f"The {display.layer} units with the largest weights:")
