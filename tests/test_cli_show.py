@@ -106,3 +106,11 @@ def test_every_display_has_the_same_manner(name):
         parameters = inspect.signature(display.from_network).parameters.values()
         given = [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
         assert [p.lower() for p in given] in (["network"], ["network", "x"], ["network", "x", "y"])
+
+
+def test_explain_shows_its_modules_and_nothing_else():
+    assert dir(fastgd.explain) == sorted(fastgd.explain.__all__)
+    for name in fastgd.explain.__all__:
+        assert getattr(fastgd.explain, name).__name__ == f"fastgd.explain.{name}"
+    with pytest.raises(AttributeError, match="no attribute 'importance'"):
+        fastgd.explain.importance  # noqa: B018

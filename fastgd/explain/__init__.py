@@ -8,11 +8,37 @@ comes from the reference they are tested against.
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from typing import Any
+
+#: What there is to explain, a module each; imported when it is first asked for.
+__all__ = [
+    "confusion",
+    "curvature",
+    "diagnose",
+    "gradients",
+    "landscape",
+    "layers",
+    "mistakes",
+    "nudges",
+    "overfitting",
+    "paths",
+    "rates",
+    "recording",
+    "slices",
+    "slopes",
+    "start",
+    "sweep",
+    "toys",
+    "update",
+    "valley",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in {module.name for module in pkgutil.iter_modules(__path__)}:
+    if name in __all__:
         return importlib.import_module(f"fastgd.explain.{name}")
     raise AttributeError(f"module 'fastgd.explain' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
