@@ -376,7 +376,7 @@ class TestValley:
     def test_command(self, tmp_path, monkeypatch):
         pytest.importorskip("scipy")
         monkeypatch.chdir(tmp_path)
-        command = importlib.import_module("fastgd.cli.show.curvature").curvature
+        command = importlib.import_module("fastgd.cli.show.landscape").curvature
         result = CliRunner().invoke(command, ["--json", "--steps", "5"], standalone_mode=False)
         assert result.exception is None
         record = json.loads(result.stdout)

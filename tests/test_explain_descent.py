@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from pictures import check_picture
 
-from fastgd.cli.show.descent import descent as command
 from fastgd.cli.show.formula import formula
+from fastgd.cli.show.step import descent as command
 from fastgd.descent import VERDICTS, DescentError, descend
 from fastgd.explain.slopes import slope
 from fastgd.plot.descent import DescentDisplay

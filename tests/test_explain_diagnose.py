@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from pictures import check_picture
 
 import fastgd
-from fastgd.cli.show.diagnosis import diagnosis as command
+from fastgd.cli.show.learned import diagnosis as command
 from fastgd.explain.diagnose import Diagnosis, diagnose
 from fastgd.explain.symptoms.case import Case
 from fastgd.plot.diagnosis import DiagnosisDisplay

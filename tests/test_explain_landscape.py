@@ -12,8 +12,8 @@ from pictures import check_picture
 
 import fastgd
 from fastgd.cli.show.landscape import landscape as landscape_command
-from fastgd.cli.show.paths import paths as paths_command
-from fastgd.cli.show.slice import slice_ as slice_command
+from fastgd.cli.show.landscape import paths as paths_command
+from fastgd.cli.show.landscape import slice_ as slice_command
 from fastgd.explain import paths as paths_module
 from fastgd.explain.costs import Costs
 from fastgd.explain.landscape import (

@@ -11,7 +11,7 @@ from pictures import check_picture
 
 import fastgd
 from fastgd.backends import BACKENDS
-from fastgd.cli.show.nudges import nudges as command
+from fastgd.cli.show.step import nudges as command
 from fastgd.explain.nudges import nudges
 from fastgd.plot.nudges import NudgesDisplay
 from fastgd.plot.style import theme

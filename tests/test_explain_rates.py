@@ -244,7 +244,7 @@ class TestShow:
     def test_command(self, tmp_path, monkeypatch):
         pytest.importorskip("scipy")
         monkeypatch.chdir(tmp_path)
-        command = importlib.import_module("fastgd.cli.show.learning_rate").learning_rate
+        command = importlib.import_module("fastgd.cli.show.rates").learning_rate
         result = CliRunner().invoke(command, ["--json"], standalone_mode=False)
         assert result.exception is None
         record = json.loads(result.stdout)

@@ -12,8 +12,7 @@ from click.testing import CliRunner
 from pictures import check_picture
 
 import fastgd
-from fastgd.cli.show.spread import spread
-from fastgd.cli.show.start import start
+from fastgd.cli.show.start import spread, start
 from fastgd.explain.start import at_end, compare_starts, distinct_units, spread_of_z
 from fastgd.plot.start import SpreadDisplay, StartsDisplay
 from fastgd.plot.style import theme

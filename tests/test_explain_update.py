@@ -13,7 +13,7 @@ from pictures import check_picture
 
 import fastgd
 from fastgd.backends import BACKENDS
-from fastgd.cli.show.update import update as command
+from fastgd.cli.show.step import update as command
 from fastgd.explain.names import Names, names_for
 from fastgd.explain.update import explain_update
 from fastgd.plot.style import theme

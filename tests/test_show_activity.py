@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from pictures import check_picture
 
 import fastgd
-from fastgd.cli.show.activity import activity as command
+from fastgd.cli.show.network import activity as command
 from fastgd.plot.activity import ActivityDisplay
 from fastgd.plot.style import matplotlib, theme
 

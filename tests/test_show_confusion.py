@@ -9,7 +9,7 @@ import pytest
 from pictures import check_picture
 
 import fastgd
-from fastgd.cli.show.confusion import confusion
+from fastgd.cli.show.learned import confusion
 from fastgd.explain.confusion import Confusion, confusion_of
 from fastgd.plot import theme
 from fastgd.plot.confusion import ConfusionDisplay

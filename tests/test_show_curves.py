@@ -8,7 +8,7 @@ import pytest
 from pictures import check_picture
 
 import fastgd
-from fastgd.cli.show.curves import curves
+from fastgd.cli.show.learned import curves
 from fastgd.explain.overfitting import overfitting
 from fastgd.plot import theme
 from fastgd.plot.curves import CurvesDisplay

@@ -10,7 +10,7 @@ import pytest
 from pictures import check_picture
 
 import fastgd
-from fastgd.cli.show.gradients import gradients
+from fastgd.cli.show.start import gradients
 from fastgd.explain.gradients import gradient_sizes, layer_norms
 from fastgd.plot import theme
 from fastgd.plot.gradients import GradientsDisplay

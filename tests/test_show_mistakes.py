@@ -9,7 +9,7 @@ import pytest
 from pictures import check_picture
 
 import fastgd
-from fastgd.cli.show.mistakes import mistakes
+from fastgd.cli.show.learned import mistakes
 from fastgd.explain.mistakes import worst_mistakes
 from fastgd.plot import theme
 from fastgd.plot.mistakes import MistakesDisplay

@@ -15,7 +15,7 @@ from pictures import check_picture
 from PIL import Image
 
 import fastgd
-from fastgd.cli.show.training import training
+from fastgd.cli.show.network import training
 from fastgd.explain.recording import record
 from fastgd.plot import theme
 from fastgd.plot.training import TrainingAnimation

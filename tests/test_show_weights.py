@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from pictures import check_picture
 
 import fastgd
-from fastgd.cli.show.weights import weights as command
+from fastgd.cli.show.network import weights as command
 from fastgd.plot.style import matplotlib, theme
 from fastgd.plot.units import diverging, square_shape
 from fastgd.plot.weights import WeightsDisplay

@@ -1,7 +1,7 @@
 """``fastgd show``: every idea of gradient descent, computed on a real network and drawn.
 
-One module for each picture, imported when it is asked for; what they share is in
-`fastgd.cli.show.subject`.
+What a picture needs and what it says is declared once, with `fastgd.cli.show.picture.picture`; one
+function makes the command from it. The modules are imported when a picture is asked for.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ import click
 
 from fastgd.rules.registry import unknown_name
 
-__all__ = ["show"]
+__all__ = ["PICTURES", "show"]
 
-#: Each picture, in the order in which one would learn.
-PICTURES = (
-    "descent", "update", "nudges", "activations",  # one step
-    "network", "weights", "activity", "training",  # a network
-    "slice", "landscape", "paths", "curvature", "learning-rate", "rates",  # where it goes
-    "start", "spread", "gradients",  # where it begins
-    "curves", "confusion", "mistakes", "boundary", "diagnosis",  # what it has learned
-)  # fmt: skip
+#: Each picture and the module that declares it, in the order in which one would learn.
+PICTURES = {
+    **dict.fromkeys(("descent", "update", "nudges", "activations"), "step"),
+    **dict.fromkeys(("network", "weights", "activity", "training"), "network"),
+    **dict.fromkeys(("slice", "landscape", "paths", "curvature"), "landscape"),
+    **dict.fromkeys(("learning-rate", "rates"), "rates"),
+    **dict.fromkeys(("start", "spread", "gradients"), "start"),
+    **dict.fromkeys(("curves", "confusion", "mistakes", "boundary", "diagnosis"), "learned"),
+}
 
 
 class Pictures(click.Group):
-    """The group of pictures: each is the function of its own name in the module of its name."""
+    """The group of pictures."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(PICTURES)
@@ -34,9 +35,9 @@ class Pictures(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in PICTURES:
             return None
-        name = cmd_name.replace("-", "_")
-        module = importlib.import_module(f"fastgd.cli.show.{name}")
-        return getattr(module, name, None) or getattr(module, f"{name}_")  # slice is Python's own
+        module = importlib.import_module(f"fastgd.cli.show.{PICTURES[cmd_name]}")
+        commands = (made for made in vars(module).values() if isinstance(made, click.Command))
+        return next(command for command in commands if command.name == cmd_name)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args[0] not in PICTURES and not args[0].startswith("-"):

@@ -1,94 +1,110 @@
-"""``fastgd show start``: zero, constant and random parameters, and what training makes of them."""
+"""Pictures of where training begins: three starts, the size of weights, gradients that vanish."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import click
+from fastgd import data as sources
+from fastgd import explain, plot
+from fastgd.cli.options import option
+from fastgd.cli.show.lesson import Epochs, lesson_options, moving_bar
+from fastgd.cli.show.picture import DATA, MODEL_DATA, NOTHING, Asked, Drawn, fields, picture
+from fastgd.cli.show.subject import BATCH_SIZE, HIDDEN, RATE
+from fastgd.rules.optimizers import SGD
 
-from fastgd.cli.options import Command, option
-from fastgd.cli.output import Output
-from fastgd.cli.show.subject import (
-    BATCH_SIZE,
-    HIDDEN,
-    RATE,
-    draw,
-    finish,
-    picture_options,
-    subject,
-    subject_arguments,
-)
-
-__all__ = ["start"]
-
-EPILOG = """\b
-Examples:
-  fastgd show start
-  fastgd show start model.safetensors data.csv --learning-rate 0.1 --out start.svg
-"""
+__all__ = ["gradients", "spread", "start"]
 
 
-@click.command(cls=Command, epilog=EPILOG)
-@subject_arguments
-@option("Training", "--epochs", type=int, default=30, show_default=True)
-@option("Training", "--batch-size", type=int, default=BATCH_SIZE, show_default=True)
-@option("Training", "--learning-rate", type=float, default=RATE, show_default=True)
-@option(
-    "Training", "--constant", type=float, default=0.1, show_default=True,
-    help="The value of all parameters in the constant start.",
+def _number(section: str, name: str, default: float, **options: Any) -> Any:
+    return option(section, name, type=type(default), default=default, show_default=True, **options)
+
+
+@picture(
+    "start", MODEL_DATA,
+    _number("Training", "--epochs", 30),
+    _number("Training", "--batch-size", BATCH_SIZE),
+    _number("Training", "--learning-rate", RATE),
+    _number("Training", "--constant", 0.1,
+            help="The value of all parameters in the constant start."),
+    _number("Training", "--seed", 0),
+    examples=("start",
+              "start model.safetensors data.csv --learning-rate 0.1 --out start.svg"),
 )  # fmt: skip
-@option("Training", "--seed", type=int, default=0, show_default=True)
-@picture_options("start")
 def start(
-    model: str | None,
-    data: str | None,
-    target: str | None,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    constant: float,
-    seed: int,
-    out: str,
-    dark: bool,
-    as_json: bool,
-    quiet: bool,
-) -> None:
+    ask: Asked, epochs: int, batch_size: int, learning_rate: float, constant: float, seed: int
+) -> Drawn:
     """Train from three starts: all parameters zero, all one value, and random.
 
     Hidden units that start alike get the same gradient, so they stay copies of each other and the
     layer is worth one unit. That is why weights are random. A MODEL gives its settings only.
     """
-    from fastgd.rules.optimizers import SGD
-
-    output = Output(as_json, quiet)
     sgd = SGD(learning_rate)
-    with draw(out, dark, model, data):
-        from fastgd.plot.start import StartsDisplay
+    network: Any
+    if ask.model is not None:
+        network, X, y = ask.subject.network, ask.subject.X, ask.subject.y
+    else:  # a network that is trained already would be work for nothing
+        digits = sources.split(sources.load("digits"), seed=0)
+        sizes = [digits.n_features, HIDDEN, digits.n_classes]
+        words = "-".join(map(str, sizes))
+        ask.say(f"network  {words} on the digits (give MODEL DATA for your own)")
+        network, X, y = {"sizes": sizes, "input_scale": digits.input_scale}, digits.X, digits.y
+    display = plot.StartsDisplay.from_network(
+        network, X, y, epochs=epochs, batch_size=batch_size, optimizer=sgd, constant=constant,
+        seed=seed,
+    )  # fmt: skip
+    ask.say(str(display.starts))
+    ask.say("copies in one layer get the same gradient: only random weights part them")
+    found = display.starts.starts
+    return display, {
+        "starts": {s.name: fields(s, "cost", "score", "units", "distinct") for s in found}
+    }
 
-        network, X, y = _settings(model, data, target, output)
-        display = StartsDisplay.from_network(
-            network, X, y, epochs=epochs, batch_size=batch_size, optimizer=sgd,
-            constant=constant, seed=seed,
+
+@picture(
+    "spread", NOTHING,
+    option("Measurement", "--n-ins", metavar="N,N,...", default="10,30,100,300,1000",
+           show_default=True, help="Numbers of inputs."),
+    option("Measurement", "--activation", default="sigmoid", show_default=True, help="Or tanh."),
+    _number("Measurement", "--seed", 0),
+    examples=("spread",
+              "spread --n-ins 10,100,1000,10000 --activation tanh --out spread.svg"),
+)  # fmt: skip
+def spread(ask: Asked, n_ins: str, activation: str, seed: int) -> Drawn:
+    """Measure how far z spreads in new networks whose weights are of scale 1 or 1/sqrt(n_in).
+
+    With scale 1 z grows like sqrt(n_in), and a unit with many inputs is saturated before training
+    begins; with 1/sqrt(n_in) it stays at 1.
+    """
+    try:
+        numbers = [int(n) for n in n_ins.split(",")]
+    except ValueError:
+        raise ValueError(f"n_ins must be integers with commas between; got {n_ins!r}") from None
+    found = explain.start.spread_of_z(numbers, activation=activation, seed=seed)
+    ask.say(str(found))
+    display = plot.SpreadDisplay(spread=found).plot()
+    return display, fields(found, "n_ins", "spread", "theory", "saturated")
+
+
+@picture(
+    "gradients", (*DATA, *lesson_options(hidden="30,30,30,30", epochs=20,
+                                         rate="0.1, or 0.02 for numbers")),
+    examples=("gradients --hidden 30,30,30,30,30",),
+)  # fmt: skip
+def gradients(ask: Asked, **given: Any) -> Drawn:
+    """Draw the gradient's size in each layer as a sigmoid and a relu network learn DATA.
+
+    On its way back through a sigmoid layer the gradient is multiplied by slopes of at most 1/4:
+    the first layers of a deep network hardly move. DATA is 'digits' where none is given.
+    """
+    lessons = {name: ask.lesson(given, activation=name) for name in ("sigmoid", "relu")}
+    networks = {name: lesson.network for name, lesson in lessons.items()}
+    about = lessons["relu"]  # what rate suits it both can bear
+    with moving_bar(ask) as move:
+        display = plot.GradientsDisplay.from_network(
+            networks, about.X, about.y, callbacks=Epochs(move, len(networks) * about.epochs),
+            **about.training(),
         )  # fmt: skip
-        output.say(str(display.starts))
-        output.say("copies in one layer get the same gradient: only random weights part them")
-        record = {
-            s.name: {"cost": s.cost, "score": s.score, "units": s.units, "distinct": s.distinct}
-            for s in display.starts.starts
-        }
-        finish(display, out, output, "start", {"starts": record})
-
-
-def _settings(
-    model: str | None, data: str | None, target: str | None, output: Output
-) -> tuple[Any, Any, Any]:
-    """Return what to train, and its examples: by default the digits, the book's way."""
-    if model is not None:
-        found = subject(model, data, target, output)
-        return found.network, found.X, found.y
-    from fastgd import data as sources
-
-    digits = sources.split(sources.load("digits"), seed=0)
-    sizes = [digits.n_features, HIDDEN, digits.n_classes]
-    output.say(f"network  {'-'.join(map(str, sizes))} on the digits (give MODEL DATA for your own)")
-    return {"sizes": sizes, "input_scale": digits.input_scale}, digits.X, digits.y
+    for name, found in display.gradients.items():
+        ask.say(f"\n{name}\n{found}")
+    numbers = display.gradients.items()
+    return display, {name: fields(found, "norms", "ratio", "scores") for name, found in numbers}

@@ -1,24 +1,22 @@
-"""What the pictures share: the network and data they are about, and where they are written."""
+"""The network and the data a picture is about: those given, or the digits and their network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+import numpy as np
 
+from fastgd import data as sources
 from fastgd.cli import models
-from fastgd.cli.options import Function, option, output_options
 from fastgd.cli.output import Output
+from fastgd.cli.settings import default_rate
+from fastgd.data import Dataset
+from fastgd.network import Network
+from fastgd.rules.optimizers import SGD
 
-if TYPE_CHECKING:
-    from fastgd.data import Dataset
-    from fastgd.network import Network
-    from fastgd.plot.display import Display
-
-__all__ = ["Subject", "draw", "finish", "picture_options", "subject", "subject_arguments"]
+__all__ = ["BATCH_SIZE", "EPOCHS", "HIDDEN", "RATE", "Subject", "a_subject"]
 
 #: The network of the pictures where none is given: the digits, the book's way.
 EPOCHS, BATCH_SIZE, RATE, HIDDEN = 30, 10, 3.0, 30
@@ -34,51 +32,50 @@ class Subject:
     y: Any
     X_test: Any
     y_test: Any
-    words: str
+    given: bool  # whether it is somebody's own
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The labels of the classes, None for regression."""
+        return models.class_names(self.dataset) if self.dataset.is_classification else None
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What is known about the names of the network's inputs and outputs."""
+        classes = self.class_names
+        return {
+            "image_shape": self.dataset.image_shape,
+            "feature_names": self.dataset.feature_names,
+            "class_names": classes if classes and len(classes) == self.network.sizes[-1] else None,
+        }
+
+    def some(self, n: int, seed: int, output: Output) -> tuple[Any, Any]:
+        """Return at most n of the training examples, in their order; say so if not all."""
+        if n < 1:
+            raise ValueError(f"examples must be at least 1; got {n}")
+        total = len(self.X)
+        if n >= total:
+            return self.X, self.y
+        rows = np.sort(np.random.default_rng(seed).choice(total, n, replace=False))
+        output.say(f"examples {n:,} of {total:,}, drawn at random")
+        return self.X[rows], self.y[rows]
+
+    def untrained(self, seed: int) -> Network:
+        """Return a new network like this one: of its architecture and backend."""
+        return self.network.like(seed=seed)
+
+    def rate(self, asked: float | None) -> float:
+        """Return the learning rate asked for, else the digits' one, or a safe one."""
+        if asked is not None:
+            return asked
+        classes, rules = self.dataset.is_classification, self.network.architecture.activation
+        return default_rate(classes, list(rules)) if self.given else RATE
 
 
-def subject_arguments(function: Function) -> Function:
-    """Add the arguments [MODEL DATA] and the option --target."""
-    target = option("Data", "--target", metavar="COLUMN", help="The column to learn, for tables.")
-    data = click.argument("data", required=False)
-    return click.argument("model", required=False)(data(target(function)))
-
-
-def picture_options(name: str) -> Callable[[Function], Function]:
-    """Add --out (by default the picture's name, as PNG), --dark, --json, --quiet."""
-
-    def add(function: Function) -> Function:
-        out = option(
-            "Picture",
-            "--out",
-            metavar="FILE",
-            default=f"{name}.png",
-            show_default=True,
-            help="Where the picture goes: .png or .svg.",
-        )
-        dark = option("Picture", "--dark", is_flag=True, help="Draw on a dark background.")
-        return out(dark(output_options(function)))
-
-    return add
-
-
-def subject(
-    model: str | None, data: str | None, target: str | None, output: Output, seed: int = 0
-) -> Subject:
-    """Return the network and data a picture is about.
-
-    A MODEL needs its DATA; without both, a network is trained on the digits.
-    """
-    from fastgd import data as sources
-
+def a_subject(model: str | None, data: str | None, target: str | None, output: Output) -> Subject:
+    """Return what a picture is about: a MODEL with its DATA, or both made of the digits."""
     if model is None:
-        dataset = sources.split(sources.load("digits"), seed=seed)
-        network = _trained(dataset, seed)
-        words = f"{'-'.join(map(str, network.sizes))}, trained on the digits for {EPOCHS} epochs"
-        output.say(f"network  {words} (give MODEL DATA to see your own)")
-        return Subject(
-            network, dataset, dataset.X, dataset.y, dataset.X_test, dataset.y_test, words
-        )
+        return _digits(output)
     if data is None:
         if not model.endswith(".safetensors"):
             raise click.UsageError(f"give a MODEL and its DATA; got {model} alone")
@@ -86,52 +83,21 @@ def subject(
     network = models.load_model(model, data, None)
     dataset = models.load_rows(network, data, target=target, need_target=True)
     part = models.unseen_part(network, dataset)
+    known = dataset
     if part.which == "held_out":
-        split = sources.split(dataset, float(network.notes["holdout"]), int(network.notes["seed"]))
-        X, y = split.X, split.y
-    else:
-        X, y = dataset.X, dataset.y
-    words = f"{'-'.join(map(str, network.sizes))} of {model}"
-    output.say(f"network  {words}; data {dataset.name}")
-    return Subject(network, dataset, X, y, part.X, part.y, words)
+        notes = network.notes
+        known = sources.split(dataset, float(notes["holdout"]), int(notes["seed"]))
+    output.say(f"network  {'-'.join(map(str, network.sizes))} of {model}; data {dataset.name}")
+    return Subject(network, dataset, known.X, known.y, part.X, part.y, True)
 
 
-def _trained(dataset: Dataset, seed: int) -> Network:
-    from fastgd.network import Network
-    from fastgd.rules.optimizers import SGD
-
-    sizes = [dataset.n_features, HIDDEN, dataset.n_classes]
-    network = Network(sizes, input_scale=dataset.input_scale, seed=seed)  # type: ignore[arg-type]
-    network.fit(dataset.X, dataset.y, epochs=EPOCHS, batch_size=BATCH_SIZE, optimizer=SGD(RATE))
-    return network
-
-
-@contextmanager
-def draw(
-    out: str, dark: bool, *sources: str | None, formats: tuple[str, ...] | None = None
-) -> Iterator[None]:
-    """Check, before any work, that the picture can be drawn and written; then draw in its theme.
-
-    The name may end in one of ``formats``, by default those of pictures.
-    """
-    from fastgd.plot.display import FORMATS, check_format
-    from fastgd.plot.style import matplotlib, theme
-
-    try:
-        check_format(out, formats or FORMATS)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--out") from None
-    models.check_out(out, *filter(None, sources))
-    matplotlib().use("Agg")
-    with theme("dark" if dark else "light"):
-        yield
-    matplotlib().pyplot.close("all")
-
-
-def finish(
-    display: Display, out: str, output: Output, picture: str, record: Mapping[str, Any]
-) -> None:
-    """Write the picture, say where, and print the record as JSON if asked."""
-    display.save(out)
-    output.say(f"picture  {out}")
-    output.finish({"command": f"show {picture}", "picture": out, **record})
+def _digits(output: Output) -> Subject:
+    d = sources.split(sources.load("digits"), seed=0)
+    sizes = [d.n_features, HIDDEN, d.n_classes]
+    network = Network(sizes, input_scale=d.input_scale, seed=0)  # type: ignore[arg-type]
+    network.fit(d.X, d.y, epochs=EPOCHS, batch_size=BATCH_SIZE, optimizer=SGD(RATE))
+    output.say(
+        f"network  {'-'.join(map(str, sizes))}, trained on the digits for {EPOCHS} epochs "
+        "(give MODEL DATA to see your own)"
+    )
+    return Subject(network, d, d.X, d.y, d.X_test, d.y_test, False)

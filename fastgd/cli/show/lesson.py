@@ -1,0 +1,163 @@
+"""What pictures of a training need: a new network, the data it will learn, and their options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from fastgd import data as sources
+from fastgd.cli.options import option
+from fastgd.cli.output import Output, count
+from fastgd.cli.progress import compile_kernels
+from fastgd.cli.scaling import input_scale_of, scaling_for
+from fastgd.cli.settings import default_rate, rules_of
+from fastgd.cli.types import Layers
+from fastgd.data import Dataset
+from fastgd.network import Network
+from fastgd.rules.checks import check_integer, check_number
+from fastgd.rules.optimizers import SGD
+
+__all__ = ["RULES", "Epochs", "Lesson", "a_lesson", "lesson_options", "moving_bar"]
+
+#: Share of the examples that validate, where the data has no test part.
+HOLDOUT = 0.2
+#: The options that choose what outputs compute and what it costs.
+RULES = (
+    option("Network", "--output", metavar="NAME",
+           help="What outputs compute.  [default: softmax for classes]"),
+    option("Network", "--loss", metavar="NAME",
+           help="The cost.  [default: cross_entropy for classes]"),
+)  # fmt: skip
+
+
+@dataclass
+class Lesson:
+    """A network that has not learned yet, and its examples, scaled for training."""
+
+    network: Network
+    dataset: Dataset
+    X: Any
+    y: Any
+    validation: tuple[Any, Any]
+    epochs: int
+    batch_size: int
+    seed: int
+    rate: float
+
+    def training(self, rate: float | None = None) -> dict[str, Any]:
+        """Return the arguments of `Network.fit` and its like."""
+        sgd = SGD(self.rate if rate is None else rate)
+        return {"epochs": self.epochs, "batch_size": self.batch_size, "optimizer": sgd}
+
+
+def lesson_options(
+    *, hidden: str, activation: str = "", epochs: int, batch_size: int = 10, rate: str = ""
+) -> list[Callable[[Any], Any]]:
+    """Return the options of a training with these defaults; "" leaves one out.
+
+    The rate's default is a text, since it may follow from the network.
+    """
+    number: dict[str, Any] = {"type": int, "metavar": "N", "show_default": True}
+    layers = f"Units in each hidden layer: 30, or 16,16, or none.  [default: {hidden}]"
+    options = [option("Network", "--hidden", type=Layers(), default=hidden, help=layers)]
+    if activation:
+        options.append(option("Network", "--activation", metavar="NAME", default=activation,
+                              show_default=True, help="What hidden units compute."))  # fmt: skip
+    for name, default, words in (
+        ("--epochs", epochs, "How often every example is visited."),
+        ("--batch-size", batch_size, "Examples in a mini-batch."),
+        ("--seed", 0, "Another seed is another run."),
+    ):
+        options.append(option("Training", name, default=default, help=words, **number))
+    if rate:
+        options.append(option("Training", "--learning-rate", type=float, metavar="NUMBER",
+                              help=f"How far a step goes.  [default: {rate}]"))  # fmt: skip
+    return options
+
+
+def a_lesson(
+    data: str, target: str | None, out: Output, *, hidden: list[int], activation: str,
+    epochs: int, batch_size: int, seed: int, learning_rate: float | None = None,
+    output: str | None = None, loss: str | None = None, examples: int | None = None,
+) -> Lesson:  # fmt: skip
+    """Return a new network and its data, from the options; a fifth of the data is held out.
+
+    Output and loss follow from the task as in ``fastgd train`` unless named; columns of tables are
+    scaled as there. ``examples`` takes only so many for the training.
+    """
+    for name, number, least in (("epochs", epochs, 1), ("batch_size", batch_size, 1),
+                                ("seed", seed, 0)):  # fmt: skip
+        check_integer(name, number, least)
+    if learning_rate is not None:
+        check_number("learning_rate", learning_rate, above=0)
+    whole = sources.load(data, target=target)
+    if whole.n_classes == 1:
+        raise click.UsageError(f"{data}: every row has the same class; nothing to learn")
+    dataset = sources.split(whole, HOLDOUT, seed)
+    X, y, X_test, y_test = dataset.X, dataset.y, dataset.X_test, dataset.y_test
+    assert y is not None and X_test is not None and y_test is not None
+    classes = dataset.is_classification
+    output, loss = rules_of(classes, output if classes else None, loss if classes else None)
+    scale = input_scale_of(X, dataset.input_scale)
+    n_outputs = dataset.n_classes or (1 if y.ndim == 1 else y.shape[1])
+    network = Network(
+        [dataset.n_features, *hidden, n_outputs], activation=activation, output=output, loss=loss,
+        input_scale=scale, seed=seed,
+    )  # fmt: skip
+    scaling = scaling_for(X, y, scale == 1, output == "identity")
+    X, y = X[:examples], y[:examples]
+    out.say(
+        f"network  {'-'.join(map(str, network.sizes))} ({f'{activation}, ' if hidden else ''}"
+        f"{output}, {loss}); data {dataset.name}: {count(len(X), 'example')} to learn, "
+        f"{len(X_test):,} held out"
+    )
+    compile_kernels(network.dtype, None, out)
+    rate = default_rate(classes, activation) if learning_rate is None else learning_rate
+    validation = scaling.inputs(X_test, network.dtype), scaling.targets(y_test)
+    X, y = scaling.inputs(X, network.dtype), scaling.targets(y)
+    return Lesson(network, dataset, X, y, validation, epochs, batch_size, seed, rate)
+
+
+class Epochs:
+    """A callback for `Network.fit` that moves a bar.
+
+    Parameters
+    ----------
+    move : callable
+        What `moving_bar` gives.
+    total : int
+        How many epochs there are.
+    done : int
+        How many are over before the first fit.
+    """
+
+    def __init__(self, move: Callable[[str, int, int], None], total: int, done: int = 0):
+        self.move, self.total, self.done = move, total, done
+
+    def on_epoch_end(self, network: Any, epoch: int, logs: dict[str, float]) -> None:
+        """Move the bar by one epoch."""
+        self.done += 1
+        self.move("epoch", self.done, self.total)
+
+
+@contextmanager
+def moving_bar(out: Output) -> Iterator[Callable[[str, int, int], None]]:
+    """Give ``move(what, done, total)``, which shows a live bar where there is a terminal."""
+    if not out.live:
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = [TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn()]
+    with Progress(*columns, console=Console(stderr=True), expand=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def move(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total)
+
+        yield move
