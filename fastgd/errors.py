@@ -1,4 +1,7 @@
-"""The exceptions fastgd raises on purpose; everything else is a ValueError or TypeError."""
+"""The exceptions fastgd raises on purpose; everything else is a ValueError or TypeError.
+
+What a program may want to know of an error is in its attributes; its text is for people.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fastgd.engine.history import History
 
-__all__ = ["DataError", "DivergenceError", "MissingExtraError"]
+__all__ = [
+    "DataError",
+    "DivergenceError",
+    "MissingExtraError",
+    "SettingError",
+    "SettingTypeError",
+]
 
 
 class DivergenceError(ArithmeticError):
@@ -17,6 +26,12 @@ class DivergenceError(ArithmeticError):
 
     Attributes
     ----------
+    problem : str
+        What happened; the error's text goes on with the advice and what was kept.
+    advice : str
+        What to try, or "".
+    kept : str
+        A sentence on what became of the network, or "".
     epoch : int
         The epoch, from 1, in which the cost stopped being finite.
     learning_rate : float
@@ -25,14 +40,22 @@ class DivergenceError(ArithmeticError):
         What the fit went through before.
     """
 
-    def __init__(self, message: str, epoch: int, learning_rate: float):
-        super().__init__(message)
+    def __init__(
+        self, problem: str, epoch: int, learning_rate: float, *, advice: str = "", kept: str = ""
+    ):
+        super().__init__(problem, epoch, learning_rate)
+        self.problem, self.advice, self.kept = problem, advice, kept
         self.epoch = epoch
         self.learning_rate = learning_rate
         self.history: History | None = None
 
-    def __reduce__(self):
-        return type(self), (self.args[0], self.epoch, self.learning_rate)
+    def __str__(self) -> str:
+        return self.told(self.kept)
+
+    def told(self, kept: str) -> str:
+        """Return the error's text with another sentence on what was kept."""
+        text = f"{self.problem}; try {self.advice}" if self.advice else self.problem
+        return f"{text}. {kept}" if kept else text
 
 
 class DataError(ValueError):
@@ -41,3 +64,35 @@ class DataError(ValueError):
 
 class MissingExtraError(ImportError):
     """An optional dependency is needed and absent; the message names the extra to install."""
+
+
+class _OfSetting(Exception):
+    """What errors about a setting have in common."""
+
+    def __init__(self, setting: str, problem: str):
+        super().__init__(setting, problem)
+        self.setting, self.problem = setting, problem
+
+    def __str__(self) -> str:
+        return f"{self.setting} {self.problem}"
+
+
+class SettingError(_OfSetting, ValueError):
+    """A setting, such as an argument or a variable of the environment, with a bad value.
+
+    Attributes
+    ----------
+    setting : str
+        Its name.
+    problem : str
+        What is wrong with it: "must be at least 1; got 0".
+
+    Examples
+    --------
+    >>> str(SettingError("epochs", "must be at least 1; got 0"))
+    'epochs must be at least 1; got 0'
+    """
+
+
+class SettingTypeError(_OfSetting, TypeError):
+    """A setting of the wrong type; as `SettingError` otherwise."""

@@ -61,7 +61,9 @@ def describe(error: BaseException) -> str:
     >>> describe(FileNotFoundError(2, "No such file or directory", "model.safetensors"))
     'model.safetensors: No such file or directory'
     """
-    if isinstance(error, DivergenceError):
+    if isinstance(error, DivergenceError) and error.kept:
+        return error.told("Nothing is written.")
+    if isinstance(error, DivergenceError):  # by a fit that does not say it apart yet
         return str(error).replace(
             "The network keeps its last finite parameters", "Nothing is written"
         )

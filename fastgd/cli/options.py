@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from fastgd.errors import DataError
+from fastgd.errors import DataError, SettingError, SettingTypeError
 
 __all__ = ["Command", "debug_option", "option", "output_options", "with_options"]
 
@@ -58,11 +58,20 @@ class Command(click.Command):
         except DataError:
             raise
         except (ValueError, TypeError) as error:
-            first, *rest = str(error).split(" ", 1)
+            setting, problem = _setting(error)
             for parameter in self.params:
-                if parameter.name == first and isinstance(parameter, click.Option):
-                    raise click.UsageError(" ".join([parameter.opts[0], *rest]), ctx) from error
+                if parameter.name == setting and isinstance(parameter, click.Option):
+                    raise click.UsageError(f"{parameter.opts[0]} {problem}", ctx) from error
             raise
+
+
+def _setting(error: Exception) -> tuple[str, str]:
+    """Return the setting an error is about, and what is wrong with it."""
+    if isinstance(error, SettingError | SettingTypeError):
+        return error.setting, error.problem
+    # Not every check says its setting yet; the text of those begins with it.
+    setting, _, problem = str(error).partition(" ")
+    return setting, problem
 
 
 def output_options(function: Function) -> Function:

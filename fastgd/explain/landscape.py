@@ -285,7 +285,10 @@ def compare_paths(
                 network, X, y, epochs=epochs, batch_size=size, optimizer=optimizer
             )
         except DivergenceError as error:
-            raise DivergenceError(f"{name}: {error}", error.epoch, error.learning_rate) from None
+            raise DivergenceError(
+                f"{name}: {error.problem}", error.epoch, error.learning_rate, advice=error.advice,
+                kept=error.kept,
+            ) from None  # fmt: skip
     origin = network.parameters.astype(np.float64)
     _, axes, shares = principal_axes([path.parameters for path in paths.values()])
     walked = {name: _coordinates(path.parameters, origin, axes) for name, path in paths.items()}

@@ -13,6 +13,7 @@ import numpy as np
 
 from fastgd.backends import reference
 from fastgd.engine.inputs import check_targets
+from fastgd.errors import SettingError
 from fastgd.explain.layers import Layers, layers
 from fastgd.explain.names import Names, names_for
 from fastgd.rules.activations import ACTIVATIONS
@@ -344,10 +345,10 @@ def check_place(
     """Raise unless there is such a layer, input i and output j of it."""
     check_integer("layer", layer, 0)
     if layer > len(sizes) - 2:
-        raise ValueError(f"layer must be from 0 to {len(sizes) - 2}; got {layer}")
+        raise SettingError("layer", f"must be from 0 to {len(sizes) - 2}; got {layer}")
     for argument, given, n in (("i", i, sizes[layer]), ("j", j, sizes[layer + 1])):
         if given is not None and check_integer(argument, given, 0) >= n:
-            raise ValueError(f"{argument} must be from 0 to {n - 1} in layer {layer}; got {given}")
+            raise SettingError(argument, f"must be from 0 to {n - 1} in layer {layer}; got {given}")
 
 
 def _output_factors(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.engine.metrics import classes_of
+from fastgd.errors import SettingError
 from fastgd.explain.layers import layers
 from fastgd.plot.diagram import draw_edges
 from fastgd.plot.display import Display
@@ -147,11 +148,11 @@ class ActivityDisplay(Display):
         names = _class_names(network, class_names)
         if truth is not None and (names is None or not 0 <= truth < len(names)):
             accepted = "None, without classes" if names is None else f"from 0 to {len(names) - 1}"
-            raise ValueError(f"truth must be {accepted}; got {truth!r}")
+            raise SettingError("truth", f"must be {accepted}; got {truth!r}")
         row = x if hasattr(x, "tocsr") else np.asarray(x)
         row = row[None] if row.ndim == 1 else row
         if row.ndim == 2 and row.shape[0] != 1:
-            raise ValueError(f"x must be one example; got {row.shape[0]} rows (try X[[0]])")
+            raise SettingError("x", f"must be one example; got {row.shape[0]} rows (try X[[0]])")
         found = [a[0] for a in layers(network, row).a]
         return cls(
             inputs=found[0],

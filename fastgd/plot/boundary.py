@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgd.engine.inputs import check_examples
 from fastgd.engine.metrics import R2, classes_of, score_kind
+from fastgd.errors import SettingError
 from fastgd.explain.confusion import name_classes, true_classes
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
@@ -122,13 +123,17 @@ class BoundaryDisplay(Display):
         X = X.toarray() if hasattr(X, "toarray") else np.asarray(inputs.X)
         names = None if feature_names is None else tuple(map(str, feature_names))
         if names is not None and len(names) != 2:
-            raise ValueError(f"feature_names must be 2 names, one for each input; got {len(names)}")
+            raise SettingError(
+                "feature_names", f"must be 2 names, one for each input; got {len(names)}"
+            )
         regression = score_kind(network.architecture, targets) is R2
         regression = regression and not np.isin(targets.y, (0, 1)).all()
         if regression and network.architecture.n_outputs > 1:
-            raise ValueError(
-                f"network must have one output for regression, or y be classes; it has "
-                f"{network.architecture.n_outputs} (draw one: a network of its own, or net.predict)"
+            raise SettingError(
+                "network",
+                "must have one output for regression, or y be classes; it has "
+                f"{network.architecture.n_outputs} (draw one: a network of its own, or "
+                "net.predict)",
             )
         x0, x1 = (_span(X[:, i]) for i in (0, 1))
         grid = np.stack(np.meshgrid(x0, x1), axis=-1)
@@ -260,15 +265,17 @@ def _check_network(network: Network) -> None:
     """Raise ValueError unless a network's answers can be drawn in a plane."""
     n_inputs, n_outputs = network.architecture.n_inputs, network.architecture.n_outputs
     if n_inputs != 2:
-        raise ValueError(
-            f"network must have 2 inputs for its boundary to be drawn; it has {n_inputs} (train "
+        raise SettingError(
+            "network",
+            f"must have 2 inputs for its boundary to be drawn; it has {n_inputs} (train "
             f"one on two columns of the data, or see its first layer with WeightsDisplay and one "
-            f"example with ActivityDisplay)"
+            f"example with ActivityDisplay)",
         )
     if n_outputs > MOST_CLASSES:
-        raise ValueError(
-            f"network must have at most {MOST_CLASSES} classes for them to be told apart in one "
-            f"picture; it has {n_outputs} (see ConfusionDisplay)"
+        raise SettingError(
+            "network",
+            f"must have at most {MOST_CLASSES} classes for them to be told apart in one "
+            f"picture; it has {n_outputs} (see ConfusionDisplay)",
         )
 
 

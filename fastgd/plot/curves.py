@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgd.errors import SettingError, SettingTypeError
 from fastgd.explain.overfitting import MARGIN, Overfitting, overfitting
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
@@ -64,12 +65,13 @@ class CurvesDisplay(Display):
     ) -> CurvesDisplay:
         """Draw what `Network.fit` returned; ``margin`` is how far the validation cost must rise."""
         if not isinstance(history, Mapping) or "cost" not in history:
-            raise TypeError(
-                f"history must be what net.fit returns, or a mapping with a list 'cost'; got "
-                f"{type(history).__name__}"
+            raise SettingTypeError(
+                "history",
+                f"must be what net.fit returns, or a mapping with a list 'cost'; got "
+                f"{type(history).__name__}",
             )
         if not len(history["cost"]):
-            raise ValueError("history must hold at least one epoch; got none")
+            raise SettingError("history", "must hold at least one epoch; got none")
         found = overfitting(history, margin) if len(history.get("validation_cost", ())) else None
         return cls(history=history, overfitting=found).plot(ax=ax)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastgd.descent import DIVERGING, Descent, _number, descend, show
+from fastgd.errors import SettingError
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.style import palette
@@ -99,7 +100,7 @@ class DescentDisplay(Display):
         n, own = len(self.descents), ax is None
         columns, rows = min(n, ROW), -(-n // ROW)
         if not own and np.size(ax) != n:
-            raise ValueError(f"ax must be an array of {n} axes, one for each descent, or None")
+            raise SettingError("ax", f"must be an array of {n} axes, one for each descent, or None")
         if own:
             size = (6.4, 4.6) if n == 1 else (2.4 * columns + 0.3, 3.3 * rows + 0.9)
             ax = self._axes(None, size, rows, columns)
@@ -287,11 +288,12 @@ def _number_steps(axis: Any, seen: tuple[Array, Array, Array], flat: bool) -> No
 
 def _check_numbers(n: int) -> None:
     if n > 2:
-        raise ValueError(
-            f"start must be one or two numbers for a picture; got {n} (print the Descent instead)"
+        raise SettingError(
+            "start",
+            f"must be one or two numbers for a picture; got {n} (print the Descent instead)",
         )
 
 
 def _check_panels(n: int) -> None:
     if not 1 <= n <= MOST:
-        raise ValueError(f"learning_rate must be 1 to {MOST} rates, a panel each; got {n}")
+        raise SettingError("learning_rate", f"must be 1 to {MOST} rates, a panel each; got {n}")

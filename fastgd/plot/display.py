@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from fastgd.errors import SettingError
 from fastgd.plot.settle import settle
 from fastgd.plot.style import DPI, matplotlib
 
@@ -54,7 +55,7 @@ class Display:
                 rows, columns, figsize=size, layout="constrained", **options
             )
         elif rows * columns > 1 and getattr(ax, "size", 1) != rows * columns:
-            raise ValueError(f"ax must be an array of {rows * columns} axes, or None")
+            raise SettingError("ax", f"must be an array of {rows * columns} axes, or None")
         else:
             figure = (ax.flat[0] if rows * columns > 1 else ax).figure
         self.ax_, self.figure_ = ax, figure

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgd.errors import SettingError
 from fastgd.explain.gradients import GradientSizes, gradient_sizes
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
@@ -64,9 +65,10 @@ class GradientsDisplay(Display):
         else:
             networks = {network.architecture.activation_name: network}
         if not 1 <= len(networks) <= MOST_NETWORKS:
-            raise ValueError(
-                f"network must be a network, or a dict of 1 to {MOST_NETWORKS} names and networks; "
-                f"got {len(networks)}"
+            raise SettingError(
+                "network",
+                f"must be a network, or a dict of 1 to {MOST_NETWORKS} names and networks; "
+                f"got {len(networks)}",
             )
         settings: dict[str, Any] = {
             "epochs": epochs, "batch_size": batch_size, "optimizer": optimizer,

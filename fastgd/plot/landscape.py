@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgd.errors import SettingError
 from fastgd.explain.landscape import (
     Landscape,
     Paths,
@@ -94,7 +95,7 @@ class SliceDisplay(Display):
         axis, found, colors = self._axes(ax), self.slice, palette()
         finite = np.isfinite(found.costs)
         if not finite.any():
-            raise ValueError("slice must have a finite cost to draw; all are infinite or NaN")
+            raise SettingError("slice", "must have a finite cost to draw; all are infinite or NaN")
         curve = np.where(finite, found.costs, np.nan)
         axis.plot(found.x, curve, color=colors.positive, label="cost")
         low, high = np.nanmin(curve), np.nanmax(curve)
@@ -290,7 +291,7 @@ def _levels(costs: Array) -> Array:
     """Return the costs of the contours: by equal steps, or by equal factors where costs differ."""
     finite = costs[np.isfinite(costs)]
     if not len(finite):
-        raise ValueError("landscape must have a finite cost to draw; all are infinite or NaN")
+        raise SettingError("landscape", "must have a finite cost to draw; all are infinite or NaN")
     low, high = float(finite.min()), float(finite.max())
     if high - low <= 1e-9 * abs(high):  # flat
         return np.linspace(low, low + (abs(low) or 1.0), LEVELS + 1)

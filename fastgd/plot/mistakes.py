@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgd.errors import SettingError
 from fastgd.explain.mistakes import Mistakes, worst_mistakes
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
@@ -75,9 +76,10 @@ class MistakesDisplay(Display):
         """
         check_integer("n", n, 1)
         if n > MOST_MISTAKES:
-            raise ValueError(
-                f"n must be at most {MOST_MISTAKES} for a picture; got {n} "
-                f"(fastgd.explain.mistakes.worst_mistakes lists any number)"
+            raise SettingError(
+                "n",
+                f"must be at most {MOST_MISTAKES} for a picture; got {n} "
+                f"(fastgd.explain.mistakes.worst_mistakes lists any number)",
             )
         shape = check_image_shape(image_shape, network.architecture.n_inputs)
         found = worst_mistakes(network, X, y, n, class_names)
@@ -195,9 +197,10 @@ def check_image_shape(image_shape: Any, n_inputs: int) -> tuple[int, ...] | None
         shape = ()
     fits = len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)
     if not fits or min(shape) < 1 or int(np.prod(shape)) != n_inputs:
-        raise ValueError(
-            f"image_shape must be (height, width) or (height, width, 3) with height x width "
-            f"(x 3) = {n_inputs}, the number of inputs; got {image_shape!r}"
+        raise SettingError(
+            "image_shape",
+            f"must be (height, width) or (height, width, 3) with height x width "
+            f"(x 3) = {n_inputs}, the number of inputs; got {image_shape!r}",
         )
     return shape
 

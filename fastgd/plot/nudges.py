@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgd.errors import SettingError
 from fastgd.explain.nudges import Nudges, nudges
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
@@ -56,9 +57,10 @@ class NudgesDisplay(Display):
         ``ax`` is an array of three axes, or None.
         """
         if isinstance(top, int) and top > MOST:
-            raise ValueError(
-                f"top must be at most {MOST} for a picture; got {top} (net.nudges names as many "
-                "as you like)"
+            raise SettingError(
+                "top",
+                f"must be at most {MOST} for a picture; got {top} (net.nudges names as many "
+                "as you like)",
             )
         return cls(told=nudges(network, X, y, top, learning_rate, **options)).plot(ax=ax)
 
@@ -68,7 +70,7 @@ class NudgesDisplay(Display):
         if own:
             ax = self._own_axes(min(6.8, 2.2 + 0.23 * len(told.top)))
         elif np.size(ax) != 3:
-            raise ValueError("ax must be an array of 3 axes, or None")
+            raise SettingError("ax", "must be an array of 3 axes, or None")
         self.ax_ = np.asarray(ax)
         self.figure_ = self.ax_.flat[0].figure
         bars, counts, costs = self.ax_.flat

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgd.errors import SettingError
 from fastgd.explain.confusion import name_classes
 from fastgd.explain.recording import Recording, record
 from fastgd.plot.display import FORMATS, Display, check_format
@@ -113,7 +114,9 @@ class TrainingAnimation(Display):
         names = name_classes(class_names, n_classes)
         shape = check_image_shape(image_shape, network.architecture.n_inputs)
         if shape is not None and len(shape) != 2:
-            raise ValueError(f"image_shape must be (height, width) for a film; got {image_shape}")
+            raise SettingError(
+                "image_shape", f"must be (height, width) for a film; got {image_shape}"
+            )
         units = max(4, WEIGHT_PIXELS // network.architecture.n_inputs)
         film = record(
             network, X, y, validation_data=validation_data, epochs=epochs, batch_size=batch_size,
@@ -125,7 +128,7 @@ class TrainingAnimation(Display):
         """Draw the frame ``frame`` into a new figure; a film has a layout of its own, and ``ax``
         must be None."""
         if ax is not None:
-            raise ValueError("ax must be None: a film draws into a figure of its own")
+            raise SettingError("ax", "must be None: a film draws into a figure of its own")
         figure = matplotlib().pyplot.figure(figsize=(8.4, 5.6), layout="constrained")
         k = len(self.recording.X)
         above, below = figure.subfigures(2, 1, height_ratios=[1.7, 1])
@@ -147,7 +150,7 @@ class TrainingAnimation(Display):
         """Turn what is drawn into another frame, counted from 0, or from the end if negative."""
         n = len(self.recording.moments)
         if not -n <= frame < n:
-            raise ValueError(f"frame must be from {-n} to {n - 1}; got {frame}")
+            raise SettingError("frame", f"must be from {-n} to {n - 1}; got {frame}")
         self.frame = frame
         for update in self._updates:
             update(frame % n)

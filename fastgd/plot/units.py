@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgd.errors import SettingError
 from fastgd.plot.style import matplotlib, palette
 
 if TYPE_CHECKING:
@@ -90,9 +91,10 @@ def square_shape(n_inputs: int, image_shape: Any) -> tuple[int, int] | None:
     except (TypeError, ValueError):
         height = width = 0
     if min(height, width) < 1 or height * width != n_inputs:
-        raise ValueError(
-            f"image_shape must be (height, width) with height x width = {n_inputs}, the number "
-            f"of inputs; got {image_shape!r}"
+        raise SettingError(
+            "image_shape",
+            f"must be (height, width) with height x width = {n_inputs}, the number "
+            f"of inputs; got {image_shape!r}",
         )
     return height, width
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgd.errors import SettingError
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.units import TIMES, diverging, square_shape, strongest
@@ -91,9 +92,10 @@ class WeightsDisplay(Display):
         n_inputs, n_units = network.architecture.n_inputs, network.sizes[1]
         shape = square_shape(n_inputs, image_shape)
         if shape is None:
-            raise ValueError(
-                f"image_shape must be given as (height, width), because {n_inputs} inputs make no "
-                f"square; for inputs that are no image see DiagramDisplay, or net.weights[0]"
+            raise SettingError(
+                "image_shape",
+                f"must be given as (height, width), because {n_inputs} inputs make no "
+                f"square; for inputs that are no image see DiagramDisplay, or net.weights[0]",
             )
         network.check_parameters()
         W = network.weights[0]
@@ -165,13 +167,14 @@ def _chosen(units: int | Iterable[int] | None, strength: Array) -> Array:
             if unit >= n:
                 raise ValueError(f"units[{i}] must be below {n}, the units there are; got {unit}")
         if not chosen:
-            raise ValueError("units must name at least one unit; got none")
+            raise SettingError("units", "must name at least one unit; got none")
     else:
         chosen = strongest(strength, check_integer("units", units, 1)).tolist()
     if len(chosen) > MOST_IMAGES:
-        raise ValueError(
-            f"units must be at most {MOST_IMAGES} for one picture; got {len(chosen)} "
-            f"(a list shows others: units=range({MOST_IMAGES}, {2 * MOST_IMAGES}))"
+        raise SettingError(
+            "units",
+            f"must be at most {MOST_IMAGES} for one picture; got {len(chosen)} "
+            f"(a list shows others: units=range({MOST_IMAGES}, {2 * MOST_IMAGES}))",
         )
     return np.array(chosen, dtype=np.int64)
 

@@ -8,6 +8,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from fastgd.errors import SettingError
 from fastgd.rules.registry import unknown_name
 
 __all__ = ["formula"]
@@ -56,7 +57,7 @@ def formula(text: str, n: int) -> Value:
 
     Raises
     ------
-    ValueError
+    SettingError
         If it is no such formula; the message says where.
 
     Examples
@@ -67,21 +68,20 @@ def formula(text: str, n: int) -> Value:
     41.0
     >>> formula("open('x')", 1)
     Traceback (most recent call last):
-    ValueError: function "open('x')": it may call abs, exp, log, sqrt, sin, cos, tan, tanh, sinh, \
-cosh, sigmoid, relu, max, min; got open
+    fastgd.errors.SettingError: function "open('x')": it may call abs, exp, log, sqrt, sin, cos, \
+tan, tanh, sinh, cosh, sigmoid, relu, max, min; got open
     """
     if len(text) > LONGEST:
-        raise ValueError(f"function must have at most {LONGEST} characters; got {len(text)}")
+        raise SettingError("function", f"must have at most {LONGEST} characters; got {len(text)}")
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ValueError(
-            f"function must be a formula in w such as (w-3)**2; got {text!r}"
-        ) from None
+        problem = f"must be a formula in w such as (w-3)**2; got {text!r}"
+        raise SettingError("function", problem) from None
     try:
         return _compile(tree.body, n)
     except ValueError as error:
-        raise ValueError(f"function {text!r}: {error}") from None
+        raise SettingError("function", f"{text!r}: {error}") from None
 
 
 def _compile(node: ast.AST, n: int) -> Value:

@@ -16,6 +16,7 @@ from fastgd.cli.options import option
 from fastgd.cli.show.lesson import Epochs, lesson_options, moving_bar
 from fastgd.cli.show.picture import DATA, MODEL_DATA, Asked, Drawn, fields, integer, picture
 from fastgd.cli.show.subject import RATE
+from fastgd.errors import SettingError
 
 __all__ = ["activity", "network", "training", "weights"]
 
@@ -104,7 +105,7 @@ def activity(ask: Asked, example: int, image_shape: tuple[int, int] | None) -> D
     about = ask.subject
     n, classes = len(about.X_test), about.class_names
     if not 0 <= example < n:
-        raise ValueError(f"example must be from 0 to {n - 1}, the test rows; got {example}")
+        raise SettingError("example", f"must be from 0 to {n - 1}, the test rows; got {example}")
     true = about.y_test[example]
     display = plot.ActivityDisplay.from_network(
         about.network, about.X_test[example],

@@ -10,6 +10,7 @@ from fastgd.cli.options import option
 from fastgd.cli.show.lesson import Epochs, lesson_options, moving_bar
 from fastgd.cli.show.picture import DATA, MODEL_DATA, NOTHING, Asked, Drawn, fields, picture
 from fastgd.cli.show.subject import BATCH_SIZE, HIDDEN, RATE
+from fastgd.errors import SettingError
 from fastgd.rules.optimizers import SGD
 
 __all__ = ["gradients", "spread", "start"]
@@ -78,7 +79,8 @@ def spread(ask: Asked, n_ins: str, activation: str, seed: int) -> Drawn:
     try:
         numbers = [int(n) for n in n_ins.split(",")]
     except ValueError:
-        raise ValueError(f"n_ins must be integers with commas between; got {n_ins!r}") from None
+        problem = f"must be integers with commas between; got {n_ins!r}"
+        raise SettingError("n_ins", problem) from None
     found = explain.start.spread_of_z(numbers, activation=activation, seed=seed)
     ask.say(str(found))
     display = plot.SpreadDisplay(spread=found).plot()

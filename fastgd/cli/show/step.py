@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
 import numpy as np
 
 from fastgd import explain, plot
@@ -12,6 +11,7 @@ from fastgd.cli.options import option
 from fastgd.cli.show.formula import FUNCTIONS, formula
 from fastgd.cli.show.picture import MODEL_DATA, NOTHING, Asked, Drawn, fields, integer, picture
 from fastgd.descent import show as written
+from fastgd.errors import SettingError
 from fastgd.network import Network
 
 __all__ = ["activations", "descent", "nudges", "update"]
@@ -80,7 +80,7 @@ def _numbers(text: str) -> list[float]:
     except ValueError:
         numbers = []
     if not 1 <= len(numbers) <= 2:
-        raise ValueError(f"start must be a number, or two with a comma; got {text!r}")
+        raise SettingError("start", f"must be a number, or two with a comma; got {text!r}")
     return numbers
 
 
@@ -105,7 +105,7 @@ def update(
     about = ask.subject
     network, n = about.network, len(about.X_test)
     if not 0 <= example < n:
-        raise ValueError(f"example must be from 0 to {n - 1}; got {example}")
+        raise SettingError("example", f"must be from 0 to {n - 1}; got {example}")
     x, y = about.X_test[example], about.y_test[example]
     layer = len(network.sizes) - 2 if layer is None else layer
     i, j = _largest(network, x, y, layer, i, j)
@@ -128,11 +128,7 @@ def _largest(
     network: Network, x: np.ndarray, y: object, layer: int, i: int | None, j: int | None
 ) -> tuple[int, int]:
     """Return input and output of the weight with the largest step, of those not given."""
-    try:
-        explain.update.check_place(network.architecture.sizes, layer, i, j)
-    except ValueError as error:
-        name, rest = str(error).split(" ", 1)
-        raise click.UsageError(f"--{ {'i': 'from', 'j': 'to'}.get(name, name) } {rest}") from None
+    explain.update.check_place(network.architecture.sizes, layer, i, j)
     X, Y = explain.update.one_example(network, x, y)
     steps = np.abs(network.architecture.layout.weights(network.gradient(X, Y))[layer])
     rows = slice(None) if i is None else slice(i, i + 1)

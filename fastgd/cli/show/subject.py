@@ -13,6 +13,7 @@ from fastgd.cli import models
 from fastgd.cli.output import Output
 from fastgd.cli.settings import default_rate
 from fastgd.data import Dataset
+from fastgd.errors import SettingError
 from fastgd.network import Network
 from fastgd.rules.optimizers import SGD
 
@@ -52,7 +53,7 @@ class Subject:
     def some(self, n: int, seed: int, output: Output) -> tuple[Any, Any]:
         """Return at most n of the training examples, in their order; say so if not all."""
         if n < 1:
-            raise ValueError(f"examples must be at least 1; got {n}")
+            raise SettingError("examples", f"must be at least 1; got {n}")
         total = len(self.X)
         if n >= total:
             return self.X, self.y

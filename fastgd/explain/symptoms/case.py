@@ -262,11 +262,12 @@ def per_example(network: Network, cost: float, n: int) -> float:
 
 
 def _history(given: Any) -> tuple[Mapping[str, Sequence[float]] | None, str]:
-    """Return the history as a mapping, and the error it ended with."""
+    """Return the history as a mapping, and what ended it."""
     if given is None:
         return None, ""
     if isinstance(given, DivergenceError):
-        return given.history, str(given)
+        when = f"in epoch {given.epoch} at learning rate {given.learning_rate:g}"
+        return given.history, f"the cost became NaN or infinite {when}"
     if not isinstance(given, Mapping) or "cost" not in given:
         raise TypeError(
             f"history must be what fit returned, a mapping with 'cost', or a DivergenceError; "

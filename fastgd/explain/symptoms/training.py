@@ -144,7 +144,7 @@ def rate_too_high(case: Case) -> Iterator[Finding]:
     evidence: list[str] = []
     numbers: dict[str, Any] = {}
     if case.diverged:
-        evidence.append(f"training ended because {case.diverged.split('; try')[0]}")
+        evidence.append(f"training ended because {case.diverged}")
         numbers["diverged"] = True
     elif not np.isfinite(case.cost):
         evidence.append(f"the cost is {case.cost}")
