@@ -219,6 +219,16 @@ class TestPicture:
         assert len(widths) == 8
         assert sum(widths) == pytest.approx(display.told.factors[0].value)
 
+    def test_without_a_place_the_largest_step(self):
+        net = network()
+        display = UpdateDisplay.from_network(net, X, Y)
+        steps = np.abs(net.architecture.layout.weights(net.gradient([X], [Y]))[-1])
+        assert display.told.layer == len(net.sizes) - 2
+        assert steps[display.told.i, display.told.j] == steps.max()
+        assert UpdateDisplay.from_network(net, X, Y, layer=0, j=1).told.j == 1
+        with pytest.raises(ValueError, match="j must be from 0 to"):
+            UpdateDisplay.from_network(net, X, Y, j=99)
+
     def test_own_axes(self):
         from matplotlib.figure import Figure
 

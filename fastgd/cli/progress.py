@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from fastgd.cli.output import Output
 if TYPE_CHECKING:
     from fastgd.network import Network
 
-__all__ = ["Watch", "compile_kernels", "score_text", "watching"]
+__all__ = ["Epochs", "Watch", "compile_kernels", "moving_bar", "score_text", "watching"]
 
 #: Lines printed where there is no terminal.
 LINES = 10
@@ -120,6 +120,47 @@ def watching(watch: Watch) -> Iterator[Watch]:
         total = watch.epochs * watch.n_examples
         watch.task = watch.bar.add_task("", total=total, epoch=1, cost="", score="", rate="")
         yield watch
+
+
+class Epochs:
+    """A callback for `Network.fit` that moves a bar.
+
+    Parameters
+    ----------
+    move : callable
+        What `moving_bar` gives.
+    total : int
+        How many epochs there are.
+    done : int
+        How many are over before the first fit.
+    """
+
+    def __init__(self, move: Callable[[str, int, int], None], total: int, done: int = 0):
+        self.move, self.total, self.done = move, total, done
+
+    def on_epoch_end(self, network: Any, epoch: int, logs: dict[str, float]) -> None:
+        """Move the bar by one epoch."""
+        self.done += 1
+        self.move("epoch", self.done, self.total)
+
+
+@contextmanager
+def moving_bar(out: Output) -> Iterator[Callable[[str, int, int], None]]:
+    """Give ``move(what, done, total)``, which shows a live bar where there is a terminal."""
+    if not out.live:
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = [TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn()]
+    with Progress(*columns, console=Console(stderr=True), expand=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def move(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total)
+
+        yield move
 
 
 def _short(number: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgd.explain.update import (
     UpdateExplanation,
+    check_place,
     explain_update,
     number,
     one_example,
@@ -61,6 +62,23 @@ class Curve:
     goal: float | None = None
 
 
+def _largest_step(
+    network: Network, x: Any, y: Any, layer: int | None, i: int | None, j: int | None
+) -> tuple[int, int, int]:
+    """Return the place of the weight with the largest step, of those that fit."""
+    layer = len(network.sizes) - 2 if layer is None else layer
+    check_place(network.architecture.sizes, layer, i, j)
+    if i is not None and j is not None:
+        return layer, i, j
+    gradient = network.gradient(*one_example(network, x, y))
+    steps = np.abs(network.architecture.layout.weights(gradient)[layer])
+    rows = slice(None) if i is None else slice(i, i + 1)
+    columns = slice(None) if j is None else slice(j, j + 1)
+    part = steps[rows, columns]
+    row, column = np.unravel_index(int(np.argmax(part)), part.shape)
+    return layer, int(row) if i is None else i, int(column) if j is None else j
+
+
 class UpdateDisplay(Display):
     """The slopes that multiply to one weight's step, each as a tangent to its curve.
 
@@ -92,13 +110,17 @@ class UpdateDisplay(Display):
 
     @classmethod
     def from_network(
-        cls, network: Network, x: Any, y: Any, *, layer: int, i: int, j: int,
-        learning_rate: float = 0.1, ax: Any = None, **names: Any,
+        cls, network: Network, x: Any, y: Any, *, layer: int | None = None,
+        i: int | None = None, j: int | None = None, learning_rate: float = 0.1, ax: Any = None,
+        **names: Any,
     ) -> UpdateDisplay:  # fmt: skip
         """Take one update apart and draw it; the arguments of `fastgd.explain.update`.
 
+        Of the layer (by default the last), i and j that are not given, it is the weight with the
+        largest step.
         ``ax`` is an array of as many axes as there are factors (two or three), or None.
         """
+        layer, i, j = _largest_step(network, x, y, layer, i, j)
         told = explain_update(network, x, y, layer, i, j, learning_rate, **names)
         X, Y = one_example(network, x, y)
         return cls(told=told, curves=_curves(network, told, target_row(network, Y), X)).plot(ax=ax)

@@ -11,7 +11,8 @@ import numpy as np
 from fastgd import explain, plot
 from fastgd.cli.options import option
 from fastgd.cli.output import Output, count
-from fastgd.cli.show.lesson import Epochs, lesson_options, moving_bar
+from fastgd.cli.progress import Epochs, moving_bar
+from fastgd.cli.show.lesson import lesson_options
 from fastgd.cli.show.picture import DATA, MODEL_DATA, Asked, Drawn, fields, integer, picture
 from fastgd.cli.show.subject import BATCH_SIZE, RATE
 from fastgd.explain.toys import TOYS

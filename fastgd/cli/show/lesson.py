@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ from fastgd.network import Network
 from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.optimizers import SGD
 
-__all__ = ["RULES", "Epochs", "Lesson", "a_lesson", "lesson_options", "moving_bar"]
+__all__ = ["RULES", "Lesson", "a_lesson", "lesson_options"]
 
 #: Share of the examples that validate, where the data has no test part.
 HOLDOUT = 0.2
@@ -120,44 +119,3 @@ def a_lesson(
     validation = scaling.inputs(X_test, network.dtype), scaling.targets(y_test)
     X, y = scaling.inputs(X, network.dtype), scaling.targets(y)
     return Lesson(network, dataset, X, y, validation, epochs, batch_size, seed, rate)
-
-
-class Epochs:
-    """A callback for `Network.fit` that moves a bar.
-
-    Parameters
-    ----------
-    move : callable
-        What `moving_bar` gives.
-    total : int
-        How many epochs there are.
-    done : int
-        How many are over before the first fit.
-    """
-
-    def __init__(self, move: Callable[[str, int, int], None], total: int, done: int = 0):
-        self.move, self.total, self.done = move, total, done
-
-    def on_epoch_end(self, network: Any, epoch: int, logs: dict[str, float]) -> None:
-        """Move the bar by one epoch."""
-        self.done += 1
-        self.move("epoch", self.done, self.total)
-
-
-@contextmanager
-def moving_bar(out: Output) -> Iterator[Callable[[str, int, int], None]]:
-    """Give ``move(what, done, total)``, which shows a live bar where there is a terminal."""
-    if not out.live:
-        yield lambda what, done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = [TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn()]
-    with Progress(*columns, console=Console(stderr=True), expand=True) as progress:
-        task = progress.add_task("", total=None)
-
-        def move(what: str, done: int, total: int) -> None:
-            progress.update(task, description=what, completed=done, total=total)
-
-        yield move

@@ -13,7 +13,8 @@ import numpy as np
 from fastgd import plot
 from fastgd.cli.models import class_names
 from fastgd.cli.options import option
-from fastgd.cli.show.lesson import Epochs, lesson_options, moving_bar
+from fastgd.cli.progress import Epochs, moving_bar
+from fastgd.cli.show.lesson import lesson_options
 from fastgd.cli.show.picture import DATA, MODEL_DATA, Asked, Drawn, fields, integer, picture
 from fastgd.cli.show.subject import RATE
 from fastgd.errors import SettingError

@@ -9,7 +9,8 @@ import click
 
 from fastgd import plot
 from fastgd.cli.options import option
-from fastgd.cli.show.lesson import RULES, lesson_options, moving_bar
+from fastgd.cli.progress import moving_bar
+from fastgd.cli.show.lesson import RULES, lesson_options
 from fastgd.cli.show.picture import DATA, Asked, Drawn, fields, picture
 
 __all__ = ["learning_rate", "rates"]

@@ -7,7 +7,8 @@ from typing import Any
 from fastgd import data as sources
 from fastgd import explain, plot
 from fastgd.cli.options import option
-from fastgd.cli.show.lesson import Epochs, lesson_options, moving_bar
+from fastgd.cli.progress import Epochs, moving_bar
+from fastgd.cli.show.lesson import lesson_options
 from fastgd.cli.show.picture import DATA, MODEL_DATA, NOTHING, Asked, Drawn, fields, picture
 from fastgd.cli.show.subject import BATCH_SIZE, HIDDEN, RATE
 from fastgd.errors import SettingError

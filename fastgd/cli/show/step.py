@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from fastgd import explain, plot
+from fastgd import plot
 from fastgd.cli.options import option
 from fastgd.cli.show.formula import FUNCTIONS, formula
 from fastgd.cli.show.picture import MODEL_DATA, NOTHING, Asked, Drawn, fields, integer, picture
 from fastgd.descent import show as written
 from fastgd.errors import SettingError
-from fastgd.network import Network
 
 __all__ = ["activations", "descent", "nudges", "update"]
 
@@ -103,39 +100,24 @@ def update(
     Slope of the cost, slope of the activation, value that feeds in: what backpropagation does.
     """
     about = ask.subject
-    network, n = about.network, len(about.X_test)
+    n = len(about.X_test)
     if not 0 <= example < n:
         raise SettingError("example", f"must be from 0 to {n - 1}; got {example}")
     x, y = about.X_test[example], about.y_test[example]
-    layer = len(network.sizes) - 2 if layer is None else layer
-    i, j = _largest(network, x, y, layer, i, j)
     display = plot.UpdateDisplay.from_network(
-        network, x, y, layer=layer, i=i, j=j, learning_rate=learning_rate, **about.names
+        about.network, x, y, layer=layer, i=i, j=j, learning_rate=learning_rate, **about.names
     )
     told = display.told
     ask.say(f"example  {example}, its target {y}\n")
     ask.say(f"{told}")
     return display, {
-        "example": example, "layer": layer, "from": i, "to": j, "weight": told.weight,
+        "example": example, "layer": told.layer, "from": told.i, "to": told.j,
+        "weight": told.weight,
         "factors": [fields(factor, "symbol", "meaning", "value") for factor in told.factors],
         "contributions": [fields(c, "unit", "weight", "delta", "value")
                           for c in told.contributions],
         **fields(told, "slope", "kernel_slope", "learning_rate", "update", "new_weight"),
     }  # fmt: skip
-
-
-def _largest(
-    network: Network, x: np.ndarray, y: object, layer: int, i: int | None, j: int | None
-) -> tuple[int, int]:
-    """Return input and output of the weight with the largest step, of those not given."""
-    explain.update.check_place(network.architecture.sizes, layer, i, j)
-    X, Y = explain.update.one_example(network, x, y)
-    steps = np.abs(network.architecture.layout.weights(network.gradient(X, Y))[layer])
-    rows = slice(None) if i is None else slice(i, i + 1)
-    columns = slice(None) if j is None else slice(j, j + 1)
-    part = steps[rows, columns]
-    row, column = np.unravel_index(int(np.argmax(part)), part.shape)
-    return (int(row) if i is None else i), (int(column) if j is None else j)
 
 
 @picture(
