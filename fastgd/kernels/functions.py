@@ -213,7 +213,7 @@ def _log_sum(x: Any) -> Any:
     layout = _format(x)
     ln2_high, ln2_low = _constants(x, layout.ln2_high, layout.ln2_low)
     zero, half, one, two, infinity, nan, most = _constants(
-        x, 0, 0.5, 1, 2, math.inf, math.nan, np.finfo(str(x)).max
+        x, 0, 0.5, 1, 2, math.inf, math.nan, float(np.finfo(str(x)).max)
     )
 
     @compiled
@@ -235,7 +235,7 @@ def _log_sum(x: Any) -> Any:
 def _log(x):
     log_sum, layout = _log_sum(x), _format(x)
     least, power, shift, zero = _constants(
-        x, np.finfo(str(x)).tiny, 2.0 ** (layout.mantissa + 2), -layout.mantissa - 2, 0
+        x, float(np.finfo(str(x)).tiny), 2.0 ** (layout.mantissa + 2), -layout.mantissa - 2, 0
     )
 
     def log(x):
