@@ -22,7 +22,7 @@ import numpy as np
 
 import fastgd
 from fastgd import data
-from fastgd.errors import DataError
+from fastgd.errors import DataError, SettingError
 from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.checks import check_integer
 
@@ -116,7 +116,7 @@ class Network:
         """Return the output (n_out, 1) for the input ``a`` (n_in, 1); or several, side by side."""
         a = np.asarray(a)
         if a.ndim != 2 or len(a) != self.sizes[0]:
-            raise ValueError(f"a must be a column ({self.sizes[0]}, 1); got shape {a.shape}")
+            raise SettingError("a", f"must be a column ({self.sizes[0]}, 1); got shape {a.shape}")
         return self.network.predict(a.T).T
 
     def SGD(
@@ -410,11 +410,11 @@ def _columns(images: Array) -> list[Array]:
 def _unzip(pairs: Sequence[Example], name: str) -> tuple[list[Any], list[Any]]:
     """Return the first and the second entries of pairs."""
     if not pairs:
-        raise ValueError(f"{name} must hold examples (x, y); got none")
+        raise SettingError(name, "must hold examples (x, y); got none")
     try:
         return [x for x, _ in pairs], [y for _, y in pairs]
     except (TypeError, ValueError):
-        raise ValueError(f"{name} must hold pairs (x, y); got {type(pairs[0]).__name__}") from None
+        raise SettingError(name, f"must hold pairs (x, y); got {type(pairs[0]).__name__}") from None
 
 
 def _rows(columns: list[Any], n: int, name: str, which: int) -> Array:

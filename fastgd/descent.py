@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgd.errors import SettingTypeError
 from fastgd.explain.slopes import slope
 from fastgd.rules.checks import check_integer, check_number
 
@@ -174,7 +175,7 @@ def descend(
     check_integer("steps", steps, 1)
     for name, given in (("f", f), ("derivative", derivative)):
         if not callable(given) and not (name == "derivative" and given is None):
-            raise TypeError(f"{name} must be a function; got {reprlib.repr(given)}")
+            raise SettingTypeError(name, f"must be a function; got {reprlib.repr(given)}")
     return _Walk(f, derivative, _check_start(start), float(learning_rate)).run(steps)
 
 

@@ -26,6 +26,7 @@ from fastgd.engine.stepping import Stepper, check_finite
 from fastgd.engine.summary import Summary
 from fastgd.engine.threads import check_threads
 from fastgd.engine.validation import held_out
+from fastgd.errors import SettingError, SettingTypeError
 from fastgd.lbfgs import WholeFit
 from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
@@ -188,17 +189,19 @@ class Network:
         given = np.asarray(values)
         changed_in_place = values is self.state.parameters  # net.parameters += ...
         if given.shape != (self.n_parameters,):
-            raise ValueError(
-                f"parameters must have shape ({self.n_parameters},); got shape {given.shape}"
+            raise SettingError(
+                "parameters", f"must have shape ({self.n_parameters},); got shape {given.shape}"
             )
         if given.dtype.kind not in "biuf":
-            raise TypeError(f"parameters must be real numbers; got dtype {given.dtype}")
+            raise SettingTypeError("parameters", f"must be real numbers; got dtype {given.dtype}")
         with np.errstate(over="ignore"):
             converted = given.astype(self.dtype)
         finite = np.isfinite(converted)
         if not finite.all():
             index = int(np.argmin(finite))
-            raise ValueError(f"parameters must be finite; parameters[{index}] is {given[index]}")
+            raise SettingError(
+                "parameters", f"must be finite; parameters[{index}] is {given[index]}"
+            )
         self.state.parameters[:] = converted
         if not changed_in_place:
             self.state.forget()
@@ -319,17 +322,17 @@ class Network:
         """Return the examples, or what yields them in chunks."""
         if not are_chunks(X, y):
             if y is None:
-                raise TypeError("y must be given: classes, or targets; got None")
+                raise SettingTypeError("y", "must be given: classes, or targets; got None")
             return check_examples(X, y, self.architecture, sample_weight), None
         if sample_weight is not None:
-            raise ValueError("sample_weight must come with the chunks, as (X, y, weight)")
+            raise SettingError("sample_weight", "must come with the chunks, as (X, y, weight)")
         return None, Chunks(X, self.architecture, class_weight)
 
     def _hold_out(
         self, examples: Examples | None, share: float, validation: Examples | None
     ) -> tuple[Examples, Examples]:
         if examples is None:
-            raise ValueError("validation_split needs X and y as arrays; give validation_data")
+            raise SettingError("validation_split", "needs X and y as arrays; give validation_data")
         if validation is not None:
             raise ValueError("validation_split and validation_data must not both be given")
         return examples.split(held_out(examples.targets, share, self.state.seed))
@@ -362,7 +365,7 @@ class Network:
             If the cost, or a parameter after the step, is not finite; no step is made then.
         """
         if optimizer is not None and find_optimizer(optimizer).whole:
-            raise ValueError("optimizer must be one that steps, for partial_fit; got 'lbfgs'")
+            raise SettingError("optimizer", "must be one that steps, for partial_fit; got 'lbfgs'")
         stepper = self._stepper
         last = self.state.optimizer
         if stepper is None or stepper.optimizer is not last or (optimizer not in (None, last)):
@@ -539,8 +542,8 @@ class Network:
         if validation_data is None:
             return None
         if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            raise TypeError(
-                f"validation_data must be a pair (X, y); got {type(validation_data).__name__}"
+            raise SettingTypeError(
+                "validation_data", f"must be a pair (X, y); got {type(validation_data).__name__}"
             )
         X, y, *weight = validation_data
         names = tuple(f"validation_data[{i}]" for i in range(3))

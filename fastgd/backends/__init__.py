@@ -30,6 +30,7 @@ import os
 from pathlib import Path
 from types import ModuleType
 
+from fastgd.errors import SettingError
 from fastgd.rules.registry import unknown_name
 
 __all__ = ["BACKENDS", "backend", "describe", "set_backend", "show_backends"]
@@ -90,7 +91,7 @@ def _resolve(name: str, argument: str) -> str:
     if name != "auto":
         reason = why_not(name)
         if reason:
-            raise ValueError(f"{argument} {name!r} cannot be used: {reason}")
+            raise SettingError(argument, f"{name!r} cannot be used: {reason}")
         return name
     for candidate in BACKENDS:
         reason = why_not(candidate)

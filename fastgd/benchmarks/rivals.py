@@ -16,7 +16,7 @@ import numpy as np
 
 from fastgd.benchmarks import nielsen
 from fastgd.benchmarks.workloads import Parameters, Workload, one_hot
-from fastgd.errors import MissingExtraError
+from fastgd.errors import MissingExtraError, SettingError
 from fastgd.rules.registry import Registry
 
 __all__ = ["RIVALS", "Rival", "Trainer"]
@@ -48,8 +48,8 @@ class Trainer:
         self, workload: Workload, X: Array, y: Array, parameters: Parameters, threads: int = 1
     ):
         if len(X) < workload.batch_size:
-            raise ValueError(
-                f"X must hold at least one mini-batch, {workload.batch_size} rows; got {len(X)}"
+            raise SettingError(
+                "X", f"must hold at least one mini-batch, {workload.batch_size} rows; got {len(X)}"
             )
         self.workload = workload
         self.batch_size = workload.batch_size

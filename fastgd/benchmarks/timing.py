@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from fastgd.errors import SettingError
+
 __all__ = ["Summary", "Timed", "limit_threads", "pin", "summarise", "time_steps"]
 
 
@@ -66,7 +68,9 @@ def pin(n_cores: int) -> str:
         return "not pinned: this system cannot pin a process to cores"
     cores = sorted(os.sched_getaffinity(0))
     if not 1 <= n_cores <= len(cores):
-        raise ValueError(f"n_cores must be from 1 to {len(cores)}, the cores here; got {n_cores}")
+        raise SettingError(
+            "n_cores", f"must be from 1 to {len(cores)}, the cores here; got {n_cores}"
+        )
     chosen = cores[-n_cores:]
     os.sched_setaffinity(0, chosen)
     for thread in Path("/proc/self/task").glob("*"):
@@ -129,12 +133,13 @@ def time_steps(
         If there are no rounds, or the order does not fill one mini-batch.
     """
     if repeats < 1:
-        raise ValueError(f"repeats must be 1 or more; got {repeats}")
+        raise SettingError("repeats", f"must be 1 or more; got {repeats}")
     for name, trainer in trainers.items():
         if len(order) < trainer.batch_size:
-            raise ValueError(
-                f"order must fill one mini-batch of {name!r}, {trainer.batch_size} rows; "
-                f"got {len(order)}"
+            raise SettingError(
+                "order",
+                f"must fill one mini-batch of {name!r}, {trainer.batch_size} rows; "
+                f"got {len(order)}",
             )
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
     # Held over all rounds: BLAS threads that nobody holds wait busily on the core that measures.

@@ -63,10 +63,6 @@ def describe(error: BaseException) -> str:
     """
     if isinstance(error, DivergenceError) and error.kept:
         return error.told("Nothing is written.")
-    if isinstance(error, DivergenceError):  # by a fit that does not say it apart yet
-        return str(error).replace(
-            "The network keeps its last finite parameters", "Nothing is written"
-        )
     if isinstance(error, MemoryError):
         return f"not enough memory: {error}".removesuffix(": ")
     if isinstance(error, OSError) and error.strerror and error.filename is not None:

@@ -58,20 +58,12 @@ class Command(click.Command):
         except DataError:
             raise
         except (ValueError, TypeError) as error:
-            setting, problem = _setting(error)
+            if not isinstance(error, SettingError | SettingTypeError):
+                raise
             for parameter in self.params:
-                if parameter.name == setting and isinstance(parameter, click.Option):
-                    raise click.UsageError(f"{parameter.opts[0]} {problem}", ctx) from error
+                if parameter.name == error.setting and isinstance(parameter, click.Option):
+                    raise click.UsageError(f"{parameter.opts[0]} {error.problem}", ctx) from error
             raise
-
-
-def _setting(error: Exception) -> tuple[str, str]:
-    """Return the setting an error is about, and what is wrong with it."""
-    if isinstance(error, SettingError | SettingTypeError):
-        return error.setting, error.problem
-    # Not every check says its setting yet; the text of those begins with it.
-    setting, _, problem = str(error).partition(" ")
-    return setting, problem
 
 
 def output_options(function: Function) -> Function:

@@ -21,7 +21,7 @@ from fastgd.data.predictions import write_predictions
 from fastgd.data.reading import not_found
 from fastgd.data.tables import SUFFIXES, load_csv
 from fastgd.data.targets import check_task, encode_digits
-from fastgd.errors import DataError
+from fastgd.errors import DataError, SettingError
 
 __all__ = [
     "KINDS",
@@ -101,11 +101,13 @@ def load(
             given = (target, need_target, task, class_names, feature_names, sample_weight)
             return _load_file(path, *given)
     if sample_weight is not None:
-        raise ValueError(f"sample_weight names a column of a table; {fspath(source)} is none")
+        raise SettingError("sample_weight", f"names a column of a table; {fspath(source)} is none")
     if target is not None:
-        raise ValueError(f"target is for tables; {fspath(source)} has labels of its own")
+        raise SettingError("target", f"is for tables; {fspath(source)} has labels of its own")
     if task == "regression":
-        raise ValueError(f"task cannot be 'regression': {fspath(source)} holds images of classes")
+        raise SettingError(
+            "task", f"cannot be 'regression': {fspath(source)} holds images of classes"
+        )
     if source != "digits":
         if fetched:
             path = download_mnist()
@@ -136,10 +138,10 @@ def _load_file(
             sample_weight=sample_weight,
         )
     if sample_weight is not None:
-        raise ValueError(f"sample_weight names a column of a table; {path} is none")
+        raise SettingError("sample_weight", f"names a column of a table; {path} is none")
     if name.endswith(".npz"):
         if target is not None:
-            raise ValueError(f"target is for tables; the target of {path} is its array y")
+            raise SettingError("target", f"is for tables; the target of {path} is its array y")
         return load_npz(path, need_target=need_target, task=task, class_names=class_names)
     hint = "; give the folder it is in" if "ubyte" in name else ""
     raise DataError(f"{path}: not a kind of file that is read here{hint}; accepted are {_ACCEPTED}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastgd.errors import DataError
+from fastgd.errors import DataError, SettingError
 
 __all__ = ["KINDS", "Dataset", "split"]
 
@@ -127,7 +127,7 @@ def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> Dataset:
     <Dataset digits: 1,348 x 64 uint8, 449 for testing, 10 classes>
     """
     if not 0 < fraction < 1:
-        raise ValueError(f"fraction must be between 0 and 1, both excluded; got {fraction!r}")
+        raise SettingError("fraction", f"must be between 0 and 1, both excluded; got {fraction!r}")
     if dataset.X_test is not None:
         return dataset
     n = len(dataset.X)

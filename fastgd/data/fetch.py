@@ -20,7 +20,7 @@ from fastgd.data.dataset import Dataset
 from fastgd.data.download import Known, MirrorError, Report, download, sha256_of, writing
 from fastgd.data.idx import load_idx
 from fastgd.data.reading import open_binary, reading
-from fastgd.errors import DataError
+from fastgd.errors import DataError, SettingError, SettingTypeError
 
 if sys.platform == "win32":
     import msvcrt
@@ -125,7 +125,7 @@ def download_mnist(
     """Return the folder that holds the files, after `fetch_mnist` has seen to that."""
     addresses = _check_mirrors(mirrors)
     if not isinstance(timeout, (int, float)) or not 0 < timeout < math.inf:
-        raise ValueError(f"timeout must be a number of seconds above 0; got {timeout!r}")
+        raise SettingError("timeout", f"must be a number of seconds above 0; got {timeout!r}")
     own = folder is None
     place = cache_folder() / "mnist" if folder is None else Path(folder)
     if not _missing(place, files, own):
@@ -171,13 +171,13 @@ def _check_mirrors(mirrors: str | Sequence[str]) -> list[str]:
     """Return the addresses, each ending in a slash."""
     given = [mirrors] if isinstance(mirrors, str) else list(mirrors)
     if not given:
-        raise ValueError("mirrors must name at least one address; got none")
+        raise SettingError("mirrors", "must name at least one address; got none")
     for address in given:
         if not isinstance(address, str):
-            raise TypeError(f"mirrors must be addresses; got {address!r}")
+            raise SettingTypeError("mirrors", f"must be addresses; got {address!r}")
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ValueError(f"mirrors must be http:// or https:// addresses; got {address!r}")
+            raise SettingError("mirrors", f"must be http:// or https:// addresses; got {address!r}")
     return [address.rstrip("/") + "/" for address in given]
 
 

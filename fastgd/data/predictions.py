@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fastgd.data.dataset import KINDS
-from fastgd.errors import DataError
+from fastgd.errors import DataError, SettingError
 from fastgd.rules.registry import unknown_name
 
 __all__ = ["write_predictions"]
@@ -87,11 +87,11 @@ def _table(
         raise unknown_name("dataset_kind", kind, KINDS)
     classes = values.dtype.kind in "iu"
     if not classes and values.dtype.kind != "f":
-        raise ValueError(f"predictions must be integers or floats; got {values.dtype}")
+        raise SettingError("predictions", f"must be integers or floats; got {values.dtype}")
     if values.ndim != 1 and (classes or values.ndim != 2):
-        raise ValueError(
-            "predictions must be classes (n,) or values (n,) or (n, n_outputs); "
-            f"got shape {values.shape}"
+        raise SettingError(
+            "predictions",
+            f"must be classes (n,) or values (n,) or (n, n_outputs); got shape {values.shape}",
         )
     if kind == "kaggle" and not classes:
         raise ValueError("predictions of kind 'kaggle' must be classes, an integer vector")
@@ -105,8 +105,9 @@ def _table(
     if class_names is None:
         return names, ([i, c] for i, c in enumerate(values.tolist(), 1))
     if values.size and not (values.min() >= 0 and values.max() < len(class_names)):
-        raise ValueError(
-            f"predictions must be from 0 to {len(class_names) - 1}, for {len(class_names)} "
-            f"class_names; got {values.min()} to {values.max()}"
+        raise SettingError(
+            "predictions",
+            f"must be from 0 to {len(class_names) - 1}, for {len(class_names)} "
+            f"class_names; got {values.min()} to {values.max()}",
         )
     return names, ([i, class_names[c]] for i, c in enumerate(values.tolist(), 1))

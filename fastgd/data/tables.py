@@ -27,7 +27,7 @@ from fastgd.data.targets import (
     encode_numbers,
     number_or_none,
 )
-from fastgd.errors import DataError
+from fastgd.errors import DataError, SettingError
 
 __all__ = ["SUFFIXES", "load_csv"]
 
@@ -209,7 +209,7 @@ def _input_columns(
     if not columns:
         raise DataError(f"{table.path}: no column is left for inputs")
     if len(set(columns)) < len(columns):
-        raise ValueError("feature_names names a column twice")
+        raise SettingError("feature_names", "names a column twice")
     for column in set(columns) & set(taken):
         raise DataError(f"{table.path}: column {short(table.names[column])} is input and target")
     return columns

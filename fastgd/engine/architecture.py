@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastgd.engine.layout import Layout
+from fastgd.errors import SettingError, SettingTypeError
 from fastgd.rules.activations import ACTIVATIONS, Activation
 from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.losses import find_loss
@@ -109,10 +110,12 @@ class Architecture:
 
 def _check_sizes(sizes: object) -> tuple[int, ...]:
     if isinstance(sizes, (str, bytes)) or not isinstance(sizes, Iterable):
-        raise TypeError(f"sizes must be a list of integers such as [784, 30, 10]; got {sizes!r}")
+        raise SettingTypeError(
+            "sizes", f"must be a list of integers such as [784, 30, 10]; got {sizes!r}"
+        )
     values = list(sizes)
     if len(values) < 2:
-        raise ValueError(f"sizes must name inputs and outputs at least; got {values!r}")
+        raise SettingError("sizes", f"must name inputs and outputs at least; got {values!r}")
     return tuple(check_integer(f"sizes[{i}]", size, 1) for i, size in enumerate(values))
 
 
@@ -120,9 +123,10 @@ def _check_activation(given: Any, n_hidden: int) -> tuple[Activation, ...]:
     hidden = [name for name, rule in ACTIVATIONS.items() if not rule.row_wise]
     each = isinstance(given, (list, tuple))
     if each and len(given) != n_hidden:
-        raise ValueError(
-            f"activation must be one activation, or a list of one for each of the {n_hidden} "
-            f"hidden layers; got {len(given)}: {given!r}"
+        raise SettingError(
+            "activation",
+            f"must be one activation, or a list of one for each of the {n_hidden} "
+            f"hidden layers; got {len(given)}: {given!r}",
         )
     found = []
     for i, one in enumerate(given if each else [given]):
@@ -137,9 +141,10 @@ def _check_activation(given: Any, n_hidden: int) -> tuple[Activation, ...]:
 def _check_dropout(given: Any, n_hidden: int) -> tuple[float, ...]:
     each = isinstance(given, (list, tuple))
     if each and len(given) != n_hidden + 1:
-        raise ValueError(
-            f"dropout must be one number for all hidden layers, or a list of {n_hidden + 1}: for "
-            f"the inputs, and for each of the {n_hidden} hidden layers; got {given!r}"
+        raise SettingError(
+            "dropout",
+            f"must be one number for all hidden layers, or a list of {n_hidden + 1}: for "
+            f"the inputs, and for each of the {n_hidden} hidden layers; got {given!r}",
         )
     shares = [
         check_number(f"dropout[{i}]" if each else "dropout", share, minimum=0, below=1)
@@ -163,5 +168,5 @@ def _check_scale(scale: object, dtype: str) -> float:
     with np.errstate(over="ignore", under="ignore"):
         rounded = np.dtype(dtype).type(value)
     if rounded == 0 or not np.isfinite(rounded):
-        raise ValueError(f"input_scale must not be 0 or infinite in {dtype}; got {scale!r}")
+        raise SettingError("input_scale", f"must not be 0 or infinite in {dtype}; got {scale!r}")
     return value

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgd.errors import SettingError, SettingTypeError
 from fastgd.rules.checks import check_flag, check_integer, check_number
 
 __all__ = ["BestParameters", "CSVLog", "EarlyStopping", "TimeBudget"]
@@ -55,7 +56,7 @@ class BestParameters:
 
     def __init__(self, monitor: str | None = None, *, higher_is_better: bool | None = None):
         if monitor is not None and not isinstance(monitor, str):
-            raise TypeError(f"monitor must be the name of a measure; got {monitor!r}")
+            raise SettingTypeError("monitor", f"must be the name of a measure; got {monitor!r}")
         if higher_is_better is not None:
             check_flag("higher_is_better", higher_is_better)
         self.monitor, self.higher_is_better = monitor, higher_is_better
@@ -82,7 +83,7 @@ class BestParameters:
             raise ValueError(not_measured(name, measured))
         better = measured[name] if self.higher_is_better is None else self.higher_is_better
         if better is None:
-            raise ValueError(f"higher_is_better must be given: nobody knows it of {name!r}")
+            raise SettingError("higher_is_better", f"must be given: nobody knows it of {name!r}")
         self._watched, self._sign = name, 1.0 if better else -1.0
 
     def on_train_begin(self, network: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastgd.engine.architecture import Architecture
 from fastgd.engine.inputs import Examples, check_examples
+from fastgd.errors import SettingError, SettingTypeError
 
 __all__ = ["Chunks", "are_chunks"]
 
@@ -49,7 +50,7 @@ class Chunks:
         if number:
             return
         if self.epochs == 1:
-            raise ValueError("X must yield at least one chunk (X, y); the iterator is empty")
+            raise SettingError("X", "must yield at least one chunk (X, y); the iterator is empty")
         raise ValueError(
             f"X is an iterator that ended in epoch {self.epochs - 1}: it can be gone through once. "
             "For more epochs, give a function that returns a new iterator"
@@ -57,9 +58,10 @@ class Chunks:
 
     def _check(self, chunk: Any, number: int) -> Examples:
         if not isinstance(chunk, (tuple, list)) or len(chunk) not in (2, 3):
-            raise TypeError(
-                f"X must yield pairs (X, y) or triples (X, y, weight); chunk {number} is "
-                f"{type(chunk).__name__}"
+            raise SettingTypeError(
+                "X",
+                f"must yield pairs (X, y) or triples (X, y, weight); chunk {number} is "
+                f"{type(chunk).__name__}",
             )
         names = tuple(f"{name} of chunk {number}" for name in ("X", "y", "weight"))
         X, y, weight = (*chunk, None) if len(chunk) == 2 else chunk

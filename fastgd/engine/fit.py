@@ -14,7 +14,7 @@ from fastgd.engine.history import History
 from fastgd.engine.inputs import Examples
 from fastgd.engine.metrics import Maker, maker_is_better, score_for
 from fastgd.engine.session import Session
-from fastgd.errors import DivergenceError
+from fastgd.errors import DivergenceError, SettingTypeError
 from fastgd.rules.checks import check_integer
 
 __all__ = ["EVENTS", "Fit", "check_callbacks"]
@@ -186,9 +186,10 @@ def check_callbacks(given: Any) -> list[Any]:
     for callback in callbacks:
         listens = any(callable(getattr(callback, event, None)) for event in EVENTS)
         if isinstance(callback, type) or not listens:
-            raise TypeError(
-                "callbacks must be objects with a method on_epoch_end(network, epoch, logs) or "
-                f"another of {', '.join(EVENTS)}; got {callback!r}"
+            raise SettingTypeError(
+                "callbacks",
+                "must be objects with a method on_epoch_end(network, epoch, logs) or "
+                f"another of {', '.join(EVENTS)}; got {callback!r}",
             )
         every = getattr(callback, "every", 1)
         if hasattr(callback, "on_batch_end"):

@@ -17,6 +17,7 @@ from fastgd.engine.architecture import Architecture
 from fastgd.engine.rows import Rows
 from fastgd.engine.sparse import Sparse, compress, mostly_zeros
 from fastgd.engine.weights import check_weights
+from fastgd.errors import SettingError, SettingTypeError
 
 __all__ = ["Examples", "Inputs", "Targets", "check_examples", "check_inputs", "check_targets"]
 
@@ -278,16 +279,16 @@ def check_inputs(
     array = _numeric(X, name)
     if array.ndim != 2:
         hint = f"; reshape one example with {name}[None, :]" if array.ndim == 1 else ""
-        raise ValueError(
-            f"{name} must be 2-D, (examples, {architecture.n_inputs}); "
-            f"got shape {array.shape}{hint}"
+        raise SettingError(
+            name, f"must be 2-D, (examples, {architecture.n_inputs}); got shape {array.shape}{hint}"
         )
     if len(array) == 0:
-        raise ValueError(f"{name} must hold at least one example; got shape {array.shape}")
+        raise SettingError(name, f"must hold at least one example; got shape {array.shape}")
     if array.shape[1] != architecture.n_inputs:
-        raise ValueError(
-            f"{name} must have {architecture.n_inputs} columns, one for each input; "
-            f"got shape {array.shape}"
+        raise SettingError(
+            name,
+            f"must have {architecture.n_inputs} columns, one for each input; "
+            f"got shape {array.shape}",
         )
     if finite:
         _check_finite(array, name, architecture.dtype)
@@ -302,7 +303,7 @@ def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Target
     array = _numeric(y, name)
     n_outputs = architecture.n_outputs
     if len(np.atleast_1d(array)) == 0:
-        raise ValueError(f"{name} must hold at least one target; got shape {array.shape}")
+        raise SettingError(name, f"must hold at least one target; got shape {array.shape}")
     if array.ndim == 1 and n_outputs == 1:
         array = array.reshape(-1, 1)
     if array.ndim == 1:
@@ -313,7 +314,7 @@ def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Target
             accepted += " or (n,)"
         else:
             accepted = f"classes of shape (n,) or {accepted}"
-        raise ValueError(f"{name} must be {accepted}; got shape {array.shape}")
+        raise SettingError(name, f"must be {accepted}; got shape {array.shape}")
     _check_finite(array, name, architecture.dtype)
     _check_bounds(array, architecture, name)
     return Targets(array, architecture.dtype, n_outputs)
@@ -322,33 +323,35 @@ def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Target
 def _numeric(given: Any, name: str) -> Array:
     """Return an array of real numbers, converting text and objects if they are numbers."""
     if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
-        raise ValueError(f"{name} must have no masked values; fill them first")
+        raise SettingError(name, "must have no masked values; fill them first")
     if hasattr(given, "tocsr"):
-        raise TypeError(f"{name} must be a dense array; got a sparse matrix (try {name}.toarray())")
+        raise SettingTypeError(
+            name, f"must be a dense array; got a sparse matrix (try {name}.toarray())"
+        )
     try:
         array = np.asarray(given)
     except ValueError as error:  # ragged lists
-        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+        raise SettingError(name, f"must be a rectangular array of numbers: {error}") from None
     if array.ndim == 0 and array.dtype.kind not in "biufcMm":
-        raise TypeError(f"{name} must be an array of numbers; got {reprlib.repr(given)}")
+        raise SettingTypeError(name, f"must be an array of numbers; got {reprlib.repr(given)}")
     if array.dtype.kind in "OUS":
         array = _from_objects(array, name)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold real numbers; got dtype {array.dtype}")
+        raise SettingTypeError(name, f"must hold real numbers; got dtype {array.dtype}")
     return array
 
 
 def _check_sparse(X: Any, architecture: Architecture, name: str) -> Sparse:
     """Return a scipy.sparse matrix or array as `Sparse`; the given one is never changed."""
     if X.ndim != 2 or X.shape[1] != architecture.n_inputs:
-        raise ValueError(
-            f"{name} must have {architecture.n_inputs} columns, one for each input; "
-            f"got shape {X.shape}"
+        raise SettingError(
+            name,
+            f"must have {architecture.n_inputs} columns, one for each input; got shape {X.shape}",
         )
     if X.shape[0] == 0:
-        raise ValueError(f"{name} must hold at least one example; got shape {X.shape}")
+        raise SettingError(name, f"must hold at least one example; got shape {X.shape}")
     if X.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold real numbers; got dtype {X.dtype}")
+        raise SettingTypeError(name, f"must hold real numbers; got dtype {X.dtype}")
     csr = X.tocsr()
     _check_structure(csr, name)
     if not csr.has_canonical_format:  # duplicates, or columns out of order
@@ -361,7 +364,7 @@ def _check_sparse(X: Any, architecture: Architecture, name: str) -> Sparse:
         row = int(np.searchsorted(csr.indptr, at, side="right")) - 1
         index, value = (row, int(csr.indices[at])), csr.data[at]
         why = f", too large for {architecture.dtype}" if np.isfinite(value) else ""
-        raise ValueError(f"{name} must be finite; {_place(name, index)} is {value}{why}")
+        raise SettingError(name, f"must be finite; {_place(name, index)} is {value}{why}")
     kind = csr.dtype if _readable(csr.data) else architecture.dtype
     return Sparse(
         _require(csr.data, kind),
@@ -394,12 +397,12 @@ def _from_objects(array: Array, name: str) -> Array:
             try:
                 float(item)
             except (TypeError, ValueError):
-                raise TypeError(
-                    f"{name} must hold numbers; got {item!r} at {_place(name, index)}"
+                raise SettingTypeError(
+                    name, f"must hold numbers; got {item!r} at {_place(name, index)}"
                 ) from None
             except OverflowError:
-                raise ValueError(
-                    f"{name} must be finite; {_place(name, index)} is too large"
+                raise SettingError(
+                    name, f"must be finite; {_place(name, index)} is too large"
                 ) from None
         raise
 
@@ -432,7 +435,7 @@ def _check_finite(array: Array, name: str, dtype: str) -> None:
             index = (start + int(first[0]), *map(int, first[1:]))
             value = array[index]
             why = f"too large for {dtype}" if np.isfinite(value) else "not finite"
-            raise ValueError(f"{name} must be finite; {_place(name, index)} is {value}, {why}")
+            raise SettingError(name, f"must be finite; {_place(name, index)} is {value}, {why}")
 
 
 def _check_classes(y: Array, n_classes: int, name: str) -> Array:
@@ -461,8 +464,8 @@ def _check_bounds(y: Array, architecture: Architecture, name: str) -> None:
     if wrong.any():
         index = tuple(map(int, np.unravel_index(np.argmax(wrong), wrong.shape)))
         accepted = f"be at least {low:g}" if high == np.inf else f"lie between {low:g} and {high:g}"
-        raise ValueError(
-            f"{name} must {accepted} for loss {str(loss)!r}; {_place(name, index)} is {y[index]}"
+        raise SettingError(
+            name, f"must {accepted} for loss {str(loss)!r}; {_place(name, index)} is {y[index]}"
         )
     if architecture.rules[-1].row_wise:
         sums = y.sum(axis=1, dtype=np.float64)

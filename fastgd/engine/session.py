@@ -229,8 +229,9 @@ class Session:
             advice += f", or inputs scaled to about 1 (the largest is {largest:g}; input_scale=...)"
         epoch = self.state.epoch + 1
         return DivergenceError(
-            f"the cost became NaN or infinite in epoch {epoch} at learning rate {rate:g}; "
-            f"try {advice}. The network keeps its last finite parameters.",
+            f"the cost became NaN or infinite in epoch {epoch} at learning rate {rate:g}",
             epoch,
             rate,
+            advice=advice,
+            kept="The network keeps its last finite parameters.",
         )

@@ -63,10 +63,10 @@ class Stepper:
         if not math.isfinite(total) or not quick.parameters_are_finite():
             rate = self.optimizer.schedule.rates(np.array([self.state.step]), Clock())[0]
             raise DivergenceError(
-                f"the cost became NaN or infinite at learning rate {rate:g}; "
-                f"try a learning rate of {min(rate / 10, 0.1):g} or less",
+                f"the cost became NaN or infinite at learning rate {rate:g}",
                 1,
                 rate,
+                advice=f"a learning rate of {min(rate / 10, 0.1):g} or less",
             )
         self.state.step += 1
         return total / n if self.runner.architecture.loss.batch_average else total

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgd.errors import SettingError, SettingTypeError
 from fastgd.rules.checks import check_number
 
 __all__ = ["check_weights"]
@@ -44,11 +45,11 @@ def check_weights(
         return None
     if not weights.any():
         which = name if class_weight is None else "sample_weight and class_weight"
-        raise ValueError(f"{which} must not be all zero; nothing would be learned")
+        raise SettingError(which, "must not be all zero; nothing would be learned")
     with np.errstate(over="ignore"):
         narrow = np.ascontiguousarray(weights, dtype=dtype)
     if not np.isfinite(narrow.sum(dtype=np.float64)) or not np.isfinite(narrow).all():
-        raise ValueError(f"{name} must be finite in {dtype}; the largest is {weights.max():g}")
+        raise SettingError(name, f"must be finite in {dtype}; the largest is {weights.max():g}")
     return narrow
 
 
@@ -56,19 +57,21 @@ def _check_sample_weight(given: Any, n: int, name: str) -> Array:
     try:
         weights = np.asarray(given)
     except ValueError as error:
-        raise ValueError(f"{name} must be a 1-D array of numbers: {error}") from None
+        raise SettingError(name, f"must be a 1-D array of numbers: {error}") from None
     if weights.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold real numbers; got dtype {weights.dtype}")
+        raise SettingTypeError(name, f"must hold real numbers; got dtype {weights.dtype}")
     if weights.shape != (n,):
-        raise ValueError(
-            f"{name} must have shape ({n},), one number for each example; got shape {weights.shape}"
+        raise SettingError(
+            name, f"must have shape ({n},), one number for each example; got shape {weights.shape}"
         )
     weights = weights.astype(np.float64)
     with np.errstate(invalid="ignore"):
         wrong = ~(np.isfinite(weights) & (weights >= 0))
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise ValueError(f"{name} must be finite and at least 0; {name}[{row}] is {weights[row]:g}")
+        raise SettingError(
+            name, f"must be finite and at least 0; {name}[{row}] is {weights[row]:g}"
+        )
     return weights
 
 
@@ -88,6 +91,8 @@ def _check_class_weight(given: Any, classes: Array | None, n_classes: int) -> Ar
         if isinstance(key, bool) or not isinstance(key, (int, np.integer)):
             raise TypeError(f"{accepted}, classes being integers; got the class {key!r}")
         if not 0 <= key < n_classes:
-            raise ValueError(f"class_weight names class {key}; classes are 0 to {n_classes - 1}")
+            raise SettingError(
+                "class_weight", f"names class {key}; classes are 0 to {n_classes - 1}"
+            )
         weights[key] = check_number(f"class_weight[{key}]", value, minimum=0)
     return weights

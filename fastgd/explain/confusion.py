@@ -10,6 +10,7 @@ import numpy as np
 
 from fastgd.engine.inputs import check_targets
 from fastgd.engine.metrics import classes_of
+from fastgd.errors import SettingError
 from fastgd.explain.columns import columns
 
 if TYPE_CHECKING:
@@ -144,9 +145,10 @@ def true_classes(network: Network, y: Any) -> Array:
     single = Y.shape[1] == 1
     if not ((Y == 0) | (Y == 1)).all() or not (single or (Y.sum(axis=1) == 1).all()):
         accepted = "0 or 1 for each example" if single else "classes, or one-hot"
-        raise ValueError(
-            f"y must be {accepted}, so that a prediction is right or wrong; for other targets "
-            f"compare net.predict(X) with y"
+        raise SettingError(
+            "y",
+            f"must be {accepted}, so that a prediction is right or wrong; for other targets "
+            f"compare net.predict(X) with y",
         )
     return Y[:, 0].astype(np.int64) if single else Y.argmax(axis=1)
 
@@ -156,7 +158,7 @@ def name_classes(class_names: Sequence[str] | None, n: int) -> tuple[str, ...]:
     if class_names is None:
         return tuple(map(str, range(n)))
     if len(class_names) != n:
-        raise ValueError(
-            f"class_names must be {n} names, one for each class; got {len(class_names)}"
+        raise SettingError(
+            "class_names", f"must be {n} names, one for each class; got {len(class_names)}"
         )
     return tuple(map(str, class_names))

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgd.backends import reference
 from fastgd.engine.inputs import Inputs, Targets, check_examples
-from fastgd.errors import MissingExtraError
+from fastgd.errors import MissingExtraError, SettingError, SettingTypeError
 from fastgd.explain.names import Names
 from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.losses import Point
@@ -401,17 +401,17 @@ def _check_vector(v: Any, n: int) -> Array:
     try:
         given = np.asarray(v)
     except ValueError:  # ragged lists
-        raise ValueError(f"v must have shape ({n},), one number for each parameter") from None
+        raise SettingError("v", f"must have shape ({n},), one number for each parameter") from None
     if given.shape != (n,):
-        raise ValueError(
-            f"v must have shape ({n},), one number for each parameter; got shape {given.shape}"
+        raise SettingError(
+            "v", f"must have shape ({n},), one number for each parameter; got shape {given.shape}"
         )
     if given.dtype.kind not in "biuf":
-        raise TypeError(f"v must be real numbers; got dtype {given.dtype}")
+        raise SettingTypeError("v", f"must be real numbers; got dtype {given.dtype}")
     finite = np.isfinite(given)
     if not finite.all():
         index = int(np.argmin(finite))
-        raise ValueError(f"v must be finite; v[{index}] is {given[index]}")
+        raise SettingError("v", f"must be finite; v[{index}] is {given[index]}")
     return given.astype(np.float64)
 
 
@@ -434,7 +434,7 @@ def _top(H: Hessian, rng: np.random.Generator, tolerance: float) -> tuple[float,
     try:
         values, vectors = eigsh(operator, k=1, which="LA", v0=start, tol=tolerance)
     except ArpackNoConvergence as error:
-        raise ValueError(
-            f"tolerance must be one the Lanczos method reaches; got {tolerance:g}: {error}"
+        raise SettingError(
+            "tolerance", f"must be one the Lanczos method reaches; got {tolerance:g}: {error}"
         ) from None
     return float(values[0]), vectors[:, 0]

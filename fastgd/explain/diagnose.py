@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgd.errors import SettingTypeError
 from fastgd.explain.columns import columns
 from fastgd.explain.symptoms import data, training, units
 from fastgd.explain.symptoms.case import SEVERITIES, Case, Finding, LayerHealth
@@ -198,7 +199,7 @@ def diagnose(
     layer 1 has 30 units but only 1 different: the others are copies in all weights
     """
     if not hasattr(network, "architecture"):
-        raise TypeError(f"network must be a fastgd.Network; got {type(network).__name__}")
+        raise SettingTypeError("network", f"must be a fastgd.Network; got {type(network).__name__}")
     check_integer("batch_size", batch_size, 1)
     check_integer("seed", seed, 0)
     case = Case.of(

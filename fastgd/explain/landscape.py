@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.errors import DivergenceError
+from fastgd.errors import DivergenceError, SettingError, SettingTypeError
 from fastgd.explain.columns import columns
 from fastgd.explain.costs import Costs
 from fastgd.explain.paths import TrainingPath, principal_axes, training_path
@@ -307,11 +307,12 @@ def _check_path(network: Network, path: TrainingPath | None, directions: str) ->
             raise ValueError("directions='path' needs path=training_path(network, X, y, ...)")
         return
     if not isinstance(path, TrainingPath):
-        raise TypeError(f"path must be a TrainingPath; got {type(path).__name__}")
+        raise SettingTypeError("path", f"must be a TrainingPath; got {type(path).__name__}")
     if path.parameters.shape[1] != network.n_parameters:
-        raise ValueError(
-            f"path must be of a network with {network.n_parameters:,} parameters; got one with "
-            f"{path.parameters.shape[1]:,}"
+        raise SettingError(
+            "path",
+            f"must be of a network with {network.n_parameters:,} parameters; got one with "
+            f"{path.parameters.shape[1]:,}",
         )
 
 
@@ -338,13 +339,13 @@ def _grid(costs: Costs, origin: Array, axes: Array, a: Array, b: Array) -> Array
 
 def _check_sizes(batch_sizes: Iterable[int | None], n: int) -> list[int]:
     if isinstance(batch_sizes, (int, str)):
-        raise TypeError(f"batch_sizes must be several numbers; got {batch_sizes!r}")
+        raise SettingTypeError("batch_sizes", f"must be several numbers; got {batch_sizes!r}")
     given = [n if size is None else size for size in batch_sizes]
     for size in given:
         check_integer("batch_sizes", size, 1)
     sizes = sorted({min(size, n) for size in given}, reverse=True)
     if not sizes:
-        raise ValueError("batch_sizes must be at least one number; got none")
+        raise SettingError("batch_sizes", "must be at least one number; got none")
     return sizes
 
 

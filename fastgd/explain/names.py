@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fastgd.engine.layout import Layout
+from fastgd.errors import SettingError
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -90,8 +91,8 @@ def names_for(
     if image_shape is not None and (
         len(image_shape) != 2 or image_shape[0] * image_shape[1] != sizes[0]
     ):
-        raise ValueError(
-            f"image_shape must be (height, width) of {sizes[0]} pixels; got {tuple(image_shape)}"
+        raise SettingError(
+            "image_shape", f"must be (height, width) of {sizes[0]} pixels; got {tuple(image_shape)}"
         )
     given: Any
     for argument, given, n in (
@@ -99,7 +100,7 @@ def names_for(
         ("class_names", class_names, sizes[-1]),
     ):
         if given is not None and len(given) != n:
-            raise ValueError(f"{argument} must be {n} names; got {len(given)}")
+            raise SettingError(argument, f"must be {n} names; got {len(given)}")
     return Names(
         sizes,
         None if image_shape is None else (int(image_shape[0]), int(image_shape[1])),

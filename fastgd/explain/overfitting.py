@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastgd.errors import SettingError
 from fastgd.explain.columns import columns
 from fastgd.rules.checks import check_number
 
@@ -111,9 +112,10 @@ def overfitting(history: Mapping[str, Sequence[float]], margin: float = MARGIN) 
     training = np.array(history["cost"], dtype=np.float64)
     validation = np.array(history.get("validation_cost", ()), dtype=np.float64)
     if not len(validation) or len(validation) != len(training):
-        raise ValueError(
-            "history must hold a validation cost for each epoch: "
-            "net.fit(..., epochs=20, validation_data=(X, y))"
+        raise SettingError(
+            "history",
+            "must hold a validation cost for each epoch: "
+            "net.fit(..., epochs=20, validation_data=(X, y))",
         )
     best, tail = int(validation.argmin()), max(1, len(validation) // 10)
     least, last = float(validation[best]), float(validation[-tail:].mean())

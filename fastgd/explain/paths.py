@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.engine.inputs import check_examples
+from fastgd.errors import SettingError
 from fastgd.explain.costs import Costs
 from fastgd.rules.checks import check_integer
 
@@ -187,10 +188,11 @@ def _check_every(every: int | None, steps: int, n_parameters: int) -> int:
     check_integer("every", every, 1)
     points = 1 + -(-steps // every)
     if points > most + 1:
-        raise ValueError(
-            f"every must be at least {-(-steps // most)} for {steps:,} steps; got {every}: "
+        raise SettingError(
+            "every",
+            f"must be at least {-(-steps // most)} for {steps:,} steps; got {every}: "
             f"{points:,} points of {n_parameters:,} parameters are more than "
-            f"{MOST_NUMBERS:,} numbers"
+            f"{MOST_NUMBERS:,} numbers",
         )
     return every
 
@@ -229,7 +231,7 @@ def principal_axes(points: list[Array]) -> tuple[Array, Array, Array]:
     if n_parameters < 2:
         raise ValueError("a plane needs at least 2 parameters; the network has 1: use along_weight")
     if all((point == points[0][0]).all() for each in points for point in each):
-        raise ValueError("path must move: all its points are the same parameters")
+        raise SettingError("path", "must move: all its points are the same parameters")
     mean = sum(each.sum(axis=0, dtype=np.float64) for each in points) / sum(map(len, points))
     n = sum(map(len, points))
     pieces = [slice(i, i + max(1, PIECE // n)) for i in range(0, n_parameters, max(1, PIECE // n))]

@@ -12,7 +12,7 @@ from fastgd.backends import reference
 from fastgd.engine.inputs import Examples, check_examples
 from fastgd.engine.session import Session
 from fastgd.engine.state import State
-from fastgd.errors import DivergenceError
+from fastgd.errors import DivergenceError, SettingError
 from fastgd.explain.curvature import Curvature, curvature
 from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.optimizers import SGD
@@ -180,7 +180,7 @@ def range_test(
     check_number("low", low, above=0)
     check_number("high", high, above=low)
     if check_integer("steps", steps, 10) > MOST_STEPS:
-        raise ValueError(f"steps must be at most {MOST_STEPS:,}; got {steps}")
+        raise SettingError("steps", f"must be at most {MOST_STEPS:,}; got {steps}")
     check_integer("batch_size", batch_size, 1)
     check_integer("seed", seed, 0)
     examples = check_examples(X, y, network.architecture)
@@ -331,9 +331,10 @@ def suggest_learning_rate(
     network.check_parameters()
     rows = sample(network, examples, np.random.default_rng(seed))
     if not network.gradient(*rows).any():
-        raise ValueError(
-            "network must have a gradient that is not 0 somewhere: no learning rate changes it "
-            "now; either all is learned, or its units are dead or saturated (net.diagnose(X, y))"
+        raise SettingError(
+            "network",
+            "must have a gradient that is not 0 somewhere: no learning rate changes it "
+            "now; either all is learned, or its units are dead or saturated (net.diagnose(X, y))",
         )
     batch_size = min(batch_size, len(examples))
     found = curvature(network, *rows, seed=seed, tolerance=TOLERANCE)

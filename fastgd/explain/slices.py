@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgd.errors import SettingError
 from fastgd.explain.costs import Costs
 from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.registry import unknown_name
@@ -253,7 +254,7 @@ def _find_weight(network: Network, layer: int, i: int | None, j: int) -> tuple[i
 def _check_index(argument: str, given: Any, n: int) -> None:
     check_integer(argument, given, 0)
     if given >= n:
-        raise ValueError(f"{argument} must be an integer from 0 to {n - 1}; got {given}")
+        raise SettingError(argument, f"must be an integer from 0 to {n - 1}; got {given}")
 
 
 def _direction(network: Network, gradient: Array, given: Any, seed: int) -> tuple[Array, str]:
@@ -266,20 +267,22 @@ def _direction(network: Network, gradient: Array, given: Any, seed: int) -> tupl
             raise unknown_name("direction", given, DIRECTIONS)
         length = float(np.linalg.norm(gradient))
         if not 0 < length < np.inf:
-            raise ValueError(
-                f"direction 'gradient' needs a slope; the gradient's length here is {length:g}: "
-                "try direction='random'"
+            raise SettingError(
+                "direction",
+                f"'gradient' needs a slope; the gradient's length here is {length:g}: "
+                "try direction='random'",
             )
         return -gradient / length, "the negative gradient"
     axis = np.asarray(given)
     if axis.dtype.kind not in "biuf" or axis.shape != gradient.shape:
-        raise ValueError(
-            f"direction must be 'gradient', 'random' or numbers of shape {gradient.shape}; got "
-            f"dtype {axis.dtype}, shape {axis.shape}"
+        raise SettingError(
+            "direction",
+            f"must be 'gradient', 'random' or numbers of shape {gradient.shape}; got "
+            f"dtype {axis.dtype}, shape {axis.shape}",
         )
     axis = axis.astype(np.float64)
     if not np.isfinite(axis).all() or not axis.any():
-        raise ValueError("direction must be finite, and not 0 everywhere")
+        raise SettingError("direction", "must be finite, and not 0 everywhere")
     return axis, "the direction given"
 
 

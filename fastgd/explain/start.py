@@ -16,7 +16,7 @@ import numpy as np
 
 from fastgd.engine.inputs import check_targets
 from fastgd.engine.metrics import score_kind
-from fastgd.errors import DivergenceError
+from fastgd.errors import DivergenceError, SettingError
 from fastgd.explain.columns import columns
 from fastgd.explain.layers import layers
 from fastgd.network import Network
@@ -236,9 +236,10 @@ def _settings(network: Any) -> dict[str, Any]:
     if not isinstance(network, Mapping):
         return {"sizes": network}
     if "sizes" not in network or "seed" in network:
-        raise ValueError(
-            f"network must name its sizes and leave seed to the argument seed; got the settings "
-            f"{', '.join(map(str, network))}"
+        raise SettingError(
+            "network",
+            f"must name its sizes and leave seed to the argument seed; got the settings "
+            f"{', '.join(map(str, network))}",
         )
     return dict(network)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgd.engine.inputs import check_targets
 from fastgd.engine.metrics import score_kind
-from fastgd.errors import DivergenceError
+from fastgd.errors import DivergenceError, SettingError, SettingTypeError
 from fastgd.explain.columns import columns
 from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.optimizers import SGD
@@ -160,18 +160,18 @@ def sweep_rates(
 def _pair(validation_data: Any) -> tuple[Any, Any]:
     """Return (X, y), or raise TypeError."""
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-        raise TypeError(
-            f"validation_data must be a pair (X, y); got {type(validation_data).__name__}"
+        raise SettingTypeError(
+            "validation_data", f"must be a pair (X, y); got {type(validation_data).__name__}"
         )
     return validation_data[0], validation_data[1]
 
 
 def _check_rates(rates: Iterable[float]) -> list[float]:
     if isinstance(rates, (int, float, str)):
-        raise TypeError(f"rates must be several learning rates; got {rates!r}")
+        raise SettingTypeError("rates", f"must be several learning rates; got {rates!r}")
     chosen = sorted({check_number("rates", _plain(rate), above=0) for rate in rates})
     if not 1 <= len(chosen) <= MOST_RATES:
-        raise ValueError(f"rates must be 1 to {MOST_RATES} learning rates; got {len(chosen)}")
+        raise SettingError("rates", f"must be 1 to {MOST_RATES} learning rates; got {len(chosen)}")
     return chosen
 
 

@@ -321,7 +321,7 @@ def one_example(network: Network, x: Any, y: Any) -> tuple[Any, Array]:
         x = np.asarray(x)
         x = x[None, :] if x.ndim == 1 else x.reshape(1, 1) if x.ndim == 0 else x
     if x.shape[0] != 1 or x.ndim != 2:
-        raise ValueError(f"x must be one example of {n_inputs} numbers; got shape {x.shape}")
+        raise SettingError("x", f"must be one example of {n_inputs} numbers; got shape {x.shape}")
     y = np.asarray(y)
     if y.ndim == 0:
         y = y.reshape(1)
@@ -329,7 +329,7 @@ def one_example(network: Network, x: Any, y: Any) -> tuple[Any, Array]:
         y = y[None, :]
     if y.ndim > 2 or len(y) != 1:
         accepted = f"a class, or {n_outputs} targets" if n_outputs > 1 else "one target"
-        raise ValueError(f"y must be {accepted}, of one example; got shape {y.shape}")
+        raise SettingError("y", f"must be {accepted}, of one example; got shape {y.shape}")
     return x, y
 
 

@@ -7,6 +7,8 @@ import numbers
 import operator
 import reprlib
 
+from fastgd.errors import SettingError, SettingTypeError
+
 __all__ = ["check_flag", "check_integer", "check_number"]
 
 
@@ -36,20 +38,20 @@ def check_number(
     ]
     accepted = " ".join([kind, " and ".join(bounds)]).strip()
     expected = numbers.Integral if integer else numbers.Real
-    error = f"{argument} must be {accepted}; got {reprlib.repr(given)}"
+    problem = f"must be {accepted}; got {reprlib.repr(given)}"
     if isinstance(given, bool) or not isinstance(given, expected):
-        raise TypeError(error)
+        raise SettingTypeError(argument, problem)
     try:
         value = float(given)
     except OverflowError:
-        raise ValueError(error) from None
+        raise SettingError(argument, problem) from None
     if (
         not math.isfinite(value)
         or (minimum is not None and value < minimum)
         or (above is not None and value <= above)
         or (below is not None and value >= below)
     ):
-        raise ValueError(error)
+        raise SettingError(argument, problem)
     return value
 
 
@@ -61,17 +63,17 @@ def check_integer(argument: str, given: object, minimum: int) -> int:
     TypeError, ValueError
         As `check_number` does.
     """
-    error = f"{argument} must be an integer at least {minimum}; got {reprlib.repr(given)}"
+    problem = f"must be an integer at least {minimum}; got {reprlib.repr(given)}"
     if isinstance(given, bool) or not isinstance(given, numbers.Integral):
-        raise TypeError(error)
+        raise SettingTypeError(argument, problem)
     value = operator.index(given)
     if value < minimum:
-        raise ValueError(error)
+        raise SettingError(argument, problem)
     return value
 
 
 def check_flag(argument: str, given: object) -> bool:
     """Return a truth value, or raise TypeError: 0.9 is a likely slip for True."""
     if not isinstance(given, (bool,)) and type(given).__name__ not in ("bool_", "bool"):
-        raise TypeError(f"{argument} must be True or False; got {given!r}")
+        raise SettingTypeError(argument, f"must be True or False; got {given!r}")
     return bool(given)

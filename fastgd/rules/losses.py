@@ -18,6 +18,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from fastgd.errors import SettingError
 from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.registry import Registry, Rule
 from fastgd.rules.scalar import exp, like, log, log1p, tanh
@@ -656,7 +657,8 @@ def find_loss(given: str | Mapping[str, Any] | Loss, output: str) -> Loss:
     if output in loss.outputs:
         return loss.for_output(output)
     losses = [name for name, rule in PUBLIC_LOSSES.items() if output in rule.outputs]
-    raise ValueError(
-        f"loss {loss.name!r} goes with output {', '.join(loss.outputs)}; got output {output!r}, "
-        f"which goes with loss {', '.join(losses)}"
+    raise SettingError(
+        "loss",
+        f"{loss.name!r} goes with output {', '.join(loss.outputs)}; got output {output!r}, "
+        f"which goes with loss {', '.join(losses)}",
     )

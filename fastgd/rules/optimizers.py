@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgd.errors import SettingError, SettingTypeError
 from fastgd.rules.checks import check_flag, check_integer
 from fastgd.rules.registry import Registry
 from fastgd.rules.update import Optimizer, Update
@@ -482,10 +483,12 @@ class LBFGS(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.learning_rate != 1.0:
-            raise ValueError("learning_rate must be left out: L-BFGS searches for its step lengths")
+            raise SettingError(
+                "learning_rate", "must be left out: L-BFGS searches for its step lengths"
+            )
         for name in ("l1", "weight_decay", "clip_value", "clip_norm", "max_norm"):
             if getattr(self, name):
-                raise ValueError(f"{name} must be left out: L-BFGS has the penalty l2 alone")
+                raise SettingError(name, "must be left out: L-BFGS has the penalty l2 alone")
         check_integer("memory", self.memory, 1)
         check_integer("max_evaluations", self.max_evaluations, 1)
         self._check("tolerance", minimum=0)
@@ -513,7 +516,8 @@ def find_optimizer(given: str | Optimizer) -> Optimizer:
         return given
     if isinstance(given, str):
         return OPTIMIZERS.find(given)
-    raise TypeError(
-        f"optimizer must be an optimizer such as fastgd.SGD(learning_rate=0.1), "
-        f"or a name of one; got {given!r}"
+    raise SettingTypeError(
+        "optimizer",
+        f"must be an optimizer such as fastgd.SGD(learning_rate=0.1), "
+        f"or a name of one; got {given!r}",
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
+from fastgd.errors import SettingError
 from fastgd.rules.checks import check_number
 
 __all__ = ["N_NUMBERS", "Registry", "Rule", "unknown_name"]
@@ -66,12 +67,12 @@ class Rule:
         object.__setattr__(self, parameter, value)
 
 
-def unknown_name(argument: str, given: object, accepted: Iterable[str]) -> ValueError:
+def unknown_name(argument: str, given: object, accepted: Iterable[str]) -> SettingError:
     """Build the error for a name nobody knows, with the nearest known one."""
     names = list(accepted)
     nearest = difflib.get_close_matches(str(given).lower(), names, n=1)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return ValueError(f"{argument} must be one of {', '.join(names)}; got {given!r}{hint}")
+    return SettingError(argument, f"must be one of {', '.join(names)}; got {given!r}{hint}")
 
 
 class Registry(Mapping[str, R], Generic[R]):
@@ -117,8 +118,8 @@ class Registry(Mapping[str, R], Generic[R]):
         for parameter in parameters:
             if parameter not in own:
                 has = f"its parameters are {', '.join(own)}" if own else "it has no parameters"
-                raise ValueError(
-                    f"{argument or self.argument} {name!r} has no parameter {parameter!r}; {has}"
+                raise SettingError(
+                    argument or self.argument, f"{name!r} has no parameter {parameter!r}; {has}"
                 )
         return dataclasses.replace(rule, **parameters)  # type: ignore[type-var]
 

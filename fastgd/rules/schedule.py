@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fastgd.errors import SettingError, SettingTypeError
 from fastgd.rules.checks import check_number
 
 __all__ = ["Clock", "Constant", "Function", "PerStep", "Rated", "Schedule", "find_schedule"]
@@ -150,9 +151,10 @@ class PerStep(Schedule):
         """Return how many epochs it lasts: its own, or those of the fit."""
         lasts = clock.epochs if epochs is None else epochs
         if lasts is None:
-            raise ValueError(
-                f"epochs must be given: {self} lasts as long as the fit, and here nobody knows how "
-                f"long that is"
+            raise SettingError(
+                "epochs",
+                f"must be given: {self} lasts as long as the fit, and here nobody knows how "
+                f"long that is",
             )
         return lasts
 
@@ -175,9 +177,10 @@ def check_rates(given: object, steps: Array, rates: Array) -> Array:
         right = (rates >= 0) & np.isfinite(rates)
     if not right.all():
         at = int(np.argmin(right))
-        raise ValueError(
-            f"learning_rate must be finite and at least 0; {given} gives {rates[at]:g} "
-            f"at step {int(steps[at])}, counted from 0"
+        raise SettingError(
+            "learning_rate",
+            f"must be finite and at least 0; {given} gives {rates[at]:g} "
+            f"at step {int(steps[at])}, counted from 0",
         )
     return rates
 
@@ -207,9 +210,10 @@ class Function(Schedule):
         given = self.learning_rate(epoch)  # type: ignore[arg-type]
         value = given.item() if getattr(given, "ndim", None) == 0 else given
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            raise TypeError(
-                f"learning_rate must be a number, also where a function gives it; {self} gives "
-                f"{reprlib.repr(given)} at {self.counts} {epoch}, counted from 0"
+            raise SettingTypeError(
+                "learning_rate",
+                f"must be a number, also where a function gives it; {self} gives "
+                f"{reprlib.repr(given)} at {self.counts} {epoch}, counted from 0",
             )
         try:
             return float(value)
@@ -239,9 +243,9 @@ def _counts(function: Callable[..., Any]) -> str:
         signature.bind(0)
     except TypeError:
         name = getattr(function, "__name__", None) or repr(function)
-        raise TypeError(
-            f"learning_rate must be a function of one argument, the epoch or the step; "
-            f"got {name}{signature}"
+        raise SettingTypeError(
+            "learning_rate",
+            f"must be a function of one argument, the epoch or the step; got {name}{signature}",
         ) from None
     first = next(iter(signature.parameters.values()))
     return "step" if first.name == "step" and first.kind != first.VAR_POSITIONAL else "epoch"
@@ -261,9 +265,10 @@ def find_schedule(given: Any) -> Schedule:
     if number:
         return Constant(given)
     if not callable(given) or isinstance(given, type):
-        raise TypeError(
-            f"learning_rate must be a number at least 0, a schedule such as "
-            f"fastgd.Step(0.1, every=10), or a function of the epoch; got {reprlib.repr(given)}"
+        raise SettingTypeError(
+            "learning_rate",
+            f"must be a number at least 0, a schedule such as "
+            f"fastgd.Step(0.1, every=10), or a function of the epoch; got {reprlib.repr(given)}",
         )
     return Function(given)
 

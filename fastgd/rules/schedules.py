@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgd.errors import SettingError, SettingTypeError
 from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.rules.registry import Registry
 from fastgd.rules.schedule import Clock, Constant, PerStep, Rated, Schedule, find_schedule
@@ -127,17 +128,18 @@ class Piecewise(PerStep):
         self._check_all("boundaries", above=0)
         self._check_all("values", minimum=0)
         if len(self.values) != len(self.boundaries) + 1:
-            raise ValueError(
-                f"values must be one more than boundaries; got {len(self.values)} values and "
-                f"{len(self.boundaries)} boundaries"
+            raise SettingError(
+                "values",
+                f"must be one more than boundaries; got {len(self.values)} values and "
+                f"{len(self.boundaries)} boundaries",
             )
         if any(a >= b for a, b in itertools.pairwise(self.boundaries)):
-            raise ValueError(f"boundaries must ascend; got {list(self.boundaries)}")
+            raise SettingError("boundaries", f"must ascend; got {list(self.boundaries)}")
 
     def _check_all(self, name: str, **bounds: float | None) -> None:
         given = getattr(self, name)
         if isinstance(given, (str, Mapping)) or not hasattr(given, "__iter__"):
-            raise TypeError(f"{name} must be a sequence of numbers; got {given!r}")
+            raise SettingTypeError(name, f"must be a sequence of numbers; got {given!r}")
         numbers = tuple(
             check_number(f"{name}[{i}]", x, **bounds)  # type: ignore[arg-type]
             for i, x in enumerate(given)
@@ -241,7 +243,7 @@ class Cosine(PerStep, Rated):
                 f"epochs={self.epochs:g} and period={self.period:g}"
             )
         if self.factor != 1 and self.period is None:
-            raise ValueError(f"factor needs a period; got factor={self.factor:g} alone")
+            raise SettingError("factor", f"needs a period; got factor={self.factor:g} alone")
 
     def _rates(self, steps: Array, clock: Clock) -> Array:
         if self.period is None:
@@ -270,7 +272,7 @@ def _share_of_period(time: Array, factor: float) -> Array:
 
 def _check_up_to_rate(name: str, value: float, rate: float) -> None:
     if value > rate:
-        raise ValueError(f"{name} must be at most the learning_rate, {rate:g}; got {value:g}")
+        raise SettingError(name, f"must be at most the learning_rate, {rate:g}; got {value:g}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -365,8 +367,8 @@ class Warmup(PerStep):
             object.__setattr__(self, "steps", check_integer("steps", self.steps, 1))
         try:
             follows = find_schedule(self.then)
-        except (TypeError, ValueError) as error:
-            raise type(error)(str(error).replace("learning_rate", "then", 1)) from None
+        except (SettingError, SettingTypeError) as error:
+            raise type(error)("then", error.problem) from None
         if isinstance(follows, Constant):
             object.__setattr__(self, "then", follows.learning_rate)
 
@@ -439,7 +441,7 @@ class ReduceOnPlateau(PerStep, Rated):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.monitor, str):
-            raise TypeError(f"monitor must be a name of a measure; got {self.monitor!r}")
+            raise SettingTypeError("monitor", f"must be a name of a measure; got {self.monitor!r}")
         self._check("factor", above=0, below=1)
         object.__setattr__(self, "patience", check_integer("patience", self.patience, 0))
         self._check("tolerance", minimum=0, below=1)
@@ -455,9 +457,9 @@ class ReduceOnPlateau(PerStep, Rated):
             )
         better = measured[self.monitor]
         if better is not None and better != self.higher_is_better:
-            raise ValueError(
-                f"higher_is_better must be {better} for the monitor {self.monitor!r}; "
-                f"got {self.higher_is_better}"
+            raise SettingError(
+                "higher_is_better",
+                f"must be {better} for the monitor {self.monitor!r}; got {self.higher_is_better}",
             )
 
     def _rates(self, steps: Array, clock: Clock) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from fastgd.engine.history import History
 from fastgd.engine.inputs import Targets, check_examples, check_targets
 from fastgd.engine.metrics import Accuracy, score_kind
-from fastgd.errors import DivergenceError
+from fastgd.errors import DivergenceError, SettingTypeError
 from fastgd.explain.layers import Layers, layers
 from fastgd.explain.start import at_end, distinct_units
 from fastgd.rules.checks import check_number
@@ -269,9 +269,10 @@ def _history(given: Any) -> tuple[Mapping[str, Sequence[float]] | None, str]:
         when = f"in epoch {given.epoch} at learning rate {given.learning_rate:g}"
         return given.history, f"the cost became NaN or infinite {when}"
     if not isinstance(given, Mapping) or "cost" not in given:
-        raise TypeError(
-            f"history must be what fit returned, a mapping with 'cost', or a DivergenceError; "
-            f"got {type(given).__name__}"
+        raise SettingTypeError(
+            "history",
+            f"must be what fit returned, a mapping with 'cost', or a DivergenceError; "
+            f"got {type(given).__name__}",
         )
     if isinstance(given, History) and given.stop_reason == "diverged":
         return given, "the cost became NaN or infinite"
