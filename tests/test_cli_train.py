@@ -240,7 +240,7 @@ class TestWeights:
         (["digits", "--sample-weight=x"], "--sample-weight names a column of a table"),
         (["digits", "--class-weight=12=1"], "no class '12'; classes are 0, 1, 2"),
         (["digits", "--class-weight=1"], "'1' is not a label and its weight"),
-        (["digits", "--class-weight=1=-1"], "class_weight of '1'".replace("class_", "--class-")),
+        (["digits", "--class-weight=1=-1"], "--class-weight of '1' must be a number at least 0"),
         (["pets.csv", "--target=pet", "--sample-weight=age"], "no weight column 'age'"),
         (["pets.csv", "--target=pet", "--sample-weight=pet"], "is target and weight"),
         (["pets.csv", "--target=pet", "--class-weight=cow=2"], "classes are cat, dog"),

@@ -12,7 +12,7 @@ import fastgd
 from fastgd.backends import BACKENDS
 from fastgd.engine.architecture import DTYPES
 from fastgd.rules.activations import ACTIVATIONS
-from fastgd.rules.losses import _PUBLIC, LOSS_NAMES
+from fastgd.rules.losses import LOSS_NAMES, PUBLIC_LOSSES
 
 rng = np.random.default_rng(0)
 X = rng.standard_normal((40, 4))
@@ -22,7 +22,7 @@ TARGETS = rng.random((40, 3))
 
 def find_output(loss):
     """Return an output that goes with a loss."""
-    outputs = _PUBLIC[loss].outputs
+    outputs = PUBLIC_LOSSES[loss].outputs
     return "sigmoid" if "sigmoid" in outputs else outputs[0]
 
 

@@ -9,6 +9,7 @@ import click
 
 from fastgd.cli.options import option
 from fastgd.cli.types import ClassWeight
+from fastgd.errors import SettingError
 from fastgd.rules.checks import check_integer, check_number
 
 if TYPE_CHECKING:
@@ -123,5 +124,8 @@ def class_weight_of(given: str | dict[str, float] | None, dataset: Dataset) -> A
         if label not in labels:
             known = ", ".join(labels[:20]) + (", ..." if n_classes > 20 else "")
             raise click.UsageError(f"--class-weight: no class {label!r}; classes are {known}")
-        check_number(f"class_weight of {label!r}", given[label], minimum=0)
+        try:
+            check_number("class_weight", given[label], minimum=0)
+        except SettingError as error:
+            raise click.UsageError(f"--class-weight of {label!r} {error.problem}") from None
     return {labels.index(label): weight for label, weight in given.items()}

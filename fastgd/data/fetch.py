@@ -110,7 +110,7 @@ def fetch_mnist(
     >>> fetch_mnist(mirrors="ftp://example.org/")
     Traceback (most recent call last):
         ...
-    ValueError: mirrors must be http:// or https:// addresses; got 'ftp://example.org/'
+    fastgd.errors.SettingError: mirrors must be http:// or https:// addresses; got 'ftp://example.org/'
     """
     return load_idx(download_mnist(folder, mirrors, progress, timeout, files))
 
