@@ -12,6 +12,9 @@ from fastgd.rules.activations import ACTIVATIONS
 
 __all__ = ["ActivationsDisplay"]
 
+#: How many panels stand side by side.
+MOST_COLUMNS = 5
+
 
 class ActivationsDisplay(Display):
     """Every activation function a = f(z), and its slope da/dz.
@@ -53,13 +56,22 @@ class ActivationsDisplay(Display):
     def plot(self, ax: Any = None) -> ActivationsDisplay:
         """Draw one panel for each function; ``ax`` is an array of as many axes, or None."""
         n, colors = len(self.values), palette()
-        axes = np.atleast_1d(self._axes(ax, (2.6 * n, 3.0), 1, n, sharex=True))
-        for axis, (name, value) in zip(axes.flat, self.values.items(), strict=True):
+        columns = n if ax is not None else min(n, MOST_COLUMNS)
+        rows = -(-n // columns)
+        size = (2.6 * columns, 3.0 if rows == 1 else 2.4 * rows)
+        axes = np.atleast_1d(self._axes(ax, size, rows, columns, sharex=True)).ravel()
+        for spare in axes[n:]:
+            spare.remove()
+        for i, (name, value) in enumerate(self.values.items()):
+            axis = axes[i]
             axis.axhline(0, color=colors.muted, linewidth=0.8)
             axis.axvline(0, color=colors.muted, linewidth=0.8)
             axis.plot(self.z, value, color=colors.positive, label="a = f(z)")
             axis.plot(self.z, self.slopes[name], "--", color=colors.negative, label="slope da/dz")
-            axis.set(title=name, xlabel="z", ylim=(-1.3, 1.6))
-        axes.flat[0].set_ylabel("a, and its slope")
-        axes.flat[0].legend(loc="lower right", fontsize="small")
+            axis.set(title=name, ylim=(-1.3, 1.6))
+            if i + columns >= n:  # nothing is below it
+                axis.set_xlabel("z")
+                axis.tick_params(labelbottom=True)
+        axes[0].set_ylabel("a, and its slope")
+        axes[0].legend(loc="lower right", fontsize="small")
         return self
