@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from fastgd import files
 from fastgd.backends import backend as _backend
 from fastgd.backends.reference import feed_forward
-from fastgd.engine.architecture import Architecture
+from fastgd.engine.architecture import Architecture, check_size
 from fastgd.engine.chunks import Chunks, are_chunks
 from fastgd.engine.fit import Fit, check_callbacks
 from fastgd.engine.history import History
@@ -119,7 +118,7 @@ class Network:
             input_scale,
             dropout,
         )
-        _check_size(self.architecture)
+        check_size(self.architecture)
         initializer = INITIALIZERS.find(init)
         if not isinstance(seed, np.random.Generator) and seed is not None:
             check_integer("seed", seed, 0)
@@ -586,18 +585,3 @@ def _one_for_all(name: str, values: tuple) -> Any:
     if len(set(hidden)) > 1 or (name == "dropout" and values[0]):
         raise ValueError(f"like(sizes=...) needs {name}=...: the layers of this one differ in it")
     return hidden[0] if hidden else default
-
-
-def _check_size(architecture: Architecture) -> None:
-    """Raise ValueError if the parameters alone would not fit this machine's memory."""
-    n = architecture.layout.n_parameters
-    needed = n * np.dtype(architecture.dtype).itemsize
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not a POSIX system
-        memory = 1 << 40
-    if needed > memory:
-        raise ValueError(
-            f"sizes {list(architecture.sizes)} make {n:,} parameters, which need "
-            f"{needed / 2**30:,.1f} GiB; this machine has {memory / 2**30:,.1f} GiB"
-        )

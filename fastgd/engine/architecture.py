@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -170,3 +171,19 @@ def _check_scale(scale: object, dtype: str) -> float:
     if rounded == 0 or not np.isfinite(rounded):
         raise SettingError("input_scale", f"must not be 0 or infinite in {dtype}; got {scale!r}")
     return value
+
+
+def check_size(architecture: Architecture) -> None:
+    """Raise ValueError if the parameters alone would not fit this machine's memory."""
+    n = architecture.layout.n_parameters
+    needed = n * np.dtype(architecture.dtype).itemsize
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system
+        memory = 1 << 40
+    if needed > memory:
+        raise SettingError(
+            "sizes",
+            f"{list(architecture.sizes)} make {n:,} parameters, which need "
+            f"{needed / 2**30:,.1f} GiB; this machine has {memory / 2**30:,.1f} GiB",
+        )
