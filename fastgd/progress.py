@@ -52,7 +52,9 @@ class Progress:
         self._started = time.perf_counter()
         file = self.file or sys.stderr
         console = Console(file=file)
-        if not self.epochs or not (console.is_terminal or console.is_jupyter):
+        self._logs: dict[str, float] = {}
+        terminal = hasattr(file, "isatty") and file.isatty()
+        if not self.epochs or not (terminal or console.is_jupyter):
             return
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
@@ -78,14 +80,17 @@ class Progress:
             return
         done = epoch * self.n_examples + logs["examples"]
         rate = done / max(time.perf_counter() - self._started, 1e-9)
+        self._logs.update(logs)
         self._bar.update(
-            self._task, completed=done, epoch=epoch + 1, rate=f"{short(rate)} examples/s"
-        )
+            self._task, completed=done, epoch=epoch + 1, words=self.show(self._logs),
+            rate=f"{short(rate)} examples/s",
+        )  # fmt: skip
 
     def on_epoch_end(self, network: Any, epoch: int, logs: Mapping[str, float]) -> None:
         """Say what was measured: beside the bar, or every few epochs in a line."""
         if self._bar is not None:
             done = (epoch + 1) * (self.n_examples or 1)
+            self._logs.update(logs)
             self._bar.update(self._task, completed=done, epoch=epoch + 1, words=self.show(logs))
         elif (epoch + 1) % -(-self.epochs // LINES) == 0 or epoch in (0, self.epochs - 1):
             width = len(str(self.epochs))

@@ -17,7 +17,7 @@ from fastgd.cli.fitting import class_weight_of, stoppers, validation_split
 from fastgd.cli.optimizing import optimizer_of
 from fastgd.cli.options import Command, option, output_options, with_options
 from fastgd.cli.output import Output, count
-from fastgd.cli.progress import Watch, compile_kernels, score_text, watching
+from fastgd.cli.progress import bars, compile_kernels, score_text
 from fastgd.cli.scaling import Scaling, input_scale_of, scaling_for
 from fastgd.cli.settings import HOLDOUT, OPTIONS, check, default_rate, rules_of
 
@@ -196,9 +196,8 @@ class Run:
         assert data.y is not None
         X, y = scaling.inputs(data.X, dtype), scaling.targets(data.y)
         factor = scaling.cost_factor(self.network.architecture.loss)
-        watch = Watch(self.output, given["epochs"], len(X), self.score_name, factor)
         self.started = time.perf_counter()
-        with watching(watch), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="training interrupted")  # said below
             history = self.network.fit(
                 X,
@@ -210,7 +209,7 @@ class Run:
                 class_weight=self.class_weight,
                 validation_data=validation,
                 validation_split=self.split,
-                callbacks=[*self.callbacks, watch],
+                callbacks=[*self.callbacks, *bars(self.output, self.score_name, factor)],
             )
         self.seconds = time.perf_counter() - self.started
         scaling.fold_into(self.network)
