@@ -5,6 +5,8 @@ import os
 
 import numpy as np
 
+from fastgd.errors import SettingError
+
 cimport numpy as cnp
 from libc.math cimport isnan
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
@@ -67,7 +69,7 @@ def _choose(names, cap):
     if not cap:
         return names[0]
     if cap.lower() not in names:
-        raise ImportError(f"FASTGD_CPU_TIER must be one of {', '.join(names)}; got {cap!r}")
+        raise SettingError("FASTGD_CPU_TIER", f"must be one of {', '.join(names)}; got {cap!r}")
     return cap.lower()
 
 

@@ -13,7 +13,8 @@ from pictures import check_picture
 
 import fastgd
 from fastgd.cli.show.start import spread, start
-from fastgd.explain.start import at_end, compare_starts, distinct_units, spread_of_z
+from fastgd.explain.start import compare_starts, distinct_units, spread_of_z
+from fastgd.explain.units import at_end
 from fastgd.plot.start import SpreadDisplay, StartsDisplay
 from fastgd.plot.style import theme
 

@@ -52,10 +52,16 @@ def why_not(name: str) -> str | None:
     package = BACKENDS[name]
     if importlib.util.find_spec(package) is None:
         return _native_missing() if name == "native" else f"{package} is not installed"
+    error = _failure(name)
+    return error and f"{package} does not load: {type(error).__name__}: {error}".splitlines()[0]
+
+
+def _failure(name: str) -> Exception | None:
+    """Return what a backend's import raises, if anything."""
     try:
         _module(name)
     except Exception as error:  # a broken install must not take the other backends along
-        return f"{package} does not load: {type(error).__name__}: {error}".splitlines()[0]
+        return error
     return None
 
 
@@ -94,12 +100,11 @@ def _resolve(name: str, argument: str) -> str:
             raise SettingError(argument, f"{name!r} cannot be used: {reason}")
         return name
     for candidate in BACKENDS:
-        reason = why_not(candidate)
-        if reason is None:
+        error = _failure(candidate)
+        if error is None:
             return candidate
-        _, slip, rest = reason.partition("FASTGD_CPU_TIER must")
-        if slip:  # a slip must not cost the speed
-            raise ValueError(slip + rest)
+        if isinstance(error, SettingError):  # a slip must not cost the speed
+            raise error
     raise AssertionError("numpy always works")
 
 

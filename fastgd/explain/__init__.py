@@ -29,6 +29,7 @@ __all__ = [
     "start",
     "sweep",
     "toys",
+    "units",
     "update",
     "valley",
 ]

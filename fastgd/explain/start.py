@@ -7,9 +7,9 @@ Learning, chapter 3, "Weight initialization").
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from fastgd.engine.metrics import score_kind
 from fastgd.errors import DivergenceError, SettingError
 from fastgd.explain.columns import columns
 from fastgd.explain.layers import layers
+from fastgd.explain.units import TOLERANCE, at_end, distinct_units
 from fastgd.network import Network
 from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.checks import check_integer, check_number
@@ -26,24 +27,16 @@ from fastgd.rules.optimizers import Optimizer
 from fastgd.rules.registry import unknown_name
 
 __all__ = [
-    "END",
-    "TOLERANCE",
     "Spread",
     "Start",
     "Starts",
-    "at_end",
     "compare_starts",
     "distinct_units",
-    "settings_of",
     "spread_of_z",
 ]
 
 Array = np.ndarray
 
-#: Two units are copies where no number of theirs differs by more than this share of the largest.
-TOLERANCE = 1e-3
-#: A unit is saturated where a is within this distance of an end: 0 or 1, for tanh -1 or 1.
-END = 0.01
 #: Each scale of weights: the initialisation that has it, and the spread of z it should give.
 SCALES: dict[str, tuple[str, Callable[[int], float]]] = {
     "1": ("standard_normal", lambda n_in: n_in**0.5),
@@ -173,11 +166,11 @@ def compare_starts(
     >>> [(start.name, start.distinct) for start in starts.starts]
     [('zero', [1]), ('constant', [1]), ('random', [4])]
     """
-    settings = _settings(network)
+    make = _maker(network)
     check_number("constant", constant)
     check_number("tolerance", tolerance, minimum=0)
     check_integer("epochs", epochs, 0)
-    started = [_network(settings, fill, seed) for fill in (0.0, constant, None)]
+    started = [_network(make, fill, seed) for fill in (0.0, constant, None)]
     training = {"epochs": epochs, "batch_size": batch_size, "optimizer": optimizer}
     starts = tuple(
         _train(name, net, X, y, training, tolerance, seed)
@@ -186,69 +179,26 @@ def compare_starts(
     return Starts(starts, float(constant), _score_name(started[0], y), float(tolerance))
 
 
-def distinct_units(network: Network, tolerance: float = TOLERANCE) -> list[int]:
-    """Count the units of each hidden layer that are no copies of another one.
-
-    Two units are copies where all their incoming weights, biases and outgoing weights agree up to
-    ``tolerance`` times the largest of them. Copies get the same gradient, so they stay copies; but
-    rounding may part them where a backend sums their columns in different orders, as the NumPy
-    backend's matrix product does, and training then drives them further apart.
-
-    Examples
-    --------
-    >>> import fastgd
-    >>> from fastgd.explain.start import distinct_units
-    >>> distinct_units(fastgd.Network([2, 5, 3, 1], init="zeros"))
-    [1, 1]
-    >>> distinct_units(fastgd.Network([2, 5, 3, 1], seed=0))
-    [5, 3]
-    """
-    check_number("tolerance", tolerance, minimum=0)
-    weights, biases = network.weights, network.biases
-    return [
-        _distinct(np.vstack([W, b, after.T]).T.astype(np.float64), tolerance)
-        for W, b, after in zip(weights[:-1], biases[:-1], weights[1:], strict=True)
-    ]
-
-
-def _distinct(units: Array, tolerance: float) -> int:
-    """Count rows that differ from all rows before that were counted."""
-    largest = np.abs(units).max(axis=1)
-    left, count = np.arange(len(units)), 0
-    while len(left):
-        first, count = left[0], count + 1
-        apart = np.abs(units[left] - units[first]).max(axis=1)
-        left = left[apart > tolerance * np.maximum(largest[left], largest[first])]
-    return count
-
-
-def settings_of(network: Network) -> dict[str, Any]:
-    """Return the arguments that make a network like this one, apart from its start."""
-    a = network.architecture
-    fields = {field.name: getattr(a, field.name) for field in dataclasses.fields(a)}
-    return {**fields, "backend": network.backend, "threads": network.threads}
-
-
-def _settings(network: Any) -> dict[str, Any]:
-    """Return the arguments that make such a network."""
+def _maker(network: Any) -> Callable[..., Network]:
+    """Return what makes such a network; it takes the arguments that are to differ."""
     if isinstance(network, Network):
-        return settings_of(network)
+        return network.like
     if not isinstance(network, Mapping):
-        return {"sizes": network}
+        return partial(Network, network)
     if "sizes" not in network or "seed" in network:
         raise SettingError(
             "network",
             f"must name its sizes and leave seed to the argument seed; got the settings "
             f"{', '.join(map(str, network))}",
         )
-    return dict(network)
+    return partial(Network, **network)
 
 
-def _network(settings: dict[str, Any], fill: float | None, seed: int) -> Network:
+def _network(make: Callable[..., Network], fill: float | None, seed: int) -> Network:
     """Return a network at its start: random, or with all parameters one value."""
     if fill is None:
-        return Network(**settings, seed=seed)
-    network = Network(**{**settings, "init": "zeros"}, seed=seed)
+        return make(seed=seed)
+    network = make(init="zeros", seed=seed)
     network.parameters = np.full(network.n_parameters, fill)
     return network
 
@@ -383,19 +333,6 @@ def spread_of_z(
             saturated[scale].append(float(at_end(a, activation).mean()))
     theory = {scale: [SCALES[scale][1](n) for n in n_ins] for scale in scales}
     return Spread(n_ins, spread, theory, saturated, activation)
-
-
-def at_end(a: Array, activation: str) -> Array:
-    """Return where activations lie within 0.01 of an end; of those that saturate at two.
-
-    >>> at_end(np.array([0.005, 0.5, 0.995]), "sigmoid")
-    array([ True, False,  True])
-    """
-    rule = ACTIVATIONS.find(activation)
-    if not rule.saturates:
-        return np.zeros(a.shape, dtype=bool)
-    low, high = rule.reach
-    return (a <= low + END) | (a >= high - END)
 
 
 def _first_layer(

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastgd.explain.diagnose import Diagnosis, diagnose
-from fastgd.explain.start import END
 from fastgd.explain.symptoms.case import LayerHealth
+from fastgd.explain.units import END
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
@@ -36,8 +36,8 @@ class DiagnosisDisplay(Display):
     shares : list of ndarray
         The share of the layer's activations in each bin.
     ends : list of tuple of float
-        The shares at the lower and the upper end, in no bin: within 0.01 of the ends of sigmoid
-        and tanh, and 0 of relu; else 0.
+        The shares at the lower and the upper end, in no bin: within 0.01 of the ends of
+        activations that saturate, and 0 of those that die; else 0.
 
     Examples
     --------
@@ -119,12 +119,9 @@ def _draw(
     """Draw the bins, and what lies at the ends as hatched bars beside them."""
     colors, span = palette(), float(edges[-1] - edges[0])
     axis.bar(edges[:-1], 100 * shares, np.diff(edges), align="edge", color=colors.positive)
-    at_ends = {
-        "sigmoid": ((edges[0] - 0.06 * span, ends[0]), (edges[-1] + 0.06 * span, ends[1])),
-        "relu": ((edges[0] - 0.06 * span, ends[0]),),
-    }
-    at_ends["tanh"] = at_ends["sigmoid"]
-    for x, share in at_ends.get(layer.activation, ()):
+    rule = ACTIVATIONS.find(layer.activation)
+    at_ends = [(edges[0] - 0.06 * span, ends[0]), (edges[-1] + 0.06 * span, ends[1])]
+    for x, share in at_ends if rule.saturates else at_ends[:1] if rule.dies else ():
         axis.bar(
             x, 100 * share, 0.06 * span, facecolor=colors.negative, hatch="///",
             edgecolor=colors.background, linewidth=0,

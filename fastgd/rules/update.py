@@ -178,7 +178,8 @@ class Optimizer:
     def rows(self, steps: Array, rates: Array) -> Array:
         """Return the `table` of steps at these rates."""
         update, n_common = self.update, len(COLUMNS)
-        own = self.settings(steps, rates)
+        with np.errstate(over="ignore"):  # rates near the largest number: the step tells
+            own = self.settings(steps, rates)
         table = np.empty((len(steps), 2, n_common + len(update.columns)))
         table[:] = self._fixed  # the same in every step
         for i, name in enumerate(update.columns, n_common):

@@ -14,7 +14,7 @@ from fastgd.engine.inputs import Targets, check_examples, check_targets
 from fastgd.engine.metrics import Accuracy, score_kind
 from fastgd.errors import DivergenceError, SettingTypeError
 from fastgd.explain.layers import Layers, layers
-from fastgd.explain.start import at_end, distinct_units
+from fastgd.explain.units import at_end, distinct_units
 from fastgd.rules.checks import check_number
 from fastgd.rules.optimizers import SGD, Optimizer, find_optimizer
 from fastgd.rules.schedules import Clock

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from fastgd.engine.metrics import classes_of
-from fastgd.explain.start import END
 from fastgd.explain.symptoms.case import Case, Finding
+from fastgd.explain.units import END
 
 __all__ = ["copies", "dead", "one_class", "saturated", "unequal_classes", "wrong_and_certain"]
 
