@@ -13,9 +13,9 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cnp.import_array()
 
-cdef extern from "task.h" nogil:
+cdef extern from "call.h" nogil:
     # What is touched here by name; the others are filled in their order.
-    ctypedef struct Task:
+    ctypedef struct Fields "Call":
         const void *inputs
         int64_t kind
         int64_t n
@@ -31,7 +31,7 @@ cdef extern from "task.h" nogil:
         int64_t finite
         double total
 
-    ctypedef void (*Kernel)(Task *, int64_t) noexcept nogil
+    ctypedef void (*Kernel)(Fields *, int64_t) noexcept nogil
 
 cdef extern from "dispatch.h" nogil:
     enum: N_TIERS
@@ -75,7 +75,7 @@ def _choose(names, cap):
 
 TIERS = _tiers()
 TIER = _choose(TIERS, os.environ.get("FASTGD_CPU_TIER"))
-#: The fields of a task that the kernel writes.
+#: The fields that the kernel writes.
 cdef enum: N_OUT = 3
 cdef int _tier = [TIER_NAMES[i].decode() for i in range(N_TIERS)].index(TIER)
 
@@ -83,18 +83,18 @@ cdef int _tier = [TIER_NAMES[i].decode() for i in range(N_TIERS)].index(TIER)
 cdef class Call:
     """One call of the kernel: what to do, over which arrays. Threads of a team run it together."""
 
-    cdef Task task
+    cdef Fields fields
     cdef Kernel kernel
     cdef readonly object arguments
 
     def __init__(self, arguments):
-        """Copy a `fastgd.backends.compiled.Call`, whose fields are the task's, 8 bytes each."""
-        cdef int64_t *slots = <int64_t *>&self.task
+        """Copy a `fastgd.backends.compiled.Call`, whose fields are these, 8 bytes each."""
+        cdef int64_t *slots = <int64_t *>&self.fields
         cdef size_t i = 0
         cdef double number
         self.arguments = arguments  # keeps the arrays alive for as long as the pointers to them are
         self.kernel = kernel_of(_tier, arguments.flat.dtype.itemsize == 8)
-        assert (len(arguments) + N_OUT) * sizeof(int64_t) == sizeof(Task)
+        assert (len(arguments) + N_OUT) * sizeof(int64_t) == sizeof(Fields)
         for argument in arguments:
             if isinstance(argument, cnp.ndarray):
                 if cnp.PyArray_SIZE(<cnp.ndarray>argument) == 0:
@@ -111,8 +111,8 @@ cdef class Call:
     def run(self, int64_t thread):
         """Run one thread's part; return the steps made and the sum of costs."""
         with nogil:
-            self.kernel(&self.task, thread)
-        return self.task.steps, self.task.total
+            self.kernel(&self.fields, thread)
+        return self.fields.steps, self.fields.total
 
 
 ctypedef fused kept_number:
@@ -188,7 +188,7 @@ cdef class Quick:
         self.busy, self.probabilities = False, probabilities
 
     cdef int64_t _take(self, X) except -2:
-        """Point the task at the rows of X; return their number, or 0 where they are not plain."""
+        """Point the call at the rows of X; return their number, or 0 where they are not plain."""
         if self.busy or type(X) is not cnp.ndarray or cnp.PyArray_NDIM(X) != 2:
             return 0
         cdef int64_t n = cnp.PyArray_DIM(X, 0), kind = _kind(X)
@@ -196,9 +196,9 @@ cdef class Quick:
             return 0
         if kind == 1 and self.number == cnp.NPY_FLOAT32:  # may be too large for float32
             return 0
-        self.call.task.inputs = cnp.PyArray_DATA(X)
-        self.call.task.kind = kind
-        self.call.task.n = self.call.task.batch = n
+        self.call.fields.inputs = cnp.PyArray_DATA(X)
+        self.call.fields.kind = kind
+        self.call.fields.n = self.call.fields.batch = n
         return n
 
     def predict(self, X):
@@ -209,12 +209,12 @@ cdef class Quick:
         cdef cnp.npy_intp[2] shape
         shape[0], shape[1] = n, self.n_out
         cdef cnp.ndarray outputs = cnp.PyArray_EMPTY(2, shape, self.number, 0)
-        self.call.task.outputs = cnp.PyArray_DATA(outputs)
+        self.call.fields.outputs = cnp.PyArray_DATA(outputs)
         self._go()
-        return None if isnan(self.call.task.total) else outputs
+        return None if isnan(self.call.fields.total) else outputs
 
     cdef bint _take_classes(self, cnp.ndarray y, int64_t n) noexcept:
-        """Point the task at classes, if that is what y is."""
+        """Point the call at classes, if that is what y is."""
         cdef int64_t i
         cdef const int64_t *classes
         if cnp.PyArray_NDIM(y) != 1 or cnp.PyArray_DIM(y, 0) != n or self.n_out < 2:
@@ -227,11 +227,11 @@ cdef class Quick:
         for i in range(n):
             if classes[i] < 0 or classes[i] >= self.n_out:
                 return False
-        self.call.task.classes, self.call.task.targets = classes, NULL
+        self.call.fields.classes, self.call.fields.targets = classes, NULL
         return True
 
     cdef bint _take_targets(self, cnp.ndarray y, int64_t n) noexcept:
-        """Point the task at targets (n, n_out), or (n,) for one output, if that is what y is."""
+        """Point the call at targets (n, n_out), or (n,) for one output, if that is what y is."""
         cdef int64_t kind = _kind(y)
         if self.probabilities or cnp.PyArray_TYPE(y) != self.number or kind < 0:
             return False
@@ -241,7 +241,7 @@ cdef class Quick:
             return False
         if cnp.PyArray_SIZE(y) != n * self.n_out or not _finite(y, kind):
             return False
-        self.call.task.classes, self.call.task.targets = NULL, cnp.PyArray_DATA(y)
+        self.call.fields.classes, self.call.fields.targets = NULL, cnp.PyArray_DATA(y)
         return True
 
     def step(self, X, y, cnp.ndarray table, uint64_t seed, int64_t first_step):
@@ -250,25 +250,25 @@ cdef class Quick:
         ``table`` is the step's row of settings, in the network's dtype; seed and step are dropout's.
         """
         cdef int64_t n = self._take(X)
-        if n == 0 or type(y) is not cnp.ndarray or not _finite(X, self.call.task.kind):
+        if n == 0 or type(y) is not cnp.ndarray or not _finite(X, self.call.fields.kind):
             return None
         if not self._take_classes(y, n) and not self._take_targets(y, n):
             return None
-        self.call.task.table = cnp.PyArray_DATA(table)
-        self.call.task.seed_low = seed & <uint64_t>0xFFFFFFFF
-        self.call.task.seed_high = seed >> 32
-        self.call.task.first_step = first_step
+        self.call.fields.table = cnp.PyArray_DATA(table)
+        self.call.fields.seed_low = seed & <uint64_t>0xFFFFFFFF
+        self.call.fields.seed_high = seed >> 32
+        self.call.fields.first_step = first_step
         self._go()
-        if self.call.task.steps == 0:
+        if self.call.fields.steps == 0:
             return float("nan")
-        return self.call.task.total
+        return self.call.fields.total
 
     def parameters_are_finite(self):
         """Return whether the last step left every parameter finite; else it was not made."""
-        return self.call.task.finite != 0
+        return self.call.fields.finite != 0
 
     cdef void _go(self):
         self.busy = True
         with nogil:
-            self.call.kernel(&self.call.task, 0)
+            self.call.kernel(&self.call.fields, 0)
         self.busy = False

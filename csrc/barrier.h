@@ -2,7 +2,7 @@
 #ifndef FASTGD_BARRIER_H
 #define FASTGD_BARRIER_H
 
-#include "task.h"
+#include "call.h"
 
 #if defined(_WIN32) /* windows.h itself would define near, far and INPUT */
 __declspec(dllimport) int __stdcall SwitchToThread(void);
@@ -28,11 +28,11 @@ __declspec(dllimport) int __stdcall SwitchToThread(void);
 /* Spin this often before giving the core to somebody else. */
 enum { SPINS = 500, LINE = 8 };
 
-static inline void wait_for_all(Task *task) {
-    if (task->n_threads == 1) return;
-    integer *count = task->barrier, *generation = task->barrier + LINE;
+static inline void wait_for_all(Call *call) {
+    if (call->n_threads == 1) return;
+    integer *count = call->barrier, *generation = call->barrier + LINE;
     integer now = LOAD(generation);
-    if (ADD(count, 1) == task->n_threads - 1) {
+    if (ADD(count, 1) == call->n_threads - 1) {
         STORE(count, 0);
         STORE(generation, now + 1);
         return;

@@ -10,15 +10,15 @@ const char *const ACTIVATION_NAMES[] = {ACTIVATIONS(NAME) NULL};
 const char *const LOSS_NAMES[] = {LOSSES(NAME) NULL};
 const char *const UPDATE_NAMES[] = {UPDATES(NAME) NULL};
 
-void run_portable_float(Task *, integer);
-void run_portable_double(Task *, integer);
+void run_portable_float(Call *, integer);
+void run_portable_double(Call *, integer);
 
 #if defined(__x86_64__) || defined(_M_X64)
 #define HAS_X86 1
-void run_avx2_float(Task *, integer);
-void run_avx2_double(Task *, integer);
-void run_avx512_float(Task *, integer);
-void run_avx512_double(Task *, integer);
+void run_avx2_float(Call *, integer);
+void run_avx2_double(Call *, integer);
+void run_avx512_float(Call *, integer);
+void run_avx512_double(Call *, integer);
 #endif
 
 #if defined(__aarch64__) || defined(_M_ARM64)

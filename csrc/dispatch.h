@@ -2,7 +2,7 @@
 #ifndef FASTGD_DISPATCH_H
 #define FASTGD_DISPATCH_H
 
-#include "task.h"
+#include "call.h"
 
 enum { N_TIERS = 3 };
 

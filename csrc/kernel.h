@@ -9,7 +9,7 @@
 
 #include "barrier.h"
 #include "plan.h"
-#include "task.h"
+#include "call.h"
 
 /* Code from here on may use the tier's instructions. */
 #if defined(TIER_AVX512)
@@ -67,85 +67,85 @@
 #include "small.h"
 
 /* What the sum of a batch's gradients is multiplied by. */
-static double batch_factor(const Task *task, integer begin, integer end) {
-    if (!task->average) return 1;
-    if (!task->weights) return 1.0 / (double)(end - begin);
+static double batch_factor(const Call *call, integer begin, integer end) {
+    if (!call->average) return 1;
+    if (!call->weights) return 1.0 / (double)(end - begin);
     double total = 0;
-    for (integer visit = begin; visit < end; visit++) total += ((const number *)task->weights)[visit];
+    for (integer visit = begin; visit < end; visit++) total += ((const number *)call->weights)[visit];
     return total > 0 ? 1 / total : 0;
 }
 
 /* One batch, in blocks of rows. Returns its cost; no step is made where it is not finite. */
 static double run_batch(Thread *t, integer step, integer begin, integer end) {
-    Task *task = (Task *)t->task;
+    Call *call = (Call *)t->call;
     integer block = t->block[ROWS];
-    double cost = 0, factor = batch_factor(task, begin, end);
+    double cost = 0, factor = batch_factor(call, begin, end);
     for (integer first = begin; first < end; first += block) {
         integer m = smaller(block, end - first);
         Block b = {.step = step, .first = first, .row = first - begin, .m = m};
         /* Predictions do not wait between blocks: a thread keeps to its rows of all of them. */
-        share(task->task == TASK_PREDICT ? block : m, 1, t->thread, task->n_threads, &b.start,
+        share(call->task == TASK_PREDICT ? block : m, 1, t->thread, call->n_threads, &b.start,
               &b.stop);
         b.start = smaller(b.start, m), b.stop = smaller(b.stop, m);
         gather(t, b);
-        if (t->by_columns) wait_for_all(task);
+        if (t->by_columns) wait_for_all(call);
         first_layer(t, t->by_columns ? 0 : b.start, t->by_columns ? m : b.stop);
-        if (t->by_columns) wait_for_all(task);
+        if (t->by_columns) wait_for_all(call);
         forward(t, b);
-        if (task->task == TASK_PREDICT) {
+        if (call->task == TASK_PREDICT) {
             copy_outputs(t, b);
             continue;
         }
         gather_targets(t, b);
         cost_and_delta(t, b, factor);
-        if (task->task != TASK_COST) backward(t, b);
-        wait_for_all(task);
-        for (integer row = 0; row < m; row++) cost += task->costs[row];
-        if (task->task == TASK_TRAIN && !isfinite(cost)) return cost;
-        if (task->task != TASK_COST) {
-            int whole = end - begin <= block, training = task->task == TASK_TRAIN;
+        if (call->task != TASK_COST) backward(t, b);
+        wait_for_all(call);
+        for (integer row = 0; row < m; row++) cost += call->costs[row];
+        if (call->task == TASK_TRAIN && !isfinite(cost)) return cost;
+        if (call->task != TASK_COST) {
+            int whole = end - begin <= block, training = call->task == TASK_TRAIN;
             learn(t, b, training && first == begin, !training || !whole,
                   training && first + m == end);
         }
-        wait_for_all(task);
+        wait_for_all(call);
     }
     return cost;
 }
 
-void RUN(Task *task, integer thread) {
-    Thread t = {.task = task, .block = task->plan, .work = task->work, .thread = thread};
+void RUN(Call *call, integer thread) {
+    Thread t = {.call = call, .block = call->plan, .work = call->work, .thread = thread};
     integer steps = 0;
     double total = 0;
-    if (task->task == TASK_PREDICT && task->n <= SMALL_ROWS && task->n_threads == 1 &&
-        !task->pointers) {
-        task->costs[0] = 0;
+    if (call->task == TASK_PREDICT && call->n <= SMALL_ROWS && call->n_threads == 1 &&
+        !call->pointers) {
+        call->costs[0] = 0;
         small_predict(&t);
-        task->total = task->costs[0];
+        call->total = call->costs[0];
         return;
     }
     share_first_layer(&t);
     if (thread == 0) load(&t);
-    wait_for_all(task);
+    wait_for_all(call);
     if (t.by_columns) copy_panel(&t, 0);
-    for (integer start = 0; start < task->n; start += task->batch) {
-        double cost = run_batch(&t, steps, start, smaller(start + task->batch, task->n));
-        if (task->task == TASK_TRAIN && !isfinite(cost)) break;
+    for (integer start = 0; start < call->n; start += call->batch) {
+        double cost = run_batch(&t, steps, start, smaller(start + call->batch, call->n));
+        if (call->task == TASK_TRAIN && !isfinite(cost)) break;
         total += cost;
         steps++;
     }
     if (t.by_columns) copy_panel(&t, 1);
-    wait_for_all(task);
+    wait_for_all(call);
     if (thread) return;
-    task->finite = all_finite(t.block[N_PADDED], t.work + t.block[PARAMETERS]);
+    call->finite = all_finite(t.block[N_PADDED], t.work + t.block[PARAMETERS]);
     /* The caller's parameters are still those before: they stay where the only step spoils them. */
-    if (task->task == TASK_TRAIN && !task->finite && steps <= 1)
+    if (call->task == TASK_TRAIN && !call->finite && steps <= 1)
         steps = 0;
     else
         store(&t);
-    if (task->task == TASK_PREDICT)
-        for (integer row = 0; row < t.block[ROWS]; row++) total += task->costs[row];
-    task->steps = steps;
-    task->total = total;
+    if (call->task == TASK_PREDICT)
+        for (integer row = 0; row < t.block[ROWS]; row++) total += call->costs[row];
+    call->steps = steps;
+    call->total = total;
 }
 
 #if defined(__clang__) && !defined(TIER_PORTABLE)

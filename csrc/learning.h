@@ -14,11 +14,11 @@ static const double NORM_EPSILON = 1e-6; /* fastgd.rules.update.NORM_EPSILON */
 
 /* Put this thread's cursors at the first input from column `first` on. */
 static void find_cursors(const Thread *t, integer first, integer m) {
-    const Task *task = t->task;
-    int32_t *cursors = task->lengths + (1 + t->thread) * t->block[ROWS];
+    const Call *call = t->call;
+    int32_t *cursors = call->lengths + (1 + t->thread) * t->block[ROWS];
     for (integer row = 0; row < m; row++) {
-        const int32_t *columns = task->gathered + row * t->block[LD_X];
-        integer low = 0, high = first ? task->lengths[row] : 0;
+        const int32_t *columns = call->gathered + row * t->block[LD_X];
+        integer low = 0, high = first ? call->lengths[row] : 0;
         while (low < high) {
             integer middle = (low + high) / 2;
             if (columns[middle] < first) low = middle + 1;
@@ -32,13 +32,13 @@ static void find_cursors(const Thread *t, integer first, integer m) {
    that are not zero. Row k of the weights is added to at target + k * ld. */
 static void sparse_gradient(const Thread *t, integer last, integer m, number *target, integer ld,
                             number alpha) {
-    const Task *task = t->task;
+    const Call *call = t->call;
     const integer *l = layer_of(t, 1);
     integer ld_x = t->block[LD_X], vectors;
-    int32_t *cursors = task->lengths + (1 + t->thread) * t->block[ROWS];
+    int32_t *cursors = call->lengths + (1 + t->thread) * t->block[ROWS];
     for (integer row = 0; row < m; row++) {
-        const int32_t *columns = task->gathered + row * ld_x;
-        integer start = cursors[row], count = task->lengths[row], stop = start;
+        const int32_t *columns = call->gathered + row * ld_x;
+        integer start = cursors[row], count = call->lengths[row], stop = start;
         if (last == l[N_IN]) stop = count;
         while (stop < count && columns[stop] < last) stop++;
         cursors[row] = (int32_t)stop;
@@ -73,7 +73,7 @@ static void gradient_rows(const Thread *t, integer i, integer first, integer row
 
 /* Where the table has a step's settings: group 0 of weights, 1 of biases. */
 INLINE const number *settings(const Thread *t, integer step, integer group) {
-    return (const number *)t->task->table + (2 * step + group) * t->task->n_columns;
+    return (const number *)t->call->table + (2 * step + group) * t->call->n_columns;
 }
 
 /* Update some rows of a layer as w <- shrink w - rate dC/dw, without writing the gradient
@@ -89,9 +89,9 @@ static void descend(const Thread *t, integer i, integer step, integer start, int
 /* Update `size` parameters at w, whose slots lie at `at` and whose gradient, used up, at g. */
 static void update_rows(const Thread *t, number *w, integer at, number *g, integer size,
                         integer step, int biases, double factor) {
-    const Task *task = t->task;
-    apply_update(task->update, size, w, g, t->work + t->block[SLOTS] + at, t->block[N_PADDED],
-                 settings(t, step, biases), task->n_columns - N_COMMON, (number)factor);
+    const Call *call = t->call;
+    apply_update(call->update, size, w, g, t->work + t->block[SLOTS] + at, t->block[N_PADDED],
+                 settings(t, step, biases), call->n_columns - N_COMMON, (number)factor);
 }
 
 /* Compute the gradient of rows start to stop of a layer's weights, a few at a time while they are in
@@ -124,21 +124,21 @@ static void gradient_and_update(const Thread *t, Block b, integer i, integer sta
 
 /* Whether a layer's gradient goes straight to its weights: the update is linear, the batch whole. */
 static int fused(const Thread *t, integer i, integer m, int keep) {
-    const Task *task = t->task;
-    if (task->task != TASK_TRAIN || !task->linear || keep) return 0;
-    return i > 1 || !sparse(t) || (!task->shrinks && m <= DIRECT_ROWS);
+    const Call *call = t->call;
+    if (call->task != TASK_TRAIN || !call->linear || keep) return 0;
+    return i > 1 || !sparse(t) || (!call->shrinks && m <= DIRECT_ROWS);
 }
 
 /* Choose how threads share the first layer. By columns each keeps its weights to itself, where by
    rows they would go from core to core in every step. */
 static void share_first_layer(Thread *t) {
-    const Task *task = t->task;
+    const Call *call = t->call;
     const integer *l = layer_of(t, 1);
     t->first = t->work + l[WEIGHTS], t->ld_first = l[LD], t->left = 0, t->right = l[WIDTH];
-    t->by_columns = task->n_threads > 1 && l[WIDTH] >= PAD * task->n_threads &&
-                    fused(t, 1, task->batch, task->batch > t->block[ROWS]);
+    t->by_columns = call->n_threads > 1 && l[WIDTH] >= PAD * call->n_threads &&
+                    fused(t, 1, call->batch, call->batch > t->block[ROWS]);
     if (!t->by_columns) return;
-    share(l[WIDTH], PAD, t->thread, task->n_threads, &t->left, &t->right);
+    share(l[WIDTH], PAD, t->thread, call->n_threads, &t->left, &t->right);
     t->first = t->work + t->block[PANELS] + (l[N_IN] + 1) * t->left;
     t->ld_first = t->right - t->left;
 }
@@ -156,7 +156,7 @@ static void copy_panel(const Thread *t, int back) {
 static void write_norms(const Thread *t) {
     integer n = t->block[N_PADDED], start, stop;
     const number *g = t->work + t->block[GRADIENT];
-    share(n, CHUNK_SIZE, t->thread, t->task->n_threads, &start, &stop);
+    share(n, CHUNK_SIZE, t->thread, t->call->n_threads, &start, &stop);
     for (integer first = start; first < stop; first += CHUNK_SIZE) {
         number lanes[NORM_LANES] = {0};
         integer last = smaller(first + CHUNK_SIZE, n), at = first;
@@ -188,16 +188,16 @@ static double norm_factor(const Thread *t, double limit) {
 
 /* Update this thread's rows of every layer from the whole gradient, its norm limited. */
 static void update_all(const Thread *t, integer step) {
-    const Task *task = t->task;
+    const Call *call = t->call;
     write_norms(t);
-    wait_for_all((Task *)task);
+    wait_for_all((Call *)call);
     double factor = norm_factor(t, settings(t, step, 0)[CLIP_NORM]);
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
         const integer *l = layer_of(t, i);
         integer start, stop, base = l[WEIGHTS] - t->block[PARAMETERS];
-        share(l[N_IN], PAD, t->thread, task->n_threads, &start, &stop);
+        share(l[N_IN], PAD, t->thread, call->n_threads, &start, &stop);
         for (int biases = 0; biases < 2; biases++) {
-            if (biases && t->thread != task->n_threads - 1) continue;
+            if (biases && t->thread != call->n_threads - 1) continue;
             integer at = base + (biases ? l[N_IN] : start) * l[LD];
             update_rows(t, t->work + t->block[PARAMETERS] + at, at,
                         t->work + t->block[GRADIENT] + at, (biases ? 1 : stop - start) * l[LD], step,
@@ -227,27 +227,27 @@ static void limit_lengths(const integer *l, number *w, integer left, integer rig
 
 /* Limit the lengths of this thread's columns of every layer, all threads having updated. */
 static void limit_weights(const Thread *t, integer step) {
-    Task *task = (Task *)t->task;
+    Call *call = (Call *)t->call;
     number *sums = t->work + t->block[CHUNK] + t->thread * t->block[CHUNK_STRIDE];
-    wait_for_all(task);
+    wait_for_all(call);
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
         const integer *l = layer_of(t, i);
         integer left, right;
-        share(l[WIDTH], PAD, t->thread, task->n_threads, &left, &right);
+        share(l[WIDTH], PAD, t->thread, call->n_threads, &left, &right);
         limit_lengths(l, t->work + l[WEIGHTS], left, right, settings(t, step, 0)[MAX_NORM], sums);
     }
-    wait_for_all(task);
+    wait_for_all(call);
 }
 
 /* Do this thread's part of the block's gradient; where it is the batch's last, of the update. */
 static void learn(const Thread *t, Block b, int fresh, int keep, int step_now) {
-    Task *task = (Task *)t->task;
-    int late = step_now && task->by_norm;
-    keep = keep || (task->task == TASK_TRAIN && task->by_norm);
+    Call *call = (Call *)t->call;
+    int late = step_now && call->by_norm;
+    keep = keep || (call->task == TASK_TRAIN && call->by_norm);
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
         const integer *l = layer_of(t, i);
         integer start = 0, stop = l[N_IN], few = i == 1 && sparse(t), panel = i == 1 && t->by_columns;
-        if (!panel) share(l[N_IN], PAD, t->thread, task->n_threads, &start, &stop);
+        if (!panel) share(l[N_IN], PAD, t->thread, call->n_threads, &start, &stop);
         if (few) find_cursors(t, start, b.m);
         /* What is left for `gradient_and_update`: nothing, the weights, the biases, or both. */
         integer first = start, last = stop;
@@ -257,17 +257,17 @@ static void learn(const Thread *t, Block b, int fresh, int keep, int step_now) {
                 sparse_gradient(t, stop, b.m, t->first, t->ld_first, -settings(t, b.step, 0)[RATE]);
             else descend(t, i, b.step, start, stop, b.m);
         }
-        if (panel || t->thread == task->n_threads - 1) last = l[N_IN] + 1;
+        if (panel || t->thread == call->n_threads - 1) last = l[N_IN] + 1;
         gradient_and_update(t, b, i, first, last, fresh, keep, step_now && !late);
     }
     if (late) {
-        wait_for_all(task);
+        wait_for_all(call);
         update_all(t, b.step);
     }
-    if (step_now && task->limited) limit_weights(t, b.step);
+    if (step_now && call->limited) limit_weights(t, b.step);
     for (integer i = 2; step_now && i <= t->block[N_LAYERS]; i++) {
         integer start, stop;
-        share(layer_of(t, i)[N_IN], PAD, t->thread, task->n_threads, &start, &stop);
+        share(layer_of(t, i)[N_IN], PAD, t->thread, call->n_threads, &start, &stop);
         transpose(t, layer_of(t, i), start, stop);
     }
 }

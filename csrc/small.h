@@ -34,22 +34,22 @@ static void small_layer(integer n_in, integer n_out, const number *x, const numb
 }
 
 static void small_predict(Thread *t) {
-    const Task *task = t->task;
+    const Call *call = t->call;
     const integer *last = layer_of(t, t->block[N_LAYERS]);
-    for (integer row = 0; row < task->n; row++) {
+    for (integer row = 0; row < call->n; row++) {
         number *a = t->work + t->block[X];
-        convert(task->inputs, task->kind, row * layer_of(t, 1)[N_IN], layer_of(t, 1)[N_IN], a,
-                (number)task->scale);
-        if (!all_finite(layer_of(t, 1)[N_IN], a)) task->costs[0] = NAN;
+        convert(call->inputs, call->kind, row * layer_of(t, 1)[N_IN], layer_of(t, 1)[N_IN], a,
+                (number)call->scale);
+        if (!all_finite(layer_of(t, 1)[N_IN], a)) call->costs[0] = NAN;
         for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
             const integer *l = layer_of(t, i);
             number *z = t->work + l[Z];
-            small_layer(l[N_IN], l[N_OUT], a, (const number *)task->flat + l[FLAT], z);
+            small_layer(l[N_IN], l[N_OUT], a, (const number *)call->flat + l[FLAT], z);
             a = t->work + l[A];
-            if (i == t->block[N_LAYERS] && t->block[SOFTMAX]) softmax(t, l, 0, 1);
+            if (i == t->block[N_LAYERS] && t->block[ROW_WISE]) softmax(t, l, 0, 1);
             else activate(l[ACTIVATION], l[WIDTH], z, a, t->work + l[NUMBERS]);
         }
-        memcpy((number *)task->outputs + row * last[N_OUT], a, (size_t)last[N_OUT] * sizeof(number));
+        memcpy((number *)call->outputs + row * last[N_OUT], a, (size_t)last[N_OUT] * sizeof(number));
     }
 }
 

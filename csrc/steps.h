@@ -2,9 +2,9 @@
    The same steps, in the same order and under the same names, as fastgd/kernels/steps.py.
    Included once for each `number` and instruction tier. */
 
-/* One thread's part in a call: the task, the plan and memory of it, and what part is its own. */
+/* One thread's part in a call: the call, the plan and memory of it, and what part is its own. */
 typedef struct {
-    const Task *task;
+    const Call *call;
     const integer *block;  /* row 0 of the plan */
     number *work;
     integer thread;
@@ -101,27 +101,27 @@ static void transpose(const Thread *t, const integer *l, integer start, integer 
 
 /* Copy parameters and the optimizer's state into the working memory. */
 static void load(const Thread *t) {
-    const Task *task = t->task;
-    pack(t, task->flat, t->block[PARAMETERS]);
-    memset(task->costs, 0, (size_t)t->block[ROWS] * sizeof(double));
-    for (integer slot = 0; slot < task->n_slots; slot++)
-        pack(t, (const number *)task->slots + slot * task->n_parameters,
+    const Call *call = t->call;
+    pack(t, call->flat, t->block[PARAMETERS]);
+    memset(call->costs, 0, (size_t)t->block[ROWS] * sizeof(double));
+    for (integer slot = 0; slot < call->n_slots; slot++)
+        pack(t, (const number *)call->slots + slot * call->n_parameters,
              t->block[SLOTS] + slot * t->block[N_PADDED]);
-    if (task->task == TASK_GRADIENT) pack(t, task->outputs, t->block[GRADIENT]);
-    if (task->task == TASK_TRAIN || task->task == TASK_GRADIENT)
+    if (call->task == TASK_GRADIENT) pack(t, call->outputs, t->block[GRADIENT]);
+    if (call->task == TASK_TRAIN || call->task == TASK_GRADIENT)
         for (integer i = 2; i <= t->block[N_LAYERS]; i++)
             transpose(t, layer_of(t, i), 0, layer_of(t, i)[N_IN]);
 }
 
 /* Copy parameters and the optimizer's state back from the working memory. */
 static void store(const Thread *t) {
-    const Task *task = t->task;
-    if (task->task == TASK_GRADIENT) unpack(t, t->block[GRADIENT], task->outputs);
-    if (task->task != TASK_TRAIN) return;
-    unpack(t, t->block[PARAMETERS], task->flat);
-    for (integer slot = 0; slot < task->n_slots; slot++)
+    const Call *call = t->call;
+    if (call->task == TASK_GRADIENT) unpack(t, t->block[GRADIENT], call->outputs);
+    if (call->task != TASK_TRAIN) return;
+    unpack(t, t->block[PARAMETERS], call->flat);
+    for (integer slot = 0; slot < call->n_slots; slot++)
         unpack(t, t->block[SLOTS] + slot * t->block[N_PADDED],
-               (number *)task->slots + slot * task->n_parameters);
+               (number *)call->slots + slot * call->n_parameters);
 }
 
 static void convert(const void *source, integer kind, integer first, integer n, number *x,
@@ -145,61 +145,61 @@ static int all_finite(integer n, const number *x) {
 
 static const integer KIND_BYTES[] = {4, 8, 1};
 
-INLINE integer row_visited(const Task *task, integer visit) {
-    return task->order ? task->order[visit] : visit;
+INLINE integer row_visited(const Call *call, integer visit) {
+    return call->order ? call->order[visit] : visit;
 }
 
 /* Whether the block's inputs leave out zeros: sparse ones, or dense ones with few other numbers. */
-INLINE int sparse(const Thread *t) { return t->task->lengths != NULL; }
+INLINE int sparse(const Thread *t) { return t->call->lengths != NULL; }
 
 /* Leave out some inputs of this thread's rows. */
 static void drop_inputs(const Thread *t, Block b) {
-    const Task *task = t->task;
+    const Call *call = t->call;
     const number gain = t->work[t->block[INPUT_GAIN]];
     integer kept = t->block[INPUT_KEPT], ld = t->block[LD_X];
-    uint32_t layer = layer_key(task->seed_low, task->seed_high, task->first_step + b.step, 0);
+    uint32_t layer = layer_key(call->seed_low, call->seed_high, call->first_step + b.step, 0);
     for (integer row = b.start; row < b.stop; row++) {
-        uint32_t key = row_key(layer, task->first_row + b.row + row);
+        uint32_t key = row_key(layer, call->first_row + b.row + row);
         number *x = t->work + t->block[X] + row * ld;
-        if (sparse(t)) drop_columns(task->lengths[row], x, task->gathered + row * ld, key, kept, gain);
+        if (sparse(t)) drop_columns(call->lengths[row], x, call->gathered + row * ld, key, kept, gain);
         else drop(layer_of(t, 1)[N_IN], x, x, key, kept, gain);
     }
 }
 
 /* Leave out some units of a layer, for this thread's rows of `source`. */
 static void drop_units(const Thread *t, Block b, integer i, const number *source, number *target) {
-    const Task *task = t->task;
+    const Call *call = t->call;
     const integer *l = layer_of(t, i);
-    uint32_t layer = layer_key(task->seed_low, task->seed_high, task->first_step + b.step, i);
+    uint32_t layer = layer_key(call->seed_low, call->seed_high, call->first_step + b.step, i);
     for (integer row = b.start; row < b.stop; row++)
         drop(l[LD], source + row * l[LD], target + row * l[LD],
-             row_key(layer, task->first_row + b.row + row), l[KEPT], t->work[l[GAIN]]);
+             row_key(layer, call->first_row + b.row + row), l[KEPT], t->work[l[GAIN]]);
 }
 
 /* Read this thread's rows of the block, times the scale, into the block's inputs. The cost of a
    row that cannot be predicted, for its numbers are not finite, is NaN. */
 static void gather(const Thread *t, Block b) {
-    const Task *task = t->task;
-    const char *inputs = (const char *)task->inputs;
-    const number scale = (number)task->scale;
-    integer n = layer_of(t, 1)[N_IN], ld = t->block[LD_X], itemsize = KIND_BYTES[task->kind];
+    const Call *call = t->call;
+    const char *inputs = (const char *)call->inputs;
+    const number scale = (number)call->scale;
+    integer n = layer_of(t, 1)[N_IN], ld = t->block[LD_X], itemsize = KIND_BYTES[call->kind];
     for (integer row = b.start; row < b.stop; row++) {
         number *x = t->work + t->block[X] + row * ld;
-        int32_t *columns = task->gathered + row * ld;
-        integer source = row_visited(task, b.first + row), count = n, next = b.first + row + b.m;
+        int32_t *columns = call->gathered + row * ld;
+        integer source = row_visited(call, b.first + row), count = n, next = b.first + row + b.m;
         /* Rows come in no order the processor could guess: ask for the next batch's now. */
-        integer ahead = task->order && next < task->n ? task->order[next] : -1;
-        if (task->pointers) {
+        integer ahead = call->order && next < call->n ? call->order[next] : -1;
+        if (call->pointers) {
             if (ahead >= 0)
-                for (integer at = task->pointers[ahead]; at < task->pointers[ahead + 1]; at += 16) {
+                for (integer at = call->pointers[ahead]; at < call->pointers[ahead + 1]; at += 16) {
                     __builtin_prefetch(inputs + at * itemsize, 0, 2);
-                    __builtin_prefetch(task->columns + at, 0, 2);
+                    __builtin_prefetch(call->columns + at, 0, 2);
                 }
-            integer begin = task->pointers[source];
-            count = task->pointers[source + 1] - begin;
-            convert(inputs, task->kind, begin, count, x, scale);
+            integer begin = call->pointers[source];
+            count = call->pointers[source + 1] - begin;
+            convert(inputs, call->kind, begin, count, x, scale);
             if (count) /* there may be no columns at all */
-                memcpy(columns, task->columns + begin, (size_t)count * sizeof(int32_t));
+                memcpy(columns, call->columns + begin, (size_t)count * sizeof(int32_t));
         } else {
             if (ahead >= 0)
                 for (integer at = ahead * n * itemsize; at < (ahead + 1) * n * itemsize; at += 64)
@@ -207,27 +207,27 @@ static void gather(const Thread *t, Block b) {
             if (sparse(t) && itemsize == sizeof(number))
                 count = compress(n, (const number *)inputs + source * n, scale, x, columns);
             else {
-                convert(inputs, task->kind, source * n, n, x, scale);
+                convert(inputs, call->kind, source * n, n, x, scale);
                 if (sparse(t)) count = compress(n, x, 1, x, columns);
             }
         }
-        if (sparse(t)) task->lengths[row] = (int32_t)count;
-        if (task->task == TASK_PREDICT && !all_finite(count, x)) task->costs[row] = NAN;
+        if (sparse(t)) call->lengths[row] = (int32_t)count;
+        if (call->task == TASK_PREDICT && !all_finite(count, x)) call->costs[row] = NAN;
     }
     if (t->block[INPUT_KEPT]) drop_inputs(t, b);
 }
 
 /* Write the targets of this thread's rows: numbers, or a 1 in the column of each class. */
 static void gather_targets(const Thread *t, Block b) {
-    const Task *task = t->task;
+    const Call *call = t->call;
     const integer *l = layer_of(t, t->block[N_LAYERS]);
     for (integer row = b.start; row < b.stop; row++) {
         number *y = t->work + t->block[Y] + row * l[LD];
-        if (task->classes) {
+        if (call->classes) {
             memset(y, 0, (size_t)l[N_OUT] * sizeof(number));
-            y[task->classes[b.first + row]] = 1;
+            y[call->classes[b.first + row]] = 1;
         } else {
-            const number *source = (const number *)task->targets + (b.first + row) * l[N_OUT];
+            const number *source = (const number *)call->targets + (b.first + row) * l[N_OUT];
             memcpy(y, source, (size_t)l[N_OUT] * sizeof(number));
         }
     }
@@ -262,8 +262,8 @@ static void first_layer(const Thread *t, integer start, integer stop) {
     for (integer column = 0; column < width; column += vectors * LANES) {
         vectors = smaller((width - column) / LANES, MAX_SPARSE_VECTORS);
         for (integer row = start; row < stop; row++)
-            sparse_row(l[WIDTH] / LANES, vectors, t->task->lengths[row], x + row * ld_x,
-                       t->task->gathered + row * ld_x, w + column, t->ld_first, bias + column,
+            sparse_row(l[WIDTH] / LANES, vectors, t->call->lengths[row], x + row * ld_x,
+                       t->call->gathered + row * ld_x, w + column, t->ld_first, bias + column,
                        z + row * l[LD] + column);
     }
 }
@@ -278,7 +278,7 @@ static void forward(const Thread *t, Block b) {
         if (i > 1)
             product(rows, l[WIDTH], l[N_IN], t->work + l[INPUT] + b.start * l[LD_IN], l[LD_IN], 1, w,
                     l[LD], bias, 0, z, l[LD], 1, 1);
-        if (i == t->block[N_LAYERS] && t->block[SOFTMAX])
+        if (i == t->block[N_LAYERS] && t->block[ROW_WISE])
             softmax(t, l, b.start, b.stop);
         else
             activate(l[ACTIVATION], rows * l[LD], z, a, t->work + l[NUMBERS]);
@@ -290,34 +290,34 @@ static void forward(const Thread *t, Block b) {
 static void copy_outputs(const Thread *t, Block b) {
     const integer *l = layer_of(t, t->block[N_LAYERS]);
     copy_rows(t->work + l[A] + b.start * l[LD], l[LD],
-              (number *)t->task->outputs + (b.first + b.start) * l[N_OUT], l[N_OUT],
+              (number *)t->call->outputs + (b.first + b.start) * l[N_OUT], l[N_OUT],
               b.stop - b.start, l[N_OUT]);
 }
 
 /* Write the output's delta, times `factor`, and the cost of each of this thread's rows. */
 static void cost_and_delta(const Thread *t, Block b, double factor) {
-    const Task *task = t->task;
+    const Call *call = t->call;
     const integer *l = layer_of(t, t->block[N_LAYERS]);
     integer first = b.start * l[LD], rows = b.stop - b.start, size = rows * l[LD], n = l[N_OUT];
     number *z = t->work + l[Z] + first, *a = t->work + l[A] + first;
     number *delta = t->work + l[DELTA] + first, *y = t->work + t->block[Y] + first;
     const number *p = t->work + t->block[LOSS_NUMBERS];
-    const number *weights = (const number *)task->weights;
+    const number *weights = (const number *)call->weights;
     FOR(size) delta[i] = 1;
     multiply_by_slope(l[ACTIVATION], size, z, a, delta, t->work + l[NUMBERS]);
-    output_delta(t->block[LOSS], size, z, a, y, delta, p, (number)(factor * task->share));
+    output_delta(t->block[LOSS], size, z, a, y, delta, p, (number)(factor * call->share));
     for (integer row = 0; row < rows; row++) {
         integer at = row * l[LD];
         double cost = 0;
         for (integer j = at; j < at + n; j++) cost += z[j];
-        cost *= task->share;
+        cost *= call->share;
         for (integer j = at + n; j < at + l[LD]; j++) delta[j] = 0;
         if (weights) {
             number weight = weights[b.first + b.start + row];
             cost *= weight;
             for (integer j = at; j < at + n; j++) delta[j] *= weight;
         }
-        task->costs[b.start + row] = cost;
+        call->costs[b.start + row] = cost;
     }
 }
 

@@ -102,7 +102,7 @@ SAME_WORK = [
     (rival.name, workload.name)
     for rival in RIVALS.values()
     for workload in WORKLOADS.values()
-    if rival.name != "numpy" and (rival.same_loss or workload.output != "sigmoid")
+    if rival.name != "numpy" and rival.same_loss(workload)
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,8 +14,12 @@ from pathlib import Path
 import pytest
 
 import fastgd
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.rules.losses import LOSS_NAMES, LOSSES
+from fastgd.rules.optimizers import OPTIMIZERS
 
 PACKAGE = Path(fastgd.__file__).parent
+CSRC = PACKAGE.parent / "csrc"
 
 #: The layers, innermost first: a module imports from its own layer and those before it.
 LAYERS = (
@@ -99,6 +104,41 @@ def test_no_module_leads_back_to_itself():
     while free := {module for module, names in below.items() if not names & set(below)}:
         below = {module: names for module, names in below.items() if module not in free}
     assert not below, f"circles among {sorted(below)}"
+
+
+#: Who may ask for a rule by name: rivals, which have words and rules of their own.
+RIVALS = {"fastgd.benchmarks.rivals", "fastgd.benchmarks.nielsen"}
+RULE_NAMES = {*ACTIVATIONS, *LOSSES, *LOSS_NAMES, *OPTIMIZERS}
+
+
+def compared(tree: ast.AST) -> set[str]:
+    """Return the strings that are compared with, looked up or matched."""
+    parts: list[ast.AST] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            parts += [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            parts.append(node.value)
+        elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Dict):
+            parts += node.value.keys
+    below = [leaf for part in parts for leaf in ast.walk(part)]
+    return {leaf.value for leaf in below if isinstance(leaf, ast.Constant)}
+
+
+def test_rules_are_named_among_the_rules_only():
+    """What others need to know of a rule is an attribute of it."""
+    for module, path in MODULES.items():
+        if not module.startswith("fastgd.rules") and module not in RIVALS:
+            found = compared(ast.parse(path.read_text(encoding="utf-8"))) & RULE_NAMES
+            assert not found, f"{module} asks for {found}"
+
+
+@pytest.mark.skipif(not CSRC.is_dir(), reason="no C sources")
+def test_rules_are_named_in_one_file_of_c():
+    for path in CSRC.iterdir():
+        if path.name != "rules.h":
+            found = re.findall(r"\b(?:ACTIVATION|LOSS|UPDATE)_[a-z]\w*", path.read_text())
+            assert not found, f"{path.name} names {found}"
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if layer_of(name) < INNER])

@@ -145,6 +145,37 @@ def test_divergence_is_told(backend):
             net.partial_fit(X, y, optimizer=fastgd.SGD(1e10))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("X_scale", [1, 1e30])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        fastgd.SGD(1e300), fastgd.SGD(3e38, momentum=0.9), fastgd.SGD(1e38, clip_norm=1.0),
+        fastgd.SGD(1e39, max_norm=1.0), fastgd.Adam(1e308),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_step_that_would_spoil_the_network_is_not_made(backend, optimizer, X_scale, dtype):
+    """Nor does it leave a trace in the optimizer's state."""
+    X, y = examples((5, 3), 8)
+    X *= np.float32(X_scale)
+    net = fastgd.Network(
+        [5, 3], output="identity", loss="mse", backend=backend, seed=1, dtype=dtype
+    )
+    for _ in range(5):
+        before, slots, step = net.parameters.copy(), net.state.slots.copy(), net.state.step
+        try:
+            net.partial_fit(X, y, optimizer=optimizer)
+        except fastgd.DivergenceError:
+            assert np.array_equal(net.parameters, before)
+            assert step == net.state.step
+            assert (
+                not net.state.slots.any() if step == 0 else np.array_equal(net.state.slots, slots)
+            )
+            break
+        assert np.isfinite(net.parameters).all()
+
+
 def test_copies_are_independent(backend):
     X, y = examples((5, 3), 8)
     net = network((5, 3), backend)

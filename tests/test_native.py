@@ -55,16 +55,16 @@ def test_rules_have_the_same_codes():
         assert names == list(registry)[: len(names)]
 
 
-def test_a_task_has_the_fields_of_a_call():
+def test_a_call_has_the_same_fields_in_c():
     """In the same order: the door copies them by position."""
-    text = re.sub(r"/\*.*?\*/", "", (CSRC / "task.h").read_text(), flags=re.S)
+    text = re.sub(r"/\*.*?\*/", "", (CSRC / "call.h").read_text(), flags=re.S)
     body = re.search(r"typedef struct \{(.*?)\}", text, flags=re.S)[1]
     fields = [line.split()[-1].lstrip("*") for line in body.split(";") if line.strip()]
     assert fields == [*Call._fields, "steps", "finite", "total"]
 
 
 def test_settings_begin_with_the_same_columns():
-    names = enums("task.h")
+    names = enums("call.h")
     assert [names[name.upper()] for name in COLUMNS] == list(range(len(COLUMNS)))
     assert names["N_COMMON"] == len(COLUMNS)
     assert max(len(rule.columns) for rule in UPDATES.values()) <= enums("rules.h")["MAX_COLUMNS"]

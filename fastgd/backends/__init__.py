@@ -100,9 +100,9 @@ def _resolve(name: str, argument: str) -> str:
             raise SettingError(argument, f"{name!r} cannot be used: {reason}")
         return name
     for candidate in BACKENDS:
-        error = _failure(candidate)
-        if error is None:
+        if why_not(candidate) is None:
             return candidate
+        error = _failure(candidate)
         if isinstance(error, SettingError):  # a slip must not cost the speed
             raise error
     raise AssertionError("numpy always works")

@@ -40,7 +40,7 @@ KEPT_BYTES = 48 << 20
     N_LAYERS,
     ROWS,  # how many rows of a batch are computed at once
     LOSS,  # the loss's code
-    SOFTMAX,  # 1 where the output is softmax
+    ROW_WISE,  # 1 where the output is an activation of whole rows
     X,  # inputs of the block: (ROWS, LD_X)
     LD_X,  # how far apart their rows are
     Y,  # targets of the block: (ROWS, LD of the last layer)
@@ -155,7 +155,7 @@ class Plan:
         block[LOSS] = LOSSES.code(loss.name)
         block[LOSS_NUMBERS] = self._reserve_numbers(*loss.numbers_for(architecture.n_outputs))
         block[[INPUT_KEPT, INPUT_GAIN]] = self._reserve_dropout(self.dropout[0])
-        block[SOFTMAX] = architecture.rules[-1].row_wise
+        block[ROW_WISE] = architecture.rules[-1].row_wise
         block[ZERO] = self._reserve(max(widths))
         block[ONE] = self._reserve_numbers(1)
         block[CHUNK_STRIDE] = max(SPARSE_CHUNK_SIZE if self.sparse else CHUNK_SIZE, *widths)

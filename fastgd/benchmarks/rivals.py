@@ -350,15 +350,15 @@ class Rival:
         The ``Trainer`` that runs it.
     module, package : str
         What is imported, and what pip installs; empty where NumPy is enough.
-    same_loss : bool
-        Whether it trains every workload's own loss; see the trainer where not.
+    replaces : tuple of (output, loss)
+        Where it trains a loss of its own instead; see the trainer.
     """
 
     name: str
     trainer: type[Trainer]
     module: str = ""
     package: str = ""
-    same_loss: bool = True
+    replaces: tuple[tuple[str, str], ...] = ()
 
     def available(self) -> str | None:
         """Return None, or in one line why it cannot run here; imports nothing."""
@@ -392,13 +392,17 @@ class Rival:
             raise MissingExtraError(f"rival {self.name!r}: {reason}")
         return self.trainer(workload, X, y, parameters, threads)
 
+    def same_loss(self, workload: Workload) -> bool:
+        """Return whether it trains the workload's own loss."""
+        return (workload.output, workload.loss) not in self.replaces
+
 
 RIVALS: Registry[Rival] = Registry(
     "rival",
     [
         Rival("numpy", NumpyTrainer),
         Rival("nielsen", NielsenTrainer),
-        Rival("sklearn", SklearnTrainer, "sklearn", "scikit-learn", same_loss=False),
+        Rival("sklearn", SklearnTrainer, "sklearn", "scikit-learn", (("sigmoid", "quadratic"),)),
         Rival("torch", TorchTrainer, "torch", "torch"),
         Rival("jax", JaxTrainer, "jax", "jax"),
     ],

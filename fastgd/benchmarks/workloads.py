@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastgd.rules.losses import find_loss
 from fastgd.rules.registry import unknown_name
 
 __all__ = [
@@ -199,7 +200,8 @@ def load_data(
     else:
         X, classes = _read_mnist(folder, workload)
         origin = "mnist"
-    y = classes if workload.loss == "cross_entropy" else one_hot(classes, N_CLASSES)
+    classifies = find_loss(workload.loss, workload.output).classifies
+    y = classes if classifies else one_hot(classes, N_CLASSES)
     return X, y, origin
 
 

@@ -315,9 +315,8 @@ def show(
         for result in results.values():
             best = result.times[name].best
             ratio = best / result.reference()
-            other = not contestant.same_loss and result.workload.loss == "quadratic"
-            other = other and result.workload.output == "sigmoid"
-            cells.append(f"{microseconds(best)}{'*' * other} {ratio:4.1f}x")
+            mark = "" if contestant.same_loss(result.workload) else "*"
+            cells.append(f"{microseconds(best)}{mark} {ratio:4.1f}x")
         rows.append([name, *cells])
     output.say()
     output.table(["us per step", *results], rows)

@@ -54,7 +54,9 @@ class Stepper:
         step = self.state.step
         if not self._first <= step < self._first + len(self._rows):  # one row costs as much as many
             self._first = step
-            self._rows = self.optimizer.table(step, AHEAD).astype(self.state.parameters.dtype)
+            with np.errstate(over="ignore"):  # a rate too large for float32: the step tells
+                rows = self.optimizer.table(step, AHEAD).astype(self.state.parameters.dtype)
+            self._rows = rows
         table = self._rows[step - self._first]
         draws = self.runner.architecture.has_dropout
         return table, self.state.seed if draws else 0, self.state.step
@@ -77,13 +79,14 @@ class Stepper:
         if self._quick is None or self._quick[0] is not module:
             make = getattr(module, "quick", None)
             state = self.state
-            steps = make and make(
-                self.runner.architecture,
-                state.parameters,
-                state.slots,
-                self.optimizer.update,
-                self.optimizer.table(0, 1),
-            )
+            with np.errstate(over="ignore"):
+                steps = make and make(
+                    self.runner.architecture,
+                    state.parameters,
+                    state.slots,
+                    self.optimizer.update,
+                    self.optimizer.table(0, 1),
+                )
             self._quick = (module, steps)
         return self._quick[1]
 

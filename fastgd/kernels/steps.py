@@ -358,7 +358,7 @@ def forward(t, b):
                 plan[layer, P.INPUT] + start * ld_in, ld_in, ONE,
                 w, ld, w + n_in * ld, ZERO, z, ld, one, one,
             )  # fmt: skip
-        if layer == n_layers and plan[0, P.SOFTMAX] == 1:
+        if layer == n_layers and plan[0, P.ROW_WISE] == 1:
             softmax(plan, work, layer, start, stop)
         else:
             size = (stop - start) * ld

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+import numpy as np
 
 from fastgd import data as sources
 from fastgd.cli.options import option
@@ -107,7 +108,8 @@ def a_lesson(
         [dataset.n_features, *hidden, n_outputs], activation=activation, output=output, loss=loss,
         input_scale=scale, seed=seed,
     )  # fmt: skip
-    scaling = scaling_for(X, y, scale == 1, output == "identity")
+    anywhere = bool(np.isinf(network.architecture.output.reach).all())
+    scaling = scaling_for(X, y, scale == 1, anywhere)
     X, y = X[:examples], y[:examples]
     out.say(
         f"network  {'-'.join(map(str, network.sizes))} ({f'{activation}, ' if hidden else ''}"

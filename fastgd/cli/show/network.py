@@ -23,6 +23,8 @@ __all__ = ["activity", "network", "training", "weights"]
 
 #: Rows of the table of weights.
 LINES = 10
+#: Of the film's hidden layers, as the book has them; with others its rate would not suit.
+ACTIVATION = "sigmoid"
 
 image_option = option("Picture", "--image-shape", nargs=2, type=int, metavar="HEIGHT WIDTH",
                       help="The image the inputs are.  [default: as the data says, else a square]",
@@ -136,7 +138,7 @@ def activity(ask: Asked, example: int, image_shape: tuple[int, int] | None) -> D
 
 
 @picture(
-    "training", (*DATA, *lesson_options(hidden="30", activation="sigmoid", epochs=30,
+    "training", (*DATA, *lesson_options(hidden="30", activation=ACTIVATION, epochs=30,
                                         rate="3, the book's; 0.1 with relu")),
     film=True,
     examples=("training digits --out training.gif",
@@ -155,7 +157,7 @@ def training(ask: Asked, **given: Any) -> Drawn:
             f"{ask.data} holds numbers to predict, not classes; "
             f"'fastgd show curves {ask.data}' shows how its cost falls"
         )
-    books = given["activation"] == "sigmoid" and given["learning_rate"] is None
+    books = given["activation"] == ACTIVATION and given["learning_rate"] is None
     started = time.perf_counter()
     with moving_bar(ask) as move:
         film = plot.TrainingAnimation.from_network(

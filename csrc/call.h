@@ -1,7 +1,7 @@
 /* One call from Python: the fields of fastgd.backends.compiled.Call, which says what each is, in the
    same order, each 8 bytes. A null pointer stands for an array that is absent. */
-#ifndef FASTGD_TASK_H
-#define FASTGD_TASK_H
+#ifndef FASTGD_CALL_H
+#define FASTGD_CALL_H
 
 #include <stdint.h>
 
@@ -54,8 +54,8 @@ typedef struct {
     integer steps;  /* steps made */
     integer finite; /* whether the parameters after them are; a single step that spoils them is not made */
     double total;   /* the sum of the rows' costs; NaN for predictions of what is not finite */
-} Task;
+} Call;
 
-typedef void (*Kernel)(Task *task, integer thread);
+typedef void (*Kernel)(Call *call, integer thread);
 
 #endif
