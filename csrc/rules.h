@@ -253,7 +253,7 @@ static void output_delta(integer loss, integer n, number *z, const number *a, co
 
 /* Update rules: w from w and the prepared gradient g; s0, s1, s2 are its slots, c its columns. */
 
-enum { MAX_COLUMNS = 6 };
+enum { MAX_COLUMNS = 6, MAX_SLOTS = 3 };
 typedef struct { number c[MAX_COLUMNS]; } Columns;
 
 #define UPDATE(name) \

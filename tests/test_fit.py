@@ -526,6 +526,16 @@ class TestLBFGS:
             net.fit(iter([(X, CLASSES)]), optimizer="lbfgs")
 
 
+def test_a_batch_too_large_for_one_call_is_the_same_step(backend, monkeypatch):
+    rng = np.random.default_rng(0)
+    many, classes, weights = rng.random((600, 4)), rng.integers(0, 3, 600), rng.random(600)
+    nets = [fastgd.Network([4, 6, 3], dropout=[0.2, 0.3], seed=1, backend=backend) for _ in "ab"]
+    for net, work in zip(nets, (1 << 30, 1), strict=True):  # in one piece, and in three
+        monkeypatch.setattr("fastgd.engine.runner.CALL_WORK", work)
+        net.fit(many, classes, epochs=3, batch_size=600, sample_weight=weights, shuffle=False)
+    np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=1e-4, atol=1e-6)
+
+
 class TestDropout:
     def test_predictions_leave_nothing_out(self, backend):
         net, plain = classifier(backend, dropout=[0.5, 0.5]), classifier(backend)

@@ -176,6 +176,18 @@ def test_a_step_that_would_spoil_the_network_is_not_made(backend, optimizer, X_s
         assert np.isfinite(net.parameters).all()
 
 
+def test_a_step_that_was_not_made_leaves_no_trace(backend):
+    X, y = examples((5, 3), 8)
+    optimizer = fastgd.SGD(lambda step: 0.1 if step else 1e39)
+    net, other = network((5, 3), backend), network((5, 3), backend)
+    with pytest.raises(fastgd.DivergenceError):
+        net.partial_fit(X, y, optimizer=optimizer)
+    net.state.step = 1  # where the rate is a better one
+    net.partial_fit(X, y, optimizer=optimizer)
+    other.partial_fit(X, y, optimizer=fastgd.SGD(0.1))
+    assert np.array_equal(net.parameters, other.parameters)
+
+
 def test_copies_are_independent(backend):
     X, y = examples((5, 3), 8)
     net = network((5, 3), backend)

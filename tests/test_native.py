@@ -63,11 +63,28 @@ def test_a_call_has_the_same_fields_in_c():
     assert fields == [*Call._fields, "steps", "finite", "total"]
 
 
+#: Functions that one language has no need of.
+C_ALONE = {"layer_of", "smaller", "row_visited", "sparse"}
+PYTHON_ALONE = {"_convert", "sparse_rows"}
+
+
+@pytest.mark.parametrize("module", [steps, learning], ids=["steps", "learning"])
+def test_steps_have_the_same_names_in_the_same_order(module):
+    file = CSRC / f"{module.__name__.split('.')[-1]}.h"
+    text = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.S)
+    in_c = re.findall(r"(?m)^(?:static|INLINE)\b[^;={}]*?\b(\w+)\(", text)
+    in_python = re.findall(r"(?m)^def (\w+)\(", Path(module.__file__).read_text())
+    assert [name for name in in_c if name not in C_ALONE] == [
+        name for name in in_python if name not in PYTHON_ALONE
+    ]
+
+
 def test_settings_begin_with_the_same_columns():
     names = enums("call.h")
     assert [names[name.upper()] for name in COLUMNS] == list(range(len(COLUMNS)))
     assert names["N_COMMON"] == len(COLUMNS)
     assert max(len(rule.columns) for rule in UPDATES.values()) <= enums("rules.h")["MAX_COLUMNS"]
+    assert max(len(rule.slots) for rule in UPDATES.values()) <= enums("rules.h")["MAX_SLOTS"]
 
 
 def test_limits_are_the_same():

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -377,6 +378,21 @@ class TestInterrupt:
 class TestDivergence:
     def data(self):
         return X, X @ np.array([[1.0, 2], [3, 4], [5, 6], [7, 8]])
+
+    @pytest.mark.parametrize("optimizer", [fastgd.SGD, partial(fastgd.SGD, momentum=0.9)])
+    def test_behind_a_cost_that_stays_finite(self, backend, optimizer):
+        """An output of exactly 0 or 1 hides an infinite weight for a step: all are found."""
+        X, y = np.linspace(0.5, 1, 9)[:, None], np.full((9, 1), 0.3)
+        net, same = (
+            fastgd.Network([1, 1], dtype="float32", backend=backend, seed=1) for _ in range(2)
+        )
+        training = {"epochs": 1, "batch_size": 1, "shuffle": False}
+        with pytest.raises(fastgd.DivergenceError):
+            net.fit(X, y, optimizer=optimizer(lambda step: 0.1 if step < 3 else 1e39), **training)
+        same.fit(X[:3], y[:3], optimizer=optimizer(0.1), **training)
+        assert net.state.step == 3
+        assert net.parameters.tobytes() == same.parameters.tobytes()
+        assert net.state.slots.tobytes() == same.state.slots.tobytes()
 
     @pytest.mark.parametrize("momentum", [0.0, 0.9])
     @pytest.mark.parametrize("rate", [10, 1e10, 1e30, 1e200])

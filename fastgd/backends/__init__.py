@@ -53,7 +53,9 @@ def why_not(name: str) -> str | None:
     if importlib.util.find_spec(package) is None:
         return _native_missing() if name == "native" else f"{package} is not installed"
     error = _failure(name)
-    return error and f"{package} does not load: {type(error).__name__}: {error}".splitlines()[0]
+    if error is None:
+        return None
+    return f"{package} does not load: {type(error).__name__}: {error}".splitlines()[0]
 
 
 def _failure(name: str) -> Exception | None:

@@ -158,11 +158,18 @@ class Compiled:
             width = architecture.n_inputs
         return plan_for(architecture, block, 0, gradient, width, n_threads, draw is not None)
 
-    def _run(self, task: int, architecture: Architecture, plan: Plan, *args: Any, **kwargs: Any):
+    def _run(
+        self, task: int, architecture: Architecture, plan: Plan, parameters: Array, rows: Rows,
+        **kwargs: Any,
+    ) -> tuple[int, float]:  # fmt: skip
         memory = plan.borrow()
-        result = self._run_call(call_for(task, architecture, plan, memory, *args, **kwargs))
-        plan.release(memory)
-        return result
+        call = call_for(task, architecture, plan, memory, parameters, rows, **kwargs)
+        steps, total = self._run_call(call)
+        # A step that is not finite may have spoilt the padding, which must be 0: it is not kept.
+        made = task != TRAIN or steps == math.ceil(call.n / call.batch)
+        if made and (task != TRAIN or np.isfinite(parameters).all()):
+            plan.release(memory)
+        return steps, total
 
 
 def call_for(

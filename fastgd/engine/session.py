@@ -209,15 +209,25 @@ class Session:
         return 1, total
 
     def _rewind(self, before: Array, slots: Array, steps: int, repeat: Any) -> int:
-        """Go back to the last parameters that were finite: repeat the call, a step less."""
+        """Go back to the last parameters that were finite: repeat the call, with fewer steps.
+
+        Most often one step less will do; but a cost may stay finite where parameters are not.
+        """
         state = self.state
-        state.parameters[:], state.slots[:] = before, slots
-        if steps > 0 and repeat:
-            repeat(steps * self.batch_size)
-            if np.isfinite(state.parameters).all():
-                return steps
+
+        def made(n: int) -> bool:
             state.parameters[:], state.slots[:] = before, slots
-        return 0
+            if n:
+                repeat(n * self.batch_size)
+            return bool(np.isfinite(state.parameters).all())
+
+        good, trial = 0, steps if repeat else 0
+        bad = trial + 1
+        while bad - good > 1:
+            good, bad = (trial, bad) if made(trial) else (good, trial)
+            trial = (good + bad) // 2
+        made(good)
+        return good
 
     def _diverged(self, examples: Examples) -> DivergenceError:
         rate = self.rate

@@ -63,6 +63,7 @@ class Stepper:
 
     def _quick_result(self, quick: Any, total: float, n: int) -> float:
         if not math.isfinite(total) or not quick.parameters_are_finite():
+            self._quick = None  # its memory may hold what is not finite
             rate = self.optimizer.schedule.rates(np.array([self.state.step]), Clock())[0]
             raise DivergenceError(
                 f"the cost became NaN or infinite at learning rate {rate:g}",

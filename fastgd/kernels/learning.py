@@ -31,12 +31,6 @@ NORM_SCALE = 2.0**-30
 RATE = len(COLUMNS)
 
 
-@inlined
-def settings(call, step, group):
-    """Return where the table has a step's settings: group 0 of weights, 1 of biases."""
-    return (2 * step + group) * call.n_columns
-
-
 @compiled
 def find_cursors(plan, gathered, lengths, thread, first, m):
     """Put a thread's cursors at the first input from column ``first`` on."""
@@ -101,6 +95,12 @@ def gradient_rows(t, layer, first, rows, m, start, ld_start, target, ld, beta, a
         work, rows, n, m, s, s_row, s_depth, delta, plan[layer, P.LD], start, ld_start,
         target, ld, beta, alpha,
     )  # fmt: skip
+
+
+@inlined
+def settings(call, step, group):
+    """Return where the table has a step's settings: group 0 of weights, 1 of biases."""
+    return (2 * step + group) * call.n_columns
 
 
 @inlined

@@ -196,6 +196,34 @@ def all_finite(x):
 
 
 @inlined
+def drop_inputs(t, b):
+    """Leave out some inputs of this thread's rows."""
+    call, plan, work = t.call, t.plan, t.work
+    kept, gain, ld = plan[0, P.INPUT_KEPT], work[plan[0, P.INPUT_GAIN]], plan[0, P.LD_X]
+    layer = layer_key(call.seed_low, call.seed_high, call.first_step + b.step, 0)
+    for row in range(b.start, b.stop):
+        key = row_key(layer, call.first_row + b.row + row)
+        if t.sparse:
+            x = part(work, plan[0, P.X] + row * ld, call.lengths[row])
+            drop_columns(x, part(call.gathered, row * ld, x.size), key, kept, gain)
+        else:
+            x = part(work, plan[0, P.X] + row * ld, plan[1, P.N_IN])
+            drop(x, x, key, kept, gain)
+
+
+@inlined
+def drop_units(t, b, layer, source, target):
+    """Leave out some units of a layer, for this thread's rows of ``source``."""
+    plan, work, ld = t.plan, t.work, t.plan[layer, P.LD]
+    kept, gain = plan[layer, P.KEPT], work[plan[layer, P.GAIN]]
+    call = t.call
+    keys = layer_key(call.seed_low, call.seed_high, call.first_step + b.step, layer)
+    for row in range(b.start, b.stop):
+        key, at = row_key(keys, call.first_row + b.row + row), row * ld
+        drop(part(work, source + at, ld), part(work, target + at, ld), key, kept, gain)
+
+
+@inlined
 def gather(t, b):
     """Read this thread's rows of the block, times the scale, into the block's inputs.
 
@@ -234,34 +262,6 @@ def gather(t, b):
             call.costs[row] = math.nan
     if plan[0, P.INPUT_KEPT]:
         drop_inputs(t, b)
-
-
-@inlined
-def drop_inputs(t, b):
-    """Leave out some inputs of this thread's rows."""
-    call, plan, work = t.call, t.plan, t.work
-    kept, gain, ld = plan[0, P.INPUT_KEPT], work[plan[0, P.INPUT_GAIN]], plan[0, P.LD_X]
-    layer = layer_key(call.seed_low, call.seed_high, call.first_step + b.step, 0)
-    for row in range(b.start, b.stop):
-        key = row_key(layer, call.first_row + b.row + row)
-        if t.sparse:
-            x = part(work, plan[0, P.X] + row * ld, call.lengths[row])
-            drop_columns(x, part(call.gathered, row * ld, x.size), key, kept, gain)
-        else:
-            x = part(work, plan[0, P.X] + row * ld, plan[1, P.N_IN])
-            drop(x, x, key, kept, gain)
-
-
-@inlined
-def drop_units(t, b, layer, source, target):
-    """Leave out some units of a layer, for this thread's rows of ``source``."""
-    plan, work, ld = t.plan, t.work, t.plan[layer, P.LD]
-    kept, gain = plan[layer, P.KEPT], work[plan[layer, P.GAIN]]
-    call = t.call
-    keys = layer_key(call.seed_low, call.seed_high, call.first_step + b.step, layer)
-    for row in range(b.start, b.stop):
-        key, at = row_key(keys, call.first_row + b.row + row), row * ld
-        drop(part(work, source + at, ld), part(work, target + at, ld), key, kept, gain)
 
 
 @inlined
