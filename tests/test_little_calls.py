@@ -118,6 +118,31 @@ def test_state_is_kept_for_an_equal_optimizer_only(backend):
 
 
 @pytest.mark.parametrize(
+    "others",
+    [
+        ("adam", "nadam"),
+        ("sgd", "adam"),
+        ("adamw", "amsgrad"),
+        ("rprop", "rmsprop"),
+        ("adam", "sgd"),
+    ],
+)
+def test_another_kind_of_optimizer_begins_anew(backend, others):
+    """Also where its state has the same shape."""
+    X, y = examples((5, 3), 8)
+    before, after = others
+    net, fresh = network((5, 3), backend), network((5, 3), backend)
+    for _ in range(3):
+        net.partial_fit(X, y, optimizer=before)
+    fresh.parameters[:] = net.parameters
+    for _ in range(3):
+        net.partial_fit(X, y, optimizer=after)
+        fresh.partial_fit(X, y, optimizer=after)
+    assert np.array_equal(net.parameters, fresh.parameters)
+    assert np.array_equal(net.state.slots, fresh.state.slots) and net.state.step == 3
+
+
+@pytest.mark.parametrize(
     ("X", "y", "message"),
     [
         ([[0.0, np.nan]], [1], r"X\[0, 1\] .* is nan"),

@@ -12,7 +12,7 @@ from fastgd.backends import BACKENDS
 from fastgd.engine.layout import Layout
 from fastgd.engine.step import apply_update
 from fastgd.rules.optimizers import OPTIMIZERS, UPDATES, find_optimizer
-from fastgd.rules.update import COLUMNS, column
+from fastgd.rules.update import COLUMNS, Optimizer, column
 
 LAYOUT = Layout((3, 4, 2))
 STEPS = 50
@@ -356,6 +356,14 @@ class TestTables:
         optimizer.update.apply(w, np.zeros(3, dtype), slots, tuple(map(float, own)))
         x, _ = optimizer.update.scalar_apply(zero, zero, (zero,) * len(slots), tuple(own))
         assert not w.any() and x == 0
+
+    def test_a_network_starts_with_its_slots(self, name):
+        optimizer, net = STEPPING[name], fastgd.Network([3, 2], seed=0)
+        expected = np.zeros((len(optimizer.update.slots), net.n_parameters), "float32")
+        optimizer.start(expected)
+        assert expected.any() == (type(optimizer).start is not Optimizer.start)
+        net.state.use(optimizer)
+        assert np.array_equal(net.state.slots, expected)
 
     def test_far_from_the_start(self, name):
         assert np.isfinite(STEPPING[name].table(10**7, 3)[..., len(COLUMNS) :]).all()

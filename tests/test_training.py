@@ -20,6 +20,8 @@ import fastgd
 from fastgd import SGD
 from fastgd.backends import BACKENDS
 from fastgd.engine.architecture import DTYPES
+from fastgd.engine.inputs import check_examples
+from fastgd.engine.session import Session
 from fastgd.rules.optimizers import OPTIMIZERS
 
 rng = np.random.default_rng(0)
@@ -376,6 +378,16 @@ class TestInterrupt:
 
 
 class TestDivergence:
+    def test_the_state_is_that_after_the_last_good_step(self, backend):
+        net = network(backend)
+        examples = check_examples(X, Y, net.architecture)
+        wild = fastgd.SGD(lambda step: 0.1 if step < 3 else 1e300)
+        session = Session(net.runner, wild, net.state, batch_size=2, shuffle=False)
+        with pytest.raises(fastgd.DivergenceError):
+            while True:
+                session.advance(examples)
+        assert (net.state.step, net.state.position) in ((3, 6), (4, 8))
+
     def data(self):
         return X, X @ np.array([[1.0, 2], [3, 4], [5, 6], [7, 8]])
 
