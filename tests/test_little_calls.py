@@ -48,8 +48,13 @@ def test_few_rows_are_predicted_as_in_many(backend, sizes, dtype):
 
 @pytest.mark.parametrize(
     "optimizer",
-    [fastgd.SGD(0.2), fastgd.SGD(0.1, momentum=0.9, nesterov=True, l2=0.01)],
-    ids=["plain", "momentum"],
+    [
+        fastgd.SGD(0.2),
+        fastgd.SGD(0.1, momentum=0.9, nesterov=True, l2=0.01),
+        fastgd.SGD(lambda step: 0.3 / (1 + step)),
+        fastgd.Adam(0.01, epsilon=1e-3),
+    ],
+    ids=["plain", "momentum", "schedule", "adam"],
 )
 @pytest.mark.parametrize("sizes", SHAPES)
 def test_steps_are_those_of_fit(backend, sizes, optimizer):
