@@ -132,6 +132,14 @@ class TestClassWeight:
             regressor().fit(X, Y, class_weight="balanced")
 
 
+def test_weights_at_their_ends():
+    classes = np.array([0, 0, 0, 2])  # no example of class 1
+    balanced = check_weights(None, "balanced", classes, 4, 3, "float64")
+    np.testing.assert_allclose(balanced, [2 / 3, 2 / 3, 2 / 3, 2])
+    with pytest.raises(ValueError, match="sample_weight must be finite in float32"):
+        check_weights([1e39, 1, 1, 1], None, None, 4, 3, "float32")
+
+
 class TestValidationSplit:
     def test_what_is_held_out_is_not_trained_on(self, backend):
         seen = set()
@@ -306,6 +314,14 @@ class TestEarlyStopping:
                 break
         stop.on_train_end(net, None)
         return stop, epoch + 1, net.parameters[0]
+
+    def test_every_fit_begins_anew(self):
+        stop, net = fastgd.EarlyStopping("cost", patience=1), regressor(backend="numpy")
+        stop.check({"cost": False})
+        for values in ([1, 2], [5, 4]):  # worse than the fit before, and falling
+            stop.on_train_begin(net)
+            answers = [stop.on_epoch_end(net, i, {"cost": v}) for i, v in enumerate(values)]
+        assert answers == [False, False] and (stop.best_epoch, stop.best_value) == (1, 4)
 
     def test_patience(self):
         values = [5, 4, 4.5, 3, 3.5, 3.2, 3.1, 1, 1]
