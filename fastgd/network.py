@@ -323,6 +323,8 @@ class Network:
         if not are_chunks(X, y):
             if y is None:
                 raise SettingTypeError("y", "must be given: classes, or targets; got None")
+            if callable(X) or hasattr(X, "__next__"):
+                raise SettingError("y", "must come with the chunks, as (X, y), where X yields them")
             return check_examples(X, y, self.architecture, sample_weight), None
         if sample_weight is not None:
             raise SettingError("sample_weight", "must come with the chunks, as (X, y, weight)")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import click
 
 from fastgd.cli.options import option
+from fastgd.errors import SettingError
 from fastgd.rules.optimizers import OPTIMIZERS
 from fastgd.rules.registry import unknown_name
 from fastgd.rules.schedules import SCHEDULES, Rated, Schedule, Warmup
@@ -201,6 +202,11 @@ def optimizer_of(given: dict[str, Any], rate: float) -> Optimizer:
     limits = {name: given[name] for name in COMMON if given.get(name) is not None}
     limits.pop("learning_rate", None)
     steady = chosen["Schedule"] == "constant" and given["warmup"] is None
+    if optimizer.whole and not steady:
+        raise click.UsageError(
+            f"--schedule and --warmup do not go with --optimizer {optimizer.name}, which searches "
+            f"for its step lengths"
+        )
     schedule: Any = rate if steady else _schedule(chosen["Schedule"], rate, own["Schedule"], given)
     return dataclasses.replace(optimizer, learning_rate=schedule, **own["Optimizer"], **limits)
 
@@ -213,9 +219,16 @@ def _schedule_named(name: str) -> str:
 
 
 def _schedule(name: str, rate: float, own: dict[str, Any], given: dict[str, Any]) -> Schedule:
-    schedule = OFFERED[name](rate, **own)
-    warmup = given["warmup"]
-    return schedule if warmup is None else Warmup(epochs=warmup, then=schedule)
+    try:
+        schedule = OFFERED[name](rate, **own)
+    except SettingError as error:
+        raise SettingError(RENAMED.get(error.setting, error.setting), error.problem) from None
+    if given["warmup"] is None:
+        return schedule
+    try:
+        return Warmup(epochs=given["warmup"], then=schedule)
+    except SettingError as error:
+        raise SettingError("warmup", error.problem) from None
 
 
 def _misplaced(name: str, settings: list[Setting], chosen: dict[str, str]) -> click.UsageError:

@@ -43,7 +43,12 @@ class Chunks:
         """Go through the chunks of one epoch."""
         source: Callable[[], Any] | Any = self.source
         number = 0
-        for chunk in source() if callable(source) else source:
+        chunks = source() if callable(source) else source
+        if not isinstance(chunks, Iterable):
+            raise SettingTypeError(
+                "X", f"must return an iterator of chunks (X, y); it returned {chunks!r}"
+            )
+        for chunk in chunks:
             yield self._check(chunk, number)
             number += 1
         self.epochs += 1

@@ -94,6 +94,9 @@ class Fit:
     def check(self) -> None:
         """Refuse, before any work, what watches what will not be measured."""
         self.session.optimizer.schedule.check(self.measured())
+        for examples in filter(None, (self.examples, self.validation)):
+            for make in self.metrics.values():
+                make(self.session.runner.architecture, examples).check()
         for callback in self.callbacks:
             if callable(getattr(callback, "check", None)):
                 callback.check(self.measured())
@@ -184,8 +187,12 @@ def check_callbacks(given: Any) -> list[Any]:
     """Return callbacks as a list, or refuse what listens to nothing."""
     callbacks = list(given) if isinstance(given, (list, tuple)) else [given]
     for callback in callbacks:
+        if isinstance(callback, type):
+            raise SettingTypeError(
+                "callbacks", f"must be objects, {callback.__name__}(...); got the class itself"
+            )
         listens = any(callable(getattr(callback, event, None)) for event in EVENTS)
-        if isinstance(callback, type) or not listens:
+        if not listens:
             raise SettingTypeError(
                 "callbacks",
                 "must be objects with a method on_epoch_end(network, epoch, logs) or "

@@ -55,6 +55,20 @@ class History(Mapping[str, "list[float]"]):
     def __len__(self) -> int:
         return len(self.measures)
 
+    def __repr__(self) -> str:
+        """Return what the last epoch came to; all of it may be thousands of numbers.
+
+        >>> History({"cost": [0.5, 0.25], "learning_rate": [0.1, 0.1], "seconds": [1.0, 1.0]})
+        History(epochs=2, stop_reason='epochs', last cost=0.25)
+        """
+        last = ", ".join(
+            f"{name}={values[-1]:.4g}"
+            for name, values in self.measures.items()
+            if values and name not in ("learning_rate", "seconds")
+        )
+        start = f"History(epochs={self.epochs}, stop_reason={self.stop_reason!r}"
+        return f"{start}, last {last})" if last else f"{start})"
+
     @property
     def epochs(self) -> int:
         """How many epochs were finished."""

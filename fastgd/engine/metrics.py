@@ -6,6 +6,7 @@ knows its name.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from fastgd.engine.architecture import Architecture
 from fastgd.engine.inputs import PIECE, Examples, Targets
+from fastgd.errors import SettingError, SettingTypeError
 from fastgd.rules.checks import check_integer
 from fastgd.rules.registry import unknown_name
 
@@ -42,6 +44,9 @@ class Score:
     def __init__(self, architecture: Architecture, examples: Examples):
         self.architecture, self.examples = architecture, examples
         self.sum = self.weight = 0.0
+
+    def check(self) -> None:
+        """Refuse, before a fit, targets or outputs it says nothing about."""
 
     def add(self, outputs: Array, Y: Array, weights: Array | None) -> None:
         """Count some rows: outputs (n, n_out), Y as backends read it, weights (n,) or None."""
@@ -77,6 +82,19 @@ def wanted_classes(Y: Array) -> Array:
     return Y if Y.ndim == 1 else classes_of(Y)
 
 
+def check_classes(score: Score, *, exclusive: bool) -> None:
+    """Refuse numbers where classes are needed; with ``exclusive`` also several classes a row."""
+    architecture, targets = score.architecture, score.examples.targets
+    y = targets.y
+    if score_kind(architecture, targets) is R2 and not ((y == 0) | (y == 1)).all():
+        raise SettingError("metrics", f"{score.name!r} is for classes, and y holds numbers")
+    several = y.ndim == 2 and y.shape[1] > 1 and not targets.are_exclusive
+    if exclusive and several and not architecture.output.row_wise:
+        raise SettingError(
+            "metrics", f"{score.name!r} needs one class a row, and rows of y hold several or none"
+        )
+
+
 class Accuracy(Score):
     """The fraction of rows whose class is right.
 
@@ -91,6 +109,9 @@ class Accuracy(Score):
         self.threshold = architecture.loss.threshold
         self.exclusive = examples.targets.are_exclusive or architecture.output.row_wise
 
+    def check(self) -> None:
+        check_classes(self, exclusive=False)
+
     def of_rows(self, outputs: Array, Y: Array) -> Array:
         if Y.ndim == 1 or self.exclusive:
             return classes_of(outputs, self.threshold) == wanted_classes(Y)
@@ -104,7 +125,15 @@ class TopK(Score):
 
     def __init__(self, architecture: Architecture, examples: Examples, k: int = 5):
         super().__init__(architecture, examples)
-        self.k = min(k, architecture.n_outputs)
+        self.k = k
+
+    def check(self) -> None:
+        check_classes(self, exclusive=True)
+        if self.k > self.architecture.n_outputs:
+            raise SettingError(
+                "metrics",
+                f"'top_{self.k}' must be of at most the {self.architecture.n_outputs} outputs",
+            )
 
     def of_rows(self, outputs: Array, Y: Array) -> Array:
         wanted = outputs[np.arange(len(outputs)), wanted_classes(Y)]
@@ -123,6 +152,9 @@ class MacroF1(Score):
         super().__init__(architecture, examples)
         n = max(2, architecture.n_outputs)
         self.counts = np.zeros((n, n))
+
+    def check(self) -> None:
+        check_classes(self, exclusive=True)
 
     def add(self, outputs: Array, Y: Array, weights: Array | None) -> None:
         found = classes_of(outputs, self.architecture.loss.threshold)
@@ -243,7 +275,12 @@ def _from_callable(function: Callable[[Array, Array], float], label: str) -> Mak
 
         def result(self) -> float:
             Y, outputs = (np.concatenate(arrays) for arrays in zip(*self.seen, strict=True))
-            return float(function(Y, outputs))
+            value = function(Y, outputs)
+            try:
+                return float(value)
+            except (TypeError, ValueError):
+                problem = f"must return one number; {label} returned {reprlib.repr(value)}"
+                raise SettingTypeError("metrics", problem) from None
 
     return Measured
 

@@ -36,6 +36,7 @@ SYMPTOMS = (
     data.inputs_not_scaled,
     data.targets_out_of_reach,
     data.outliers,
+    data.squared_loss_for_classes,
     training.rate_too_high,
     training.rate_too_low,
     units.copies,
@@ -221,7 +222,7 @@ def diagnose(
         validation_cost=validation[0],
         validation_score=validation[1],
         examples=case.n,
-        words=f"{'-'.join(map(str, a.sizes))} network: {a.activation} units, {a.output} output, "
-        f"loss {a.loss}",
+        words=f"{'-'.join(map(str, a.sizes))} network: {a.activation_name} units, "
+        f"{a.output} output, loss {a.loss}",
         a=case.layers.a[1:],
     )

@@ -72,6 +72,8 @@ def unknown_name(argument: str, given: object, accepted: Iterable[str]) -> Setti
     names = list(accepted)
     nearest = difflib.get_close_matches(str(given).lower(), names, n=1)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    if isinstance(given, type):
+        hint = f"; give an object, {given.__name__}()"
     return SettingError(argument, f"must be one of {', '.join(names)}; got {given!r}{hint}")
 
 

@@ -8,7 +8,10 @@ import numpy as np
 
 from fastgd.explain.symptoms.case import Case, Finding
 
-__all__ = ["constant_inputs", "inputs_not_scaled", "outliers", "targets_out_of_reach"]
+__all__ = [
+    "constant_inputs", "inputs_not_scaled", "outliers", "squared_loss_for_classes",
+    "targets_out_of_reach",
+]  # fmt: skip
 
 Array = np.ndarray
 
@@ -124,12 +127,31 @@ def outliers(case: Case) -> Iterator[Finding]:
             "problem" if share > 0.5 else "warning",
             f"{len(rows):,} of {case.n:,} examples (rows {listed}) make {share:.0%} of the {whole}:"
             f" their {what} lies up to {score.max():,.0f} robust standard deviations off",
-            f"look at these rows; if they are slips, correct or leave them out, else clip the "
-            f'targets or learn their logarithm: take loss="huber" or loss="absolute_error": '
-            f"{str(loss)!r} squares each residual",
+            f"look at these rows; if they are slips, correct or leave them out; else take "
+            f'loss="huber" or loss="absolute_error" ({str(loss)!r} squares each residual), or '
+            f"learn the targets' logarithm",
             {"examples": len(rows), "share": share, "robust_z": float(score.max()), "rows": rows},
         )
         return
+
+
+def squared_loss_for_classes(case: Case) -> Iterator[Finding]:
+    """Classes under a squared loss, whose slope fades where an answer is sure and wrong.
+
+    Nielsen, chapter 3, "The cross-entropy cost function".
+    """
+    a, wanted = case.network.architecture, case.wanted
+    if not a.loss.squared or not ((wanted == 0) | (wanted == 1)).all() or len(wanted) < 2:
+        return
+    one_each = wanted.shape[1] > 1 and (wanted.sum(axis=1) == 1).all()
+    output = "softmax" if one_each else "sigmoid"
+    yield Finding(
+        "squared loss for classes",
+        "note",
+        f"all targets are 0 or 1, classes, and loss {str(a.loss)!r} takes them for numbers",
+        f'loss="cross_entropy" with output="{output}" usually learns classes in fewer epochs',
+        {},
+    )
 
 
 def _robust_z(values: Array) -> Array:
