@@ -307,6 +307,10 @@ class Network:
             self.runner, chosen, self.state, batch_size=batch_size, shuffle=shuffle,
             epochs=self.state.epoch_of(chosen) + epochs, history=history,
         )  # fmt: skip
+        if chosen.whole and self.architecture.has_dropout:
+            raise SettingError(
+                "optimizer", f"{chosen.name!r} works without dropout; got a network that has it"
+            )
         if chosen.whole and examples is None:
             raise ValueError(f"optimizer {chosen.name!r} needs X and y as arrays")
         fit = (WholeFit if chosen.whole else Fit)(

@@ -9,6 +9,10 @@ import pkgutil
 import pytest
 
 import fastgd
+from fastgd.rules.activations import ACTIVATIONS
+from fastgd.rules.losses import LOSSES
+from fastgd.rules.optimizers import OPTIMIZERS
+from fastgd.rules.schedules import SCHEDULES
 
 MODULES = [
     info.name
@@ -26,6 +30,15 @@ def test_examples(name):
             pytest.skip(f"a backend that is not here: {error}")
         raise
     assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [*ACTIVATIONS.values(), *LOSSES.values(), *map(type, OPTIMIZERS.values()), *SCHEDULES.values()],
+    ids=lambda rule: getattr(rule, "__name__", type(rule).__name__),
+)
+def test_rules_show_how_they_are_used(rule):
+    assert ">>>" in (rule.__doc__ or "")
 
 
 def test_there_are_examples():

@@ -538,6 +538,8 @@ class TestLBFGS:
         assert len(history.validation_cost) == 3
         with pytest.raises(ValueError, match="one that steps"):
             net.partial_fit(X, CLASSES, optimizer="lbfgs")
+        with pytest.raises(ValueError, match="'lbfgs' works without dropout"):
+            net.like(dropout=0.1, seed=0).fit(X, CLASSES, optimizer="lbfgs")
         with pytest.raises(ValueError, match="'lbfgs' needs X and y as arrays"):
             net.fit(iter([(X, CLASSES)]), optimizer="lbfgs")
 

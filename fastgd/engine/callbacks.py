@@ -53,6 +53,8 @@ class BestParameters:
     """
 
     restore_best = True
+    #: What ``repr`` shows.
+    settings: tuple[str, ...] = ("monitor",)
 
     def __init__(self, monitor: str | None = None, *, higher_is_better: bool | None = None):
         if monitor is not None and not isinstance(monitor, str):
@@ -61,6 +63,10 @@ class BestParameters:
             check_flag("higher_is_better", higher_is_better)
         self.monitor, self.higher_is_better = monitor, higher_is_better
         self.forget()
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
+        return f"{type(self).__name__}({shown})"
 
     def forget(self) -> None:
         """Forget what was best."""
@@ -132,7 +138,11 @@ class EarlyStopping(BestParameters):
     ... )
     >>> history.stop_reason, history.epochs - 1 - stop.best_epoch
     ('callback', 2)
+    >>> stop
+    EarlyStopping(monitor=None, patience=2, tolerance=0.0, restore_best=True)
     """
+
+    settings = ("monitor", "patience", "tolerance", "restore_best")
 
     def __init__(
         self,

@@ -30,7 +30,13 @@ Numbers = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Identity(Activation):
-    """a = z; for regression outputs."""
+    """a = z; for regression outputs.
+
+    Examples
+    --------
+    >>> Identity.scalar_value(-2.0, ())
+    -2.0
+    """
 
     name = "identity"
     formula = "a = z"
@@ -55,7 +61,13 @@ class Identity(Activation):
 
 @dataclass(frozen=True)
 class Sigmoid(Activation):
-    """a = 1 / (1 + e^-z) (Nielsen, Neural Networks and Deep Learning, eq. 3)."""
+    """a = 1 / (1 + e^-z) (Nielsen, Neural Networks and Deep Learning, eq. 3).
+
+    Examples
+    --------
+    >>> Sigmoid.scalar_value(0.0, ())
+    0.5
+    """
 
     name = "sigmoid"
     reach = (0.0, 1.0)
@@ -89,7 +101,13 @@ SIGMOID = Sigmoid()
 
 @dataclass(frozen=True)
 class Tanh(Activation):
-    """a = tanh z (LeCun et al., Efficient BackProp, 1998, section 4.4)."""
+    """a = tanh z (LeCun et al., Efficient BackProp, 1998, section 4.4).
+
+    Examples
+    --------
+    >>> Tanh.scalar_value(0.0, ())
+    0.0
+    """
 
     name = "tanh"
     reach = (-1.0, 1.0)
@@ -117,7 +135,13 @@ class Tanh(Activation):
 
 @dataclass(frozen=True)
 class Relu(Activation):
-    """a = max(0, z), da/dz = 0 at z = 0 (Nair and Hinton, 2010)."""
+    """a = max(0, z), da/dz = 0 at z = 0 (Nair and Hinton, 2010).
+
+    Examples
+    --------
+    >>> Relu.scalar_value(-2.0, ()), Relu.scalar_value(3.0, ())
+    (0.0, 3.0)
+    """
 
     name = "relu"
     reach = (0.0, np.inf)
@@ -146,7 +170,13 @@ class Relu(Activation):
 
 @dataclass(frozen=True)
 class Softmax(Activation):
-    """a_j = e^z_j / sum_k e^z_k over each row (Nielsen, eq. 78); an output only."""
+    """a_j = e^z_j / sum_k e^z_k over each row (Nielsen, eq. 78); an output only.
+
+    Examples
+    --------
+    >>> Softmax().value(np.zeros((1, 4)))
+    array([[0.25, 0.25, 0.25, 0.25]])
+    """
 
     name = "softmax"
     formula = "a_j = e^z_j / sum_k e^z_k"

@@ -4,10 +4,8 @@ A rule is an instance, ``Huber(delta=1.0)``; its name alone means the defaults. 
 frozen dataclass with a ``name``, the ``outputs`` it goes with, both NumPy forms, both scalar forms
 and how delta changes (for second derivatives: no kernel needs it), and list it in ``LOSSES``. All
 forms work element by element; ``cost`` is summed over a row, and the caller averages over the batch
-(``batch_average``) and the outputs (``output_average``). ``slope`` is the output activation's
-da/dz. Scalar forms receive the numbers of `Loss.numbers_for` as ``p``.
-
-Softmax outputs hand over z as log a, so that the cost of a certain mistake stays finite.
+(``batch_average``) and the outputs (``output_average``). ``slope`` is the output's da/dz, ``p`` the
+numbers of `Loss.numbers_for`. Softmax outputs hand over z as log a: sure mistakes cost no infinity.
 """
 
 from __future__ import annotations
@@ -35,7 +33,13 @@ Numbers = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Quadratic(Loss):
-    """C = 1/2 sum_j (a_j - y_j)^2, averaged over the batch (Nielsen, eq. 6)."""
+    """C = 1/2 sum_j (a_j - y_j)^2, averaged over the batch (Nielsen, eq. 6).
+
+    Examples
+    --------
+    >>> Quadratic.scalar_cost(0.0, 3.0, 1.0, ())
+    2.0
+    """
 
     name = "quadratic"
     formula = "C = sum_j (a_j - y_j)^2 / 2"
@@ -62,7 +66,13 @@ class Quadratic(Loss):
 
 @dataclass(frozen=True)
 class SumOfSquares(Loss):
-    """C = sum_j (a_j - y_j)^2, summed over the batch (the classic notes)."""
+    """C = sum_j (a_j - y_j)^2, summed over the batch: least squares (Legendre 1805).
+
+    Examples
+    --------
+    >>> SumOfSquares.scalar_cost(0.0, 3.0, 1.0, ())
+    4.0
+    """
 
     name = "sse"
     formula = "C = sum_j (a_j - y_j)^2, summed over examples"
@@ -90,7 +100,13 @@ class SumOfSquares(Loss):
 
 @dataclass(frozen=True)
 class MeanSquaredError(SumOfSquares):
-    """C = mean_j (a_j - y_j)^2, averaged over the batch; for regression."""
+    """C = mean_j (a_j - y_j)^2, averaged over the batch (scikit-learn's mean_squared_error).
+
+    Examples
+    --------
+    >>> MeanSquaredError().scale(n_examples=5, n_outputs=2)
+    0.1
+    """
 
     name = "mse"
     formula = "C = mean_j (a_j - y_j)^2"
@@ -100,13 +116,18 @@ class MeanSquaredError(SumOfSquares):
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
-    """Cross-entropy: of every output by itself for sigmoid, of the whole row for softmax.
+    """C = -sum_j y_j log a_j of a softmax, or of each sigmoid by itself (Nielsen, eqs. 63, 80).
 
     Parameters
     ----------
     label_smoothing : float, default 0
         How much of each target is spread evenly over what it might have been (Szegedy et al.
         2016, section 7), from 0 to below 1.
+
+    Examples
+    --------
+    >>> CrossEntropy().for_output("sigmoid").name
+    'binary_cross_entropy'
     """
 
     name = public_name = "cross_entropy"
@@ -243,7 +264,7 @@ class Residual(Loss):
 
 @dataclass(frozen=True)
 class AbsoluteError(Residual):
-    """C = mean_j |a_j - y_j|: what it fits is the median, and outliers count little.
+    """C = mean_j |a_j - y_j|: it fits the median, and outliers count little (Laplace 1774).
 
     Examples
     --------

@@ -160,7 +160,7 @@ class AdamW(Adam):
 
 @dataclass(frozen=True, repr=False)
 class AMSGrad(Adam):
-    """`Adam` whose squares' average never falls (Reddi, Kale and Kumar 2018).
+    """`Adam` with the largest v so far under the root (Reddi, Kale and Kumar 2018, algorithm 2).
 
     Examples
     --------

@@ -44,7 +44,7 @@ def _half_wave(start: float, end: float, share: Array) -> Array:
 
 @dataclass(frozen=True, repr=False)
 class Step(Rated):
-    """The rate times ``factor`` after every ``every`` epochs.
+    """learning_rate * factor^floor(epoch / every): steps downwards (torch's StepLR).
 
     >>> [Step(1.0, factor=0.5, every=2)(epoch) for epoch in range(5)]
     [1.0, 1.0, 0.5, 0.5, 0.25]
@@ -65,7 +65,7 @@ class Step(Rated):
 
 @dataclass(frozen=True, repr=False)
 class Exponential(Rated):
-    """learning_rate * decay^epoch.
+    """learning_rate * decay^epoch (torch's ExponentialLR).
 
     >>> Exponential(1.0, decay=0.5)(epoch=3)
     0.125
