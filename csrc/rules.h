@@ -342,15 +342,21 @@ static void prepare(integer n, const number *restrict w, number *restrict g, con
 UPDATES(LOOP)
 #undef LOOP
 
+/* How many parameters are prepared at a time: they stay in the first level of cache. */
+enum { PREPARED = 1024 };
+
 /* Step n parameters, whose slots lie `stride` apart; g is used up. */
 static void apply_update(integer update, integer n, number *w, number *g, number *slots,
                          integer stride, const number *row, integer n_own, number factor) {
-    prepare(n, w, g, row, factor);
-    number *s1 = slots + stride, *s2 = slots + 2 * stride;
-    switch (update) {
-#define CASE(name) case UPDATE_##name: apply_##name(n, w, g, slots, s1, s2, row, n_own); break;
-        UPDATES(CASE)
+    for (integer size; n > 0; n -= size, w += size, g += size, slots += size) {
+        size = n < PREPARED ? n : PREPARED;
+        prepare(size, w, g, row, factor);
+        number *s1 = slots + stride, *s2 = slots + 2 * stride;
+        switch (update) {
+#define CASE(name) case UPDATE_##name: apply_##name(size, w, g, slots, s1, s2, row, n_own); break;
+            UPDATES(CASE)
 #undef CASE
+        }
     }
 }
 #undef COST
