@@ -15,6 +15,7 @@ typedef uint64_t number_bits;
 #define EXP_TO 710.0
 #define LN2_HIGH 6.93147180369123816490e-01
 #define LN2_LOW 1.90821492927058770002e-10
+#define RECIPROCAL_BITS UINT64_C(0x7fde623822fc16e6)
 #define ERF_TO 6.0
 #define ERF_CENTER 2.5
 #else
@@ -29,6 +30,7 @@ typedef uint32_t number_bits;
 #define EXP_TO 89.0f
 #define LN2_HIGH 0.693359375f
 #define LN2_LOW -2.12194440e-4f
+#define RECIPROCAL_BITS UINT32_C(0x7ef311c7)
 #define ERF_TO 4.0f
 #define ERF_CENTER 2.0f
 #endif
@@ -116,6 +118,27 @@ INLINE number number_of(number_bits bits) {
     number x;
     memcpy(&x, &bits, sizeof x);
     return x;
+}
+
+/* n / d for a normal d > 0, where a division comes after a square root: the divider then has but one
+   of them to do. Less the bits of d is 1 / d to 12 %; a cubic step takes the cube of what is missing.
+   Beyond a quarter of the largest number d stays there. */
+INLINE number quotient_of(number n, number d) {
+#if defined(TIER_AVX512)
+    d = d > MOST / 4 ? MOST / 4 : d; /* this way round NaN stays NaN */
+    number y = number_of(RECIPROCAL_BITS - bits_of(d)), missing = 1 - d * y;
+    y += y * (missing + missing * missing);
+    missing = 1 - d * y;
+#if defined(NUMBER_DOUBLE)
+    y += y * (missing + missing * missing);
+#else
+    y += y * missing;
+#endif
+    number q = n * y;
+    return q + (n - q * d) * y;
+#else
+    return n / d;
+#endif
 }
 
 INLINE number exp_of(number x) {

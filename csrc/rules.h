@@ -272,35 +272,35 @@ UPDATE(adaptive_moments) {
     UNUSED;
     *s0 += r.c[2] * (g - *s0);
     *s1 += r.c[3] * (g * g - *s1);
-    return w - r.c[0] * *s0 / (r.c[1] * sqrt_of(*s1) + r.c[4]);
+    return w - quotient_of(r.c[0] * *s0, r.c[1] * sqrt_of(*s1) + r.c[4]);
 }
 UPDATE(largest_moments) {
     *s0 += r.c[2] * (g - *s0);
     *s1 += r.c[3] * (g * g - *s1);
     *s2 = *s2 > *s1 ? *s2 : *s1;
-    return w - r.c[0] * *s0 / (r.c[1] * sqrt_of(*s2) + r.c[4]);
+    return w - quotient_of(r.c[0] * *s0, r.c[1] * sqrt_of(*s2) + r.c[4]);
 }
 UPDATE(nesterov_moments) {
     UNUSED;
     *s0 += r.c[3] * (g - *s0);
     *s1 += r.c[4] * (g * g - *s1);
-    return w - (r.c[0] * g + r.c[1] * *s0) / (r.c[2] * sqrt_of(*s1) + r.c[5]);
+    return w - quotient_of(r.c[0] * g + r.c[1] * *s0, r.c[2] * sqrt_of(*s1) + r.c[5]);
 }
 UPDATE(root_mean_square) {
     UNUSED;
     *s0 += r.c[1] * (g * g - *s0);
-    *s1 = r.c[2] * *s1 + g / (sqrt_of(*s0) + r.c[3]);
+    *s1 = r.c[2] * *s1 + quotient_of(g, sqrt_of(*s0) + r.c[3]);
     return w - r.c[0] * *s1;
 }
 UPDATE(sum_of_squares) {
     UNUSED;
     *s0 += g * g;
-    return w - r.c[0] * g / (sqrt_of(*s0) + r.c[1]);
+    return w - quotient_of(r.c[0] * g, sqrt_of(*s0) + r.c[1]);
 }
 UPDATE(adaptive_delta) {
     UNUSED;
     *s0 += r.c[1] * (g * g - *s0);
-    number step = sqrt_of(*s1 + r.c[2]) / sqrt_of(*s0 + r.c[2]) * g;
+    number step = quotient_of(sqrt_of(*s1 + r.c[2]), sqrt_of(*s0 + r.c[2])) * g;
     *s1 += r.c[1] * (step * step - *s1);
     return w - r.c[0] * step;
 }
@@ -342,15 +342,21 @@ static void prepare(integer n, const number *restrict w, number *restrict g, con
 UPDATES(LOOP)
 #undef LOOP
 
+/* How many parameters are prepared at a time: they stay in the first level of cache. */
+enum { PREPARED = 1024 };
+
 /* Step n parameters, whose slots lie `stride` apart; g is used up. */
 static void apply_update(integer update, integer n, number *w, number *g, number *slots,
                          integer stride, const number *row, integer n_own, number factor) {
-    prepare(n, w, g, row, factor);
-    number *s1 = slots + stride, *s2 = slots + 2 * stride;
-    switch (update) {
-#define CASE(name) case UPDATE_##name: apply_##name(n, w, g, slots, s1, s2, row, n_own); break;
-        UPDATES(CASE)
+    for (integer size; n > 0; n -= size, w += size, g += size, slots += size) {
+        size = n < PREPARED ? n : PREPARED;
+        prepare(size, w, g, row, factor);
+        number *s1 = slots + stride, *s2 = slots + 2 * stride;
+        switch (update) {
+#define CASE(name) case UPDATE_##name: apply_##name(size, w, g, slots, s1, s2, row, n_own); break;
+            UPDATES(CASE)
 #undef CASE
+        }
     }
 }
 #undef COST
