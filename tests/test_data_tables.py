@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fastgd.data as data
-from fastgd.data import table_reader, tables
+
 
 PIXELS = [f"pixel{i}" for i in range(784)]
 
