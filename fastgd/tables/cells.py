@@ -7,6 +7,7 @@ cost little more than telling them apart.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from fastgd.errors import DataError
 
 __all__ = [
     "BadCell",
+    "Cells",
     "Numbers",
     "Words",
     "date_format_of",
@@ -72,9 +74,34 @@ class Words:
     words: list[str]
     counts: Array
 
-    def first_row(self, series: pd.Series, code: int) -> int:
-        """Return the label of the first row that holds a word."""
-        return int(series.index[int(np.argmax(self.codes == code))])
+    def first_row(self, code: int) -> int:
+        """Return the first row that holds a word."""
+        return int(np.argmax(self.codes == code))
+
+
+class Cells:
+    """A column, and its words once they are asked for."""
+
+    def __init__(self, series: pd.Series):
+        self.series, self.dtype, self.name = series, series.dtype, str(series.name)
+
+    @cached_property
+    def words(self) -> Words:
+        """The different cells, as text."""
+        return words_of(self.series)
+
+    def bad(self, row: int, problem: str) -> BadCell:
+        """Return the error for the cell of a row, from 0."""
+        return BadCell(int(self.series.index[row]), self.name, problem)
+
+    def refuse_words(self, good: Array, problem: str) -> None:
+        """Refuse the first cell whose word is no good."""
+        if good.all():
+            return
+        bad = np.append(~good, False)[self.words.codes]
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise self.bad(row, f"{short(self.words.words[self.words.codes[row]])} is {problem}")
 
 
 def words_of(series: pd.Series) -> Words:

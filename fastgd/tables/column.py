@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from fastgd.data.reading import plain, short
-from fastgd.tables.cells import (
-    BadCell,
-    Words,
-    dates_of,
-    days_of,
-    numbers_of,
-    words_of,
-)
+from fastgd.tables.cells import Cells, Words, dates_of, days_of, numbers_of
 
-__all__ = ["OTHER", "Column", "days_in", "numbers_in", "part_of"]
+__all__ = ["OTHER", "Column", "Writer", "days_in", "numbers_in", "part_of"]
 
 Array = np.ndarray
+
+#: Writes the inputs of some rows to (len(rows), width) zeros.
+Writer = Callable[[Array, slice], None]
 
 #: What rare and unseen categories are called.
 OTHER = "(other)"
@@ -75,38 +72,39 @@ class Column:
         """The number of inputs."""
         return len(self.names)
 
-    def encode(self, series: pd.Series, out: Array, notes: list[str]) -> None:
-        """Write the inputs of each row to ``out``, (n, width) of zeros.
+    def encode(self, cells: Cells, notes: list[str]) -> Writer:
+        """Return what writes the inputs of some rows.
 
         Notes say what the rows of the fit did not have.
         """
         if self.kind == "category":
-            return self._encode_words(series, out, notes)
+            return self._encode_words(cells.words, notes)
         if self.kind == "date":
-            values = days_in(series, self.written)
+            values = days_in(cells, self.written)
         else:
-            values = numbers_in(series, self.written, self.kind == "yes/no")
-        missing = ~np.isfinite(values)
+            values = numbers_in(cells, self.written, self.kind == "yes/no")
+        missing = np.isnan(values)
         n_missing = int(missing.sum())
         if n_missing:
             if self.fill != self.fill:
-                raise BadCell(int(series.index[np.argmax(missing)]), self.name, "the cell is empty")
+                raise cells.bad(int(np.argmax(missing)), "the cell is empty")
             values = np.where(missing, self.fill, values)
             self._note(notes, n_missing, "filled by the training rows' median")
-        if self.gaps:
-            out[:, -1] = missing
-        for i, part in enumerate(self.parts):
-            out[:, i] = part_of(values, part)
-        if self.kind != "date":
-            out[:, 0] = values
 
-    def _encode_words(self, series: pd.Series, out: Array, notes: list[str]) -> None:
-        words = words_of(series)
+        def write(out: Array, rows: slice) -> None:
+            for i, part in enumerate(self.parts or ("",)):
+                out[:, i] = part_of(values[rows], part) if part else values[rows]
+            if self.gaps:
+                out[:, -1] = missing[rows]
+
+        return write
+
+    def _encode_words(self, words: Words, notes: list[str]) -> Writer:
         place = {category: i for i, category in enumerate(self.categories)}
         unseen = len(self.categories) if self.other else -1
         to = np.array([place.get(word, unseen) for word in words.words] + [-1], np.int64)
         if self.gaps:
-            to[-1] = out.shape[1] - 1
+            to[-1] = self.width - 1
         new = [i for i, word in enumerate(words.words) if word not in place and words.counts[i]]
         if new and not self.other:
             rows = int(words.counts[new].sum())
@@ -116,59 +114,54 @@ class Column:
             )
         n_missing = int((words.codes < 0).sum())
         if n_missing:
-            self._note(notes, n_missing, "are a category of their own" if self.gaps else
-                       "count as no category")  # fmt: skip
-        inputs = to[words.codes]
-        rows_in = np.flatnonzero(inputs >= 0)
-        out[rows_in, inputs[rows_in]] = 1
+            self._note(notes, n_missing, "count as no category")
+
+        def write(out: Array, rows: slice) -> None:
+            inputs = to[words.codes[rows]]
+            known = np.flatnonzero(inputs >= 0)
+            out[known, inputs[known]] = 1
+
+        return write
 
     def _note(self, notes: list[str], n: int, what: str) -> None:
         if not self.gaps:
             cells = "empty cell" if n == 1 else "empty cells"
-            notes.append(f"column {short(self.name)}: {n:,} {cells} {what}, though training had none")
+            notes.append(
+                f"column {short(self.name)}: {n:,} {cells} {what}, though training had none"
+            )
 
 
-def numbers_in(series: pd.Series, style: str = "", truth: bool = False) -> Array:
+def numbers_in(cells: Cells, style: str = "", truth: bool = False) -> Array:
     """Return a column's numbers, nan where there is none; refuse the first word among them."""
+    series = cells.series
     if isinstance(series.dtype, pd.CategoricalDtype):
         series = series.astype(series.cat.categories.dtype)
     if pd.api.types.is_timedelta64_dtype(series.dtype):
-        return (series / pd.Timedelta(days=1)).to_numpy(np.float64)
+        days: Array = (series / pd.Timedelta(days=1)).to_numpy(np.float64)
+        return days
     if pd.api.types.is_numeric_dtype(series.dtype):  # booleans, too
-        values = series.to_numpy(np.float64, na_value=np.nan)
-        return np.where(np.isinf(values), np.nan, values) if np.isinf(values).any() else values
-    words = words_of(series)
-    if truth:
-        folded = [word.casefold() for word in words.words]
+        values: Array = series.to_numpy(np.float64, na_value=np.nan)
+    elif truth:
         known = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
-        values = np.array([known.get(word, np.nan) for word in folded], np.float64)
-        _refuse_first(series, words, np.isfinite(values), "neither True nor False")
+        said = [known.get(word.casefold(), np.nan) for word in cells.words.words]
+        cells.refuse_words(np.isfinite(said), "neither True nor False")
+        values = np.array([*said, np.nan])[cells.words.codes]
     else:
-        numbers = numbers_of(words.words, style)
-        values = np.where(np.isinf(numbers.values), np.nan, numbers.values)
-        _refuse_first(series, words, numbers.good, "not a number")
-    return np.append(values, np.nan)[words.codes]
+        numbers = numbers_of(cells.words.words, style)
+        cells.refuse_words(numbers.good, "not a number")
+        values = np.append(numbers.values, np.nan)[cells.words.codes]
+    infinite = np.isinf(values)
+    return np.where(infinite, np.nan, values) if infinite.any() else values
 
 
-def days_in(series: pd.Series, written: str) -> Array:
+def days_in(cells: Cells, written: str) -> Array:
     """Return a column's dates as days since 1970, nan where there is none."""
-    if pd.api.types.is_datetime64_any_dtype(series.dtype):
-        return days_of(series)
-    words = words_of(series)
-    days = dates_of(words.words, written or "ISO8601")
-    _refuse_first(series, words, np.isfinite(days), f"no date as the others are ({written})")
-    return np.append(days, np.nan)[words.codes]
-
-
-def _refuse_first(series: pd.Series, words: Words, good: Array, problem: str) -> None:
-    """Refuse the first cell whose word is no good."""
-    if good.all():
-        return
-    bad = np.append(~good, False)[words.codes]
-    if bad.any():
-        i = int(np.argmax(bad))
-        what = short(words.words[words.codes[i]])
-        raise BadCell(int(series.index[i]), str(series.name), f"{what} is {problem}")
+    if pd.api.types.is_datetime64_any_dtype(cells.dtype):
+        return days_of(cells.series)
+    days = dates_of(cells.words.words, written or "ISO8601")
+    cells.refuse_words(np.isfinite(days), f"no date as the others are ({written})")
+    found: Array = np.append(days, np.nan)[cells.words.codes]
+    return found
 
 
 def part_of(days: Array, part: str) -> Array:

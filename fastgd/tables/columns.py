@@ -17,6 +17,7 @@ import pandas as pd
 
 from fastgd.data.reading import did_you_mean, plain, short
 from fastgd.errors import DataError
+from fastgd.tables.cells import Cells
 from fastgd.tables.column import Column
 from fastgd.tables.fitting import column_of
 
@@ -24,6 +25,8 @@ __all__ = ["Columns"]
 
 Array = np.ndarray
 FORMAT = 1
+#: So many numbers are written at a time.
+BLOCK = 1 << 16
 
 
 class Columns:
@@ -86,19 +89,35 @@ class Columns:
         DataError
             If a cell is not what nearly all others of its column are, or nothing is left.
         """
+        return cls.fit(frame, categorical, ignore, drop, style)[0]
+
+    @classmethod
+    def fit(
+        cls, frame: pd.DataFrame, categorical: Iterable[str] = (), ignore: Iterable[str] = (),
+        drop: bool = True, style: str = "",
+    ) -> tuple[Columns, Array]:  # fmt: skip
+        """Return what `of` and then `transform` do; words are told apart once."""
         categorical, ignore = tuple(categorical), tuple(ignore)
         for name in (*categorical, *ignore):
             check_columns([name], frame)
+        cells = {name: Cells(frame[name]) for name in frame.columns}
+        columns = cls._of(cells, categorical, ignore, drop, style)
+        return columns, columns._encode(cells, len(frame), "float64", [])
+
+    @classmethod
+    def _of(
+        cls, cells: dict[str, Cells], categorical: tuple[str, ...], ignore: tuple[str, ...],
+        drop: bool, style: str,
+    ) -> Columns:  # fmt: skip
         made = []
-        for name in frame.columns:
+        for name, column in cells.items():
             if name in ignore:
                 made.append(Column(name, "left out", done="ignored, as asked"))
             else:
-                made.append(column_of(frame[name], name in categorical, drop, style))
+                made.append(column_of(column, name in categorical, drop, style))
         if not any(column.width for column in made):
             if drop:  # what there is, is better than nothing
-                kept = dict(categorical=categorical, ignore=ignore, style=style)
-                return cls.of(frame, **kept, drop=False)
+                return cls._of(cells, categorical, ignore, False, style)
             reasons = ", ".join(f"{plain(c.name)}: {c.done}" for c in made[:5])
             raise DataError(f"no column is left for inputs{f' ({reasons})' if reasons else ''}")
         return cls(made)
@@ -140,11 +159,21 @@ class Columns:
     ) -> tuple[Array, list[str]]:
         """Return the inputs of `transform` and the sentences of `report`."""
         check_columns([column.name for column in self.used], frame, where)
-        X = np.zeros((len(frame), len(self.names)), dtype)
         notes: list[str] = []
-        for column in self.used:
-            column.encode(frame[column.name], X[:, self.groups[column.name]], notes)
-        return X, notes
+        cells = {column.name: Cells(frame[column.name]) for column in self.used}
+        return self._encode(cells, len(frame), dtype, notes), notes
+
+    def _encode(self, cells: dict[str, Cells], n: int, dtype: str, notes: list[str]) -> Array:
+        """Write all inputs, so many rows at a time that they stay in the cache."""
+        writers = [(self.groups[c.name], c.encode(cells[c.name], notes)) for c in self.used]
+        X = np.zeros((n, len(self.names)), dtype)
+        step = max(1, BLOCK // len(self.names))
+        for start in range(0, n, step):
+            rows = slice(start, min(start + step, n))
+            block = X[rows]
+            for group, write in writers:
+                write(block[:, group], rows)
+        return X
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Return a short table: columns, kind, what was done; alike columns share a row."""

@@ -15,6 +15,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fastgd.data.reading import open_binary, plain, reading, short
@@ -138,15 +139,15 @@ class Header:
 
     def check(self, frame: pd.DataFrame) -> None:
         """Refuse what pandas reads without a word: rows cut short, quotes left open."""
-        lines = self.text.count(b"\n") + (not self.text.endswith(b"\n"))
-        separators = self.text.count(self.separator.encode())
-        short_rows = separators != (len(frame) + 1) * (len(self.names) - 1)
-        suspect = short_rows and bool(frame.iloc[:, -1].isna().any())
+        suspect = False
+        if frame.iloc[:, -1].isna().any():
+            suspect = _count(self.text, self.separator) != (len(frame) + 1) * (len(self.names) - 1)
         if not suspect and b'"' in self.text:
+            lines = _count(self.text, "\n") + (not self.text.endswith(b"\n"))
             ends = re.escape(self.separator) + r'\r\n"'
             stray = re.compile(f'"(?<![{ends}]")(?![{ends}])'.encode())
-            at_end = self.text.rstrip().rstrip(b'"')
-            suspect = lines != len(frame) + 1 or stray.search(at_end) is not None
+            suspect = lines != len(frame) + 1
+            suspect = suspect or stray.search(self.text.rstrip().rstrip(b'"')) is not None
         if suspect:
             self.check_width(self.records())
 
@@ -344,6 +345,13 @@ def _in_utf8(path: Path, content: bytes) -> tuple[bytes, str | None]:
             f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8 text"
             f"{', though other lines are' if mixed else ''}; save the file as UTF-8"
         ) from None
+
+
+def _count(text: bytes, character: str) -> int:
+    """Count a frequent character: faster than bytes.count, which stops at each."""
+    values, step = np.frombuffer(text, np.uint8), 1 << 20
+    pieces = (values[start : start + step] for start in range(0, len(values), step))
+    return sum(int(np.count_nonzero(piece == ord(character))) for piece in pieces)
 
 
 def _separator_of(text: bytes) -> str:

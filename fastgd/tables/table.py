@@ -245,13 +245,7 @@ class Table:
         inputs, weights = self.inputs, self.weights
         train = inputs[~out] if out.any() else inputs
         with self._located():
-            columns = Columns.of(
-                train,
-                categorical=self.categorical,
-                ignore=self.ignore,
-                style=self.source.style,
-            )
-            X, _ = columns.encode(train)
+            columns, X = Columns.fit(train, self.categorical, self.ignore, style=self.source.style)
             X_test = columns.encode(inputs[out])[0] if out.any() else None
         y_test = y[out] if y is not None and out.any() else None
         if test is not None:
@@ -327,4 +321,3 @@ def no_target(source: Source, name: str) -> DataError:
         told = str(error).replace("no column", "no target column", 1)
         return DataError(f"{source.path}: {told}")
     raise AssertionError
-

@@ -12,7 +12,7 @@ import pandas as pd
 from fastgd.data.reading import plain, short
 from fastgd.data.targets import FEW, check_task, encode_numbers, number_or_none
 from fastgd.errors import DataError
-from fastgd.tables.cells import BadCell, Words, numbers_of, text_of, words_of
+from fastgd.tables.cells import BadCell, Cells, Words, numbers_of, text_of, words_of
 from fastgd.tables.column import numbers_in
 
 __all__ = ["Target"]
@@ -91,6 +91,8 @@ class Target:
     ) -> Target:
         values = _numbers(series, style)
         known = values[~np.isnan(values)]
+        if task is None and (known[:1000] != np.floor(known[:1000])).any():
+            return cls(names, written=style)  # all of many numbers need not be sorted for that
         y, labels = encode_numbers(known, task, f"column {short(names[0])}")
         if y.dtype.kind != "i":
             return cls(names, written=style)
@@ -164,7 +166,7 @@ def _numbers(series: pd.Series, style: str) -> Array:
     """Return a target's numbers; refuse infinite ones, which no rule would fill."""
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         raise DataError(f"column {short(str(series.name))} holds dates; a target is numbers")
-    values = numbers_in(series, style)
+    values = numbers_in(Cells(series), style)
     if pd.api.types.is_float_dtype(series.dtype):
         infinite = np.isinf(series.to_numpy(np.float64, na_value=np.nan))
         if infinite.any():
@@ -189,7 +191,7 @@ def _labels(series: pd.Series, words: Words, forced: bool) -> tuple[tuple[str, .
     present = [word for word, count in zip(words.words, words.counts, strict=True) if count]
     for word in present:
         if "\n" in word or "\r" in word:
-            row = words.first_row(series, words.words.index(word))
+            row = int(series.index[words.first_row(words.words.index(word))])
             problem = f"{short(word)} runs over a line end; is a quote left open?"
             raise BadCell(row, str(series.name), problem)
     distinct = sorted(set(present))
