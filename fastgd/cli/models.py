@@ -140,7 +140,8 @@ def load_rows(
     from fastgd import data
     from fastgd.data.tables import is_table
 
-    notes, described = network.notes, {}
+    notes = network.notes
+    described: dict[str, Any] = {}
     names, features = (_listed(notes, key) for key in ("class_names", "feature_names"))
     task, learned = notes.get("task"), notes.get("target") if is_table(source) else None
     if task is None and network.architecture.n_outputs == 1:
@@ -163,8 +164,9 @@ def load_rows(
         sep=sep,
         **described,
     )
-    for note in dataset.notes if output is not None else ():
-        output.note(f"{dataset.name}: {note}")
+    if output is not None:
+        for note in dataset.notes:
+            output.note(f"{dataset.name}: {note}")
     expected = network.architecture.n_inputs
     if dataset.n_features != expected:
         raise DataError(

@@ -63,7 +63,8 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
 
     DATA is 'digits' (small images that come with fastgd), 'mnist' (fetched once and kept), a
     folder of MNIST files, a table (.csv, .parquet, .xlsx, ...) of numbers, words and dates with or
-    without gaps, or an .npz with arrays X and y. Ctrl-C ends the training early and keeps what has been learned.
+    without gaps, or an .npz with arrays X and y. Ctrl-C ends the training early and keeps what has
+    been learned.
     """
     from fastgd.backends import backend
     from fastgd.engine.threads import available_threads

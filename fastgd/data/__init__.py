@@ -59,7 +59,8 @@ def load(
     Parameters
     ----------
     source : str or path
-        "digits", "mnist", a folder of MNIST IDX files, a table (see `load_csv`) or .npz. What is called "mnist" in the current folder comes first; where there is no
+        "digits", "mnist", a folder of MNIST IDX files, a table (see `load_csv`) or .npz.
+        What is called "mnist" in the current folder comes first; where there is no
         such thing, `fetch_mnist` downloads it once and keeps it.
     target : str or sequence of str, optional
         The target column or columns, for tables.

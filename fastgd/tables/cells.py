@@ -31,8 +31,8 @@ Array = np.ndarray
 
 #: What people write where they know nothing.
 PLACEHOLDERS = frozenset(
-    ["?", "-", "--", ".", "..", "...", "*", "na", "n/a", "n.a.", "nan", "none", "null", "nil"]
-    + ["missing", "unknown", "not available", "#n/a", "#value!", "#div/0!"]
+    "?|-|--|.|..|...|*|na|n/a|n.a.|nan|none|null|nil|missing|unknown|not available|#n/a|#value!"
+    "|#div/0!".split("|")
 )
 
 #: Groups of three digits, and what a decimal comma looks like.
@@ -42,7 +42,15 @@ SPACES = r"[+-]?[1-9]\d{0,2}(?:[ '\u2019\u00a0\u202f]\d{3})+(?:[.,]\d*)?"
 DECIMAL = r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?"
 
 #: How dates are written, the likelier first; each may be followed by a time.
-DATES = ("%Y-%m-%d", "%Y/%m/%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m/%d/%y")
+DATES: tuple[str, ...] = (
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%d.%m.%Y",
+    "%d-%m-%Y",
+    "%m/%d/%y",
+)
 DATES += ("%d/%m/%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y")
 TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p")
 
@@ -126,8 +134,9 @@ def words_of(series: pd.Series) -> Words:
 
 def text_of(value: object) -> str:
     """Return what a cell says: 3.0 says 3, since a gap makes floats of integers."""
-    if isinstance(value, float | np.floating) and value == np.floor(value) and abs(value) < 2**53:
-        return str(int(value))
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        return str(int(number)) if number.is_integer() and abs(number) < 2**53 else str(number)
     return str(value).strip()
 
 

@@ -137,7 +137,7 @@ def numbers_in(cells: Cells, style: str = "", truth: bool = False) -> Array:
     if isinstance(series.dtype, pd.CategoricalDtype):
         series = series.astype(series.cat.categories.dtype)
     if pd.api.types.is_timedelta64_dtype(series.dtype):
-        days: Array = (series / pd.Timedelta(days=1)).to_numpy(np.float64)
+        days: Array = (series.dt.total_seconds() / 86400).to_numpy(np.float64)
         return days
     if pd.api.types.is_numeric_dtype(series.dtype):  # booleans, too
         values: Array = series.to_numpy(np.float64, na_value=np.nan)

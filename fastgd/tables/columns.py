@@ -26,7 +26,7 @@ __all__ = ["Columns"]
 Array = np.ndarray
 FORMAT = 1
 #: So many numbers are written at a time.
-BLOCK = 1 << 16
+BLOCK = 1 << 18
 
 
 class Columns:

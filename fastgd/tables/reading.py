@@ -111,6 +111,7 @@ class Header:
         self.check_width(islice(self.records(), 1, 2))
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
+            warnings.simplefilter("error", pd.errors.DtypeWarning)
             try:
                 return pd.read_csv(
                     io.BytesIO(self.text),
@@ -119,10 +120,11 @@ class Header:
                     header=0,
                     names=self.names,
                     index_col=False,
-                    low_memory=False,
                     encoding="utf-8",
                     **options,
                 )
+            except pd.errors.DtypeWarning:  # parts of a column look different; see it as a whole
+                return self.read(low_memory=False, **options)
             except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
                 self.check_width(self.records())
                 raise DataError(f"{self.path}: {' '.join(str(error).split())}") from error

@@ -265,7 +265,7 @@ class Table:
             columns=columns,
             target=target,
             checksum=self.source.checksum,
-            notes=tuple([*self.notes, *self._rare_classes(y)]),
+            notes=(*self.notes, *self._rare_classes(y)),
         )
 
     def _rare_classes(self, y: Array | None) -> list[str]:
@@ -291,10 +291,9 @@ class Table:
             False for prediction: y is None, and the target's column need not be there.
         """
         table = self
-        if target is not None and need_target:
-            if table.described != target:
-                weights = self.weights_name
-                table = Table(self.source, described=target, weights=weights)
+        if target is not None and need_target and table.described != target:
+            weights = self.weights_name
+            table = Table(self.source, described=target, weights=weights)
         with table._located():
             X, notes = columns.encode(table.frame, where=self.source.path)
         labelled = target is not None and need_target
@@ -309,7 +308,7 @@ class Table:
             columns=columns,
             target=target,
             checksum=self.source.checksum,
-            notes=tuple([*table.notes, *notes]),
+            notes=(*table.notes, *notes),
         )
 
 
