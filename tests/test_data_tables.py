@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 import fastgd.data as data
 
-
 PIXELS = [f"pixel{i}" for i in range(784)]
 
 
@@ -68,7 +67,7 @@ def test_unknown_target_names_the_nearest(save, refusal):
     message = refusal(data.load, path, target="specie")
     assert "no target column 'specie'; did you mean 'species'?" in message
     assert "columns are length, weight, species" in message
-    many = save(",".join(f"c{i}" for i in range(50)) + "\n")
+    many = save(",".join(f"c{i}" for i in range(50)) + "\n1" + ",2" * 49 + "\n")
     assert "c9, ... (50 in all)" in refusal(data.load, many, target="zzz")
 
 

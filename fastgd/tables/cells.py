@@ -31,8 +31,8 @@ Array = np.ndarray
 
 #: What people write where they know nothing.
 PLACEHOLDERS = frozenset(
-    "?|-|--|.|..|...|*|na|n/a|n.a.|nan|none|null|nil|missing|unknown|not available|#n/a|#value!"
-    "|#div/0!".split("|")
+    ["?", "-", "--", ".", "..", "...", "*", "na", "n/a", "n.a.", "nan", "none", "null", "nil"]
+    + ["missing", "unknown", "not available", "#n/a", "#value!", "#div/0!"]
 )
 
 #: Groups of three digits, and what a decimal comma looks like.

@@ -158,7 +158,7 @@ class Columns:
         self, frame: pd.DataFrame, dtype: str = "float64", where: str = ""
     ) -> tuple[Array, list[str]]:
         """Return the inputs of `transform` and the sentences of `report`."""
-        check_columns([column.name for column in self.used], frame, where)
+        check_columns([column.name for column in self.used], frame, where, "input")
         notes: list[str] = []
         cells = {column.name: Cells(frame[column.name]) for column in self.used}
         return self._encode(cells, len(frame), dtype, notes), notes
@@ -222,7 +222,9 @@ class Columns:
             raise DataError(f"not a description of columns: {error!r}") from None
 
 
-def check_columns(names: Sequence[str], frame: pd.DataFrame, where: str = "") -> None:
+def check_columns(
+    names: Sequence[str], frame: pd.DataFrame, where: str = "", what: str = ""
+) -> None:
     """Refuse a frame that lacks columns; the first of them by name."""
     known = set(frame.columns)
     absent = [name for name in names if name not in known]
@@ -234,5 +236,5 @@ def check_columns(names: Sequence[str], frame: pd.DataFrame, where: str = "") ->
     hint = did_you_mean(absent[0], frame.columns)
     prefix = f"{where}: " if where else ""
     raise DataError(
-        f"{prefix}no column {short(absent[0])}{others}{hint}; columns are {listed}{more}"
+        f"{prefix}no {what and what + ' '}column {short(absent[0])}{others}{hint}; columns are {listed}{more}"
     )

@@ -67,11 +67,9 @@ class Table:
         self.target_names = tuple(described.columns if described is not None else target)
         self.ignore, self.categorical = tuple(ignore), tuple(categorical)
         self.weights_name = weights
-        for name in (*self.ignore, *self.categorical, *([weights] if weights else [])):
-            check_columns([name], self.frame, source.path)
-        for name in self.target_names:
-            if name not in self.frame.columns:
-                raise no_target(source, name)
+        check_columns([*self.ignore, *self.categorical], self.frame, source.path)
+        check_columns([weights] if weights else [], self.frame, source.path, "weight")
+        check_columns(self.target_names, self.frame, source.path, "target")
         self._check_roles()
         if self.target_names:
             self._drop_unknown()
@@ -310,13 +308,3 @@ class Table:
             checksum=self.source.checksum,
             notes=(*table.notes, *notes),
         )
-
-
-def no_target(source: Source, name: str) -> DataError:
-    """Return the error for a target column that is not there."""
-    try:
-        check_columns([name], source.frame)
-    except DataError as error:
-        told = str(error).replace("no column", "no target column", 1)
-        return DataError(f"{source.path}: {told}")
-    raise AssertionError
