@@ -79,7 +79,7 @@ def test_unseen_rows_are_told(refusal):
     assert "'age': 1 empty cell filled by the training rows' median" in text
     assert X[:, columns.names.index("city=(other)")].tolist() == [1] * 4
     message = refusal(columns.transform, new.drop(columns=["age", "paid"]))
-    assert "no column 'age' (nor 'paid')" in message
+    assert "no input column 'age' (nor 'paid')" in message
 
 
 @pytest.mark.parametrize(

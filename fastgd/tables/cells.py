@@ -31,9 +31,8 @@ Array = np.ndarray
 
 #: What people write where they know nothing.
 PLACEHOLDERS = frozenset(
-    ["?", "-", "--", ".", "..", "...", "*", "na", "n/a", "n.a.", "nan", "none", "null", "nil"]
-    + ["missing", "unknown", "not available", "#n/a", "#value!", "#div/0!"]
-)
+    ("?", "-", "--", ".", "..", "...", "*", "na", "n/a", "n.a.", "nan", "none", "null", "nil")
+) | {"missing", "unknown", "not available", "#n/a", "#value!", "#div/0!"}
 
 #: Groups of three digits, and what a decimal comma looks like.
 THOUSANDS = r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?"

@@ -235,6 +235,7 @@ def check_columns(
     others = f" (nor {', '.join(map(short, absent[1:4]))})" if len(absent) > 1 else ""
     hint = did_you_mean(absent[0], frame.columns)
     prefix = f"{where}: " if where else ""
+    kind = f"{what} column" if what else "column"
     raise DataError(
         f"{prefix}no {what and what + ' '}column {short(absent[0])}{others}{hint}; columns are {listed}{more}"
     )
