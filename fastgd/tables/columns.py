@@ -237,5 +237,5 @@ def check_columns(
     prefix = f"{where}: " if where else ""
     kind = f"{what} column" if what else "column"
     raise DataError(
-        f"{prefix}no {what and what + ' '}column {short(absent[0])}{others}{hint}; columns are {listed}{more}"
+        f"{prefix}no {kind} {short(absent[0])}{others}{hint}; columns are {listed}{more}"
     )

@@ -46,7 +46,7 @@ class Table:
     >>> table
     <Table the table: 4 rows, 3 columns; numbers in kg>
     >>> table.divide(0.25, seed=0).feature_names
-    ('age', 'kind=cat', 'kind=cow')
+    ('age', 'kind=cat', 'kind=cow', 'kind=dog')
     """
 
     def __init__(
