@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from fastgd.descent import descend
     from fastgd.explain.rates import suggest_learning_rate
     from fastgd.progress import Progress
+    from fastgd.tables import Table
 
 __version__ = "0.1.0"
 
@@ -121,6 +122,7 @@ __all__ = [
     "Softplus",
     "Softsign",
     "Step",
+    "Table",
     "TimeBudget",
     "Warmup",
     "descend",
@@ -145,9 +147,10 @@ def warmup(dtype: str | None = None) -> None:
 
 
 #: What is loaded when it is first used: modules, and functions with the module they are in.
-_MODULES = ("book", "data", "explain", "plot")
+_MODULES = ("book", "data", "explain", "plot", "tables")
 _FUNCTIONS = {
     "Progress": "progress",
+    "Table": "tables",
     "descend": "descent",
     "suggest_learning_rate": "explain.rates",
 }

@@ -237,7 +237,7 @@ class TestWeights:
         (["digits", "--optimizer=lbfgs", "--learning-rate=1.5"], "--learning-rate must be left"),
         (["digits", "--clip-norm=0"], "--clip-norm must be a number above 0"),
         (["digits", "--warmup=-1"], "--warmup must be a number above 0"),
-        (["digits", "--sample-weight=x"], "--sample-weight names a column of a table"),
+        (["digits", "--sample-weight=x"], "--weights names a column of a table"),
         (["digits", "--class-weight=12=1"], "no class '12'; classes are 0, 1, 2"),
         (["digits", "--class-weight=1"], "'1' is not a label and its weight"),
         (["digits", "--class-weight=1=-1"], "--class-weight of '1' must be a number at least 0"),

@@ -342,8 +342,8 @@ def test_unknown_sources_name_the_nearest(save, tmp_path, monkeypatch, refusal):
     assert "did you mean 'train.csv'?" in refusal(data.load, "trian.csv")
     assert "did you mean 'train.csv'?" in refusal(data.load_csv, "trian.csv")
     assert "no such file" in refusal(data.load_npz, tmp_path / "no" / "where.npz")
-    message = refusal(data.load, save("x", "book.xlsx"))
-    assert "book.xlsx: not a kind of file" in message and "accepted are 'digits'" in message
+    message = refusal(data.load, save("x", "book.docx"))
+    assert "book.docx: not a kind of file" in message and "accepted are 'digits'" in message
 
 
 def test_arguments_that_do_not_fit_the_source(archive):

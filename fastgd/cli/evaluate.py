@@ -11,6 +11,7 @@ from fastgd.cli import models
 from fastgd.cli.options import Command, option, output_options
 from fastgd.cli.output import Output
 from fastgd.cli.progress import compile_kernels, score_text
+from fastgd.cli.settings import SEP
 
 __all__ = ["evaluate"]
 
@@ -32,6 +33,7 @@ Example:
     metavar="COLUMN",
     help="The column to compare with, for tables.  [default: the one of the training]",
 )
+@SEP
 @option("Data", "--all", "every", is_flag=True, help="Use every row, also those trained on.")
 @option("Other", "--backend", metavar="NAME", help="What computes.  [default: the fastest]")
 @output_options
@@ -39,6 +41,7 @@ def evaluate(
     model: str,
     data: str,
     target: str | None,
+    sep: str | None,
     every: bool,
     backend: str | None,
     as_json: bool,
@@ -53,7 +56,9 @@ def evaluate(
 
     output = Output(as_json, quiet)
     network = models.load_model(model, data, backend)
-    dataset = models.load_rows(network, data, target=target, need_target=True)
+    dataset = models.load_rows(
+        network, data, target=target, need_target=True, sep=sep, output=output
+    )
     part = models.all_rows(dataset) if every else models.unseen_part(network, dataset)
     compile_kernels(network.dtype, backend, output)
     score, cost = network.score(part.X, part.y), network.loss(part.X, part.y)

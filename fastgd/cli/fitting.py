@@ -62,7 +62,9 @@ WEIGHTS = [
     ),
     option(
         "Weights",
+        "--weights",
         "--sample-weight",
+        "sample_weight",
         metavar="COLUMN",
         help="The column that says what each row counts in training, for tables; no input then.",
     ),

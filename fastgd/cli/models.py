@@ -6,8 +6,10 @@
     The name of the data, and a checksum of its rows.
 ``task``
     ``classification`` or ``regression``.
-``target``, ``feature_names``, ``class_names``
-    The target column, the input columns and the label of each class; the last two are JSON.
+``columns``, ``target``
+    What is done to a table's columns, and what is learned; JSON of `fastgd.tables`.
+``feature_names``, ``class_names``
+    The name of each input and the label of each class, as JSON.
 ``seed``, ``holdout``
     How rows were held out of training; ``holdout`` is 0 where none were, and absent where the
     data has a test part of its own.
@@ -22,16 +24,18 @@ import os
 import tempfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
 
-from fastgd.errors import DataError
+from fastgd.errors import DataError, SettingError
 
 if TYPE_CHECKING:
+    from fastgd.cli.output import Output
     from fastgd.data import Dataset
     from fastgd.network import Network
+    from fastgd.tables import Table
 
 __all__ = [
     "Part",
@@ -40,14 +44,13 @@ __all__ = [
     "load_model",
     "load_rows",
     "notes_for",
+    "open_source",
     "unseen_part",
 ]
 
 
-def notes_for(
-    dataset: Dataset, target: str | None, seed: int, holdout: float | None
-) -> dict[str, str]:
-    """Return the notes for a network trained on a dataset, before it is split."""
+def notes_for(dataset: Dataset, seed: int, holdout: float | None) -> dict[str, str]:
+    """Return the notes for a network trained on a dataset."""
     notes = {
         "data": dataset.name,
         "data_crc32": checksum(dataset),
@@ -56,8 +59,9 @@ def notes_for(
     }
     if holdout is not None:
         notes["holdout"] = str(holdout)
-    if target is not None:
-        notes["target"] = target
+    if dataset.columns is not None and dataset.target is not None:
+        notes["columns"] = dataset.columns.to_json()
+        notes["target"] = dataset.target.to_json()
     if dataset.feature_names is not None:
         notes["feature_names"] = json.dumps(dataset.feature_names)
     if dataset.n_classes is not None:
@@ -71,7 +75,9 @@ def class_names(dataset: Dataset) -> tuple[str, ...]:
 
 
 def checksum(dataset: Dataset) -> str:
-    """Return the CRC-32 of the rows, to tell whether two datasets are the same."""
+    """Return the CRC-32 of a table's file, else of the rows: are two datasets the same?"""
+    if dataset.checksum:
+        return dataset.checksum
     crc = zlib.crc32(np.ascontiguousarray(dataset.X).data)
     if dataset.y is not None:
         crc = zlib.crc32(np.ascontiguousarray(dataset.y).data, crc)
@@ -87,10 +93,44 @@ def load_model(path: str, data: str, backend: str | None) -> Network:
     return load(path, backend=backend)
 
 
+def open_source(source: str, given: dict[str, Any]) -> tuple[Table | Dataset, Table | None]:
+    """Read what `fastgd train` is given: data, and the table of --test."""
+    from fastgd import data
+    from fastgd.data.tables import is_table
+
+    targets = list(given["target"])
+    about = {name: given[name] for name in ("sep", "ignore", "categorical")}
+    about["task"] = given["task"]
+    if not is_table(source) or os.path.isdir(source):
+        if given["test"] is not None:
+            raise SettingError("test", f"is for tables; {source} is none")
+        target = targets[0] if len(targets) == 1 else targets or None
+        return data.load(source, target=target, sample_weight=given["sample_weight"], **about), None
+    from fastgd.tables import Table, read_frame
+    from fastgd.tables.loading import open_table
+
+    table = open_table(source, targets or None, weights=given["sample_weight"], **about)
+    if given["test"] is None:
+        return table, None
+    if not isinstance(table, Table):
+        raise SettingError("test", f"is for tables of columns; {source} holds images")
+    if given["holdout"] is not None:
+        raise click.UsageError("--test names the rows to score on; --holdout would hold out others")
+    return table, Table(read_frame(given["test"], given["sep"]), described=table.target)
+
+
 def load_rows(
-    network: Network, source: str, *, target: str | None = None, need_target: bool
+    network: Network,
+    source: str,
+    *,
+    target: str | None = None,
+    need_target: bool,
+    sep: str | None = None,
+    output: Output | None = None,
 ) -> Dataset:
     """Read data as the network was taught: its columns, its classes.
+
+    What it was not taught is told on ``output``.
 
     Raises
     ------
@@ -98,22 +138,35 @@ def load_rows(
         If the data cannot be read or has another number of columns than the network.
     """
     from fastgd import data
+    from fastgd.data.tables import is_table
 
     notes = network.notes
+    described: dict[str, Any] = {}
     names, features = (_listed(notes, key) for key in ("class_names", "feature_names"))
-    task = notes.get("task")
+    task, learned = notes.get("task"), notes.get("target") if is_table(source) else None
     if task is None and network.architecture.n_outputs == 1:
         task = "regression"  # a single output is compared with the numbers themselves
     elif task is None:
         names = tuple(map(str, range(network.architecture.n_outputs)))
+    if "columns" in notes and is_table(source) and learned is not None:
+        from fastgd.tables import Columns, Target
+
+        described = {"columns": Columns.from_json(notes["columns"])}
+        described["learned"] = Target.from_json(learned)
+        task = names = features = learned = None
     dataset = data.load(
         source,
-        target=target or (notes.get("target") if _is_table(source) else None),
+        target=target or learned,
         need_target=need_target,
         task=task,
         class_names=names,
         feature_names=features,
+        sep=sep,
+        **described,
     )
+    if output is not None:
+        for note in dataset.notes:
+            output.note(f"{dataset.name}: {note}")
     expected = network.architecture.n_inputs
     if dataset.n_features != expected:
         raise DataError(
@@ -195,9 +248,3 @@ def check_out(path: str | os.PathLike[str], *sources: str) -> None:
 
 def _listed(notes: dict[str, str], key: str) -> tuple[str, ...] | None:
     return tuple(json.loads(notes[key])) if key in notes else None
-
-
-def _is_table(source: str) -> bool:
-    from fastgd.data.tables import SUFFIXES
-
-    return source.lower().endswith(SUFFIXES)

@@ -69,8 +69,10 @@ class Output:
             self._read = False
             drop_stdout()
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table; its first column is text, the others are numbers."""
+    def table(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: bool = False
+    ) -> None:
+        """Print a table; its first column is text, the others are numbers, or text to the left."""
         if not self.talks:
             return
         from rich.console import Console
@@ -80,7 +82,7 @@ class Output:
         terminal = is_terminal(sys.stdout)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for column in columns:
-            table.add_column(column, justify="left" if column == columns[0] else "right")
+            table.add_column(column, justify="left" if left or column == columns[0] else "right")
         for row in rows:
             table.add_row(*(Text(one_line(cell)) for cell in row))
         width = Console().width if terminal else PIPE_WIDTH

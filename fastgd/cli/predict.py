@@ -14,6 +14,7 @@ from fastgd.cli import models
 from fastgd.cli.options import Command, option, output_options
 from fastgd.cli.output import Output
 from fastgd.cli.progress import compile_kernels
+from fastgd.cli.settings import SEP
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -43,12 +44,14 @@ Examples:
     is_flag=True,
     help="Write every output of the network (probabilities, for softmax), not the class.",
 )
+@SEP
 @option("Other", "--backend", metavar="NAME", help="What computes.  [default: the fastest]")
 @output_options
 def predict(
     model: str,
     data: str,
     target: str | None,
+    sep: str | None,
     out: str | None,
     outputs: bool,
     backend: str | None,
@@ -67,7 +70,9 @@ def predict(
     network = models.load_model(model, data, backend)
     if out is not None:
         models.check_out(out, model, data)
-    dataset = models.load_rows(network, data, target=target, need_target=False)
+    dataset = models.load_rows(
+        network, data, target=target, need_target=False, sep=sep, output=output
+    )
     X = dataset.X if dataset.X_test is None else dataset.X_test
     compile_kernels(network.dtype, backend, output)
     answers, names = answers_of(network, X, outputs)

@@ -18,7 +18,7 @@ from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
 from fastgd.rules.losses import LOSS_NAMES, PUBLIC_LOSSES
 
-__all__ = ["HOLDOUT", "OPTIONS", "check", "default_rate", "rules_of"]
+__all__ = ["HOLDOUT", "OPTIONS", "SEP", "check", "default_rate", "rules_of"]
 
 #: The share of the rows that is held out of training.
 HOLDOUT = 0.2
@@ -37,7 +37,9 @@ MOST_USED = [
         "Most used",
         "--target",
         metavar="COLUMN",
-        help="The column to learn, for tables.  [default: target, label, class or y]",
+        multiple=True,
+        help="The column to learn, for tables; several times for several columns of numbers.  "
+        "[default: target, label, class or y]",
     ),
     option(
         "Most used",
@@ -59,7 +61,34 @@ MOST_USED = [
     EARLY_STOPPING,
 ]
 
+SEP = option(
+    "Data",
+    "--sep",
+    metavar="CHARACTER",
+    help="What separates the columns of a text file, or tab.  [default: seen from its first lines]",
+)
 DATA = [
+    option(
+        "Data",
+        "--ignore",
+        metavar="COLUMN",
+        multiple=True,
+        help="A column of a table that is no input; may be given several times.",
+    ),
+    option(
+        "Data",
+        "--categorical",
+        metavar="COLUMN",
+        multiple=True,
+        help="A column whose numbers are names, as postal codes are; may be given several times.",
+    ),
+    option(
+        "Data",
+        "--test",
+        metavar="FILE",
+        help="A table of rows to score the network on, in place of rows held out.",
+    ),
+    SEP,
     option(
         "Data",
         "--task",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fastgd.data import Dataset
     from fastgd.engine.history import History
     from fastgd.network import Network
+    from fastgd.tables import Table
 
 __all__ = ["train"]
 
@@ -38,6 +39,7 @@ BOOK = """\b
 Examples:
   fastgd train digits
   fastgd train houses.csv --target price --hidden 64,64
+  fastgd train pets.csv --ignore name --categorical zip --test more.csv
   fastgd train pets.csv --optimizer adam --dropout 0.2 --early-stopping 10
 The first network of Nielsen's book, on a folder of MNIST files:
   fastgd train mnist --hidden 30 --epochs 30 --batch-size 10 \\
@@ -60,24 +62,24 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     """Train a network on DATA and write it to a file.
 
     DATA is 'digits' (small images that come with fastgd), 'mnist' (fetched once and kept), a
-    folder of MNIST files, a table (.csv or .tsv with a header line), or an .npz with arrays X and
-    y. Ctrl-C ends the training early and keeps what has been learned.
+    folder of MNIST files, a table (.csv, .parquet, .xlsx, ...) of numbers, words and dates with or
+    without gaps, or an .npz with arrays X and y. Ctrl-C ends the training early and keeps what has
+    been learned.
     """
     from fastgd.backends import backend
-    from fastgd.data import load
     from fastgd.engine.threads import available_threads
 
     output = Output(as_json, quiet)
-    out, target, task = settings["out"], settings["target"], settings["task"]
+    out = settings["out"]
     if out is not None:
         models.check_out(out, data)
     check(settings)
     backend(settings["backend"]), available_threads()  # and what the environment says of them
-    dataset = load(data, target=target, task=task, sample_weight=settings["sample_weight"])
+    source, test = models.open_source(data, settings)
     if out is None:
-        out = default_out(dataset.name)
+        out = default_out(source.name)
         models.check_out(out, data)
-    run = Run(data, dataset, out, settings, output)
+    run = Run(data, source, test, out, settings, output)
     run.describe()
     history = run.fit()
     run.network.save(out)
@@ -91,7 +93,9 @@ def default_out(name: str) -> str:
     >>> default_out("digits"), default_out("pets.csv.gz"), default_out("v1.2")
     ('digits.safetensors', 'pets.safetensors', 'v1.2.safetensors')
     """
-    for suffix in (".gz", ".csv", ".tsv", ".npz"):
+    from fastgd.data.tables import PACKED, SUFFIXES
+
+    for suffix in (*PACKED, *SUFFIXES, ".npz"):
         if name.lower().endswith(suffix):
             name = name[: -len(suffix)]
     return f"{name or 'model'}.safetensors"
@@ -102,27 +106,21 @@ class Run:
     """One training: the data, divided; the network; and what is said about both."""
 
     source: str
-    dataset: Dataset
+    data: Table | Dataset
+    test: Table | None
     out: str
     settings: dict[str, Any]
     output: Output
 
     def __post_init__(self) -> None:
-        from fastgd.data import split
         from fastgd.engine.inputs import check_examples
 
-        given, whole = self.settings, self.dataset
-        seed, holdout = given["seed"], given["holdout"]
-        own_test = whole.X_test is not None and holdout is None
-        self.holdout = None if own_test else HOLDOUT if holdout is None else holdout
-        if self.holdout is not None:
-            self.dataset = dataclasses.replace(whole, X_test=None, y_test=None)
-            if self.holdout:
-                self.dataset = split(self.dataset, self.holdout, seed)
+        given, seed = self.settings, self.settings["seed"]
+        whole = self._divide()
         self.network = self._make_network(whole)
         rate = default_rate(whole.is_classification, given["activation"])
         self.optimizer = optimizer_of(given, rate)
-        self.network.notes = models.notes_for(whole, given["target"], seed, self.holdout)
+        self.network.notes = models.notes_for(whole, seed, self.holdout)
         self.network.notes["training"] = (
             f"{given['epochs']} epochs, batches of {given['batch_size']}, {self.optimizer}"
         )
@@ -133,6 +131,27 @@ class Run:
         check_examples(self.dataset.X, self.dataset.y, architecture)
         self.score_name = models.score_name(self.network, self.dataset.y)
         self.scaling = self._scaling()
+
+    def _divide(self) -> Dataset:
+        """Hold rows out; return what tells how many inputs and classes there are."""
+        from fastgd.data import Dataset, split
+
+        whole, holdout, seed = self.data, self.settings["holdout"], self.settings["seed"]
+        own_test = self.test is not None or (
+            isinstance(whole, Dataset) and whole.X_test is not None
+        )
+        self.holdout = HOLDOUT if holdout is None else holdout
+        if own_test and holdout is None:
+            self.holdout = None
+        if not isinstance(whole, Dataset):
+            self.dataset = whole.divide(self.holdout, seed, self.test)
+            return self.dataset
+        self.dataset = whole
+        if self.holdout is not None:
+            self.dataset = dataclasses.replace(whole, X_test=None, y_test=None)
+            if self.holdout:
+                self.dataset = split(self.dataset, self.holdout, seed)
+        return whole
 
     def _make_network(self, dataset: Dataset) -> Network:
         from fastgd.network import Network
@@ -174,10 +193,17 @@ class Run:
         if data.image_shape is not None:
             what = "images of {} x {} pixels".format(*data.image_shape)
         held = "" if data.X_test is None else f", {len(data.X_test):,} held out"
-        target = network.notes.get("target")
         classes = f", {data.n_classes} classes" if data.n_classes else ", numbers to predict"
-        classes += f" in column {target!r}" if target else ""
+        if data.target is not None:
+            names = ", ".join(map(repr, data.target.columns))
+            classes += f" in column{'s' * (len(data.target.columns) > 1)} {names}"
         self.output.say(f"data     {data.name}: {len(data.X):,} {what}{held}{classes}")
+        for note in data.notes:
+            self.output.say(f"note     {note}")
+        if data.columns is not None:
+            self.output.say()
+            self.output.table(["column", "kind", "what is done"], data.columns.rows(), left=True)
+            self.output.say()
         a = network.architecture
         hidden = f"{a.activation_name}, " if len(a.sizes) > 2 else ""
         self.output.say(
@@ -268,6 +294,8 @@ class Run:
             "scored_on": "held_out" if held_out else "training",
             "seconds": self.seconds,
             "stop_reason": history.stop_reason,
+            "notes": data.notes,
+            "columns": None if data.columns is None else data.columns.rows(),
             "out": self.out,
         }
 

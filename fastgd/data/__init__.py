@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Any
 
 from fastgd.data.dataset import KINDS, Dataset, split
 from fastgd.data.digits import load_digits
@@ -19,7 +20,7 @@ from fastgd.data.idx import load_idx
 from fastgd.data.npz import load_npz
 from fastgd.data.predictions import write_predictions
 from fastgd.data.reading import not_found
-from fastgd.data.tables import SUFFIXES, load_csv
+from fastgd.data.tables import is_table, load_csv
 from fastgd.data.targets import check_task, encode_digits
 from fastgd.errors import DataError, SettingError
 
@@ -37,30 +38,32 @@ __all__ = [
 ]
 
 _ACCEPTED = (
-    "'digits', 'mnist', a folder of MNIST IDX files, a table (.csv, .tsv, plain or .gz), or an .npz"
+    "'digits', 'mnist', a folder of MNIST IDX files, a table (.csv, .tsv, .txt, plain, .gz or "
+    ".zip; .parquet, .feather, .xlsx), or an .npz"
 )
 
 
 def load(
     source: str | PathLike[str],
     *,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     need_target: bool = True,
     task: str | None = None,
     class_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
     sample_weight: str | None = None,
+    **described: Any,
 ) -> Dataset:
     """Read a dataset, whatever it is.
 
     Parameters
     ----------
     source : str or path
-        "digits", "mnist", a folder of MNIST IDX files, a table (.csv, .tsv, plain or .gz)
-        or .npz. What is called "mnist" in the current folder comes first; where there is no
+        "digits", "mnist", a folder of MNIST IDX files, a table (see `load_csv`) or .npz.
+        What is called "mnist" in the current folder comes first; where there is no
         such thing, `fetch_mnist` downloads it once and keeps it.
-    target : str, optional
-        The target column, for tables.
+    target : str or sequence of str, optional
+        The target column or columns, for tables.
     need_target : bool
         False for prediction: targets need not be there, and y is None.
     task : None, "classification" or "regression"
@@ -71,6 +74,8 @@ def load(
         The columns to read as inputs, in this order, for tables; ignored elsewhere.
     sample_weight : str, optional
         The column that says what each row counts, for tables.
+    described
+        `columns`, `learned`, `sep`, `ignore` and `categorical` of `load_csv`, for tables.
 
     Returns
     -------
@@ -99,7 +104,8 @@ def load(
             )
         if not path.is_dir():
             given = (target, need_target, task, class_names, feature_names, sample_weight)
-            return _load_file(path, *given)
+            return _load_file(path, *given, described)
+    _only_for_tables(source, described)
     if sample_weight is not None:
         raise SettingError("sample_weight", f"names a column of a table; {fspath(source)} is none")
     if target is not None:
@@ -124,10 +130,10 @@ def _digits(need_target: bool, class_names: Sequence[str] | None) -> Dataset:
 
 
 def _load_file(
-    path: Path, target, need_target, task, class_names, feature_names, sample_weight
+    path: Path, target, need_target, task, class_names, feature_names, sample_weight, described
 ) -> Dataset:
     name = path.name.lower()
-    if name.endswith(SUFFIXES):
+    if is_table(name):
         return load_csv(
             path,
             target,
@@ -136,7 +142,9 @@ def _load_file(
             class_names=class_names,
             feature_names=feature_names,
             sample_weight=sample_weight,
+            **described,
         )
+    _only_for_tables(path, described)
     if sample_weight is not None:
         raise SettingError("sample_weight", f"names a column of a table; {path} is none")
     if name.endswith(".npz"):
@@ -145,3 +153,10 @@ def _load_file(
         return load_npz(path, need_target=need_target, task=task, class_names=class_names)
     hint = "; give the folder it is in" if "ubyte" in name else ""
     raise DataError(f"{path}: not a kind of file that is read here{hint}; accepted are {_ACCEPTED}")
+
+
+def _only_for_tables(source: str | PathLike[str], described: dict[str, Any]) -> None:
+    """Refuse what is said about columns where there are none."""
+    for name, value in described.items():
+        if value:
+            raise SettingError(name, f"is for tables; {fspath(source)} is none")

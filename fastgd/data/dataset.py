@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastgd.errors import DataError, SettingError
 
-__all__ = ["KINDS", "Dataset", "split"]
+if TYPE_CHECKING:
+    from fastgd.tables import Columns, Target
+
+__all__ = ["KINDS", "Dataset", "held_out", "split"]
 
 KINDS = ("digits", "idx", "csv", "kaggle", "npz")
 _DIGIT_IMAGES = ("digits", "idx", "kaggle")
@@ -40,6 +44,12 @@ class Dataset:
         The label of class i; None where labels are the integers 0..n_classes-1.
     weights : float array (n,) or None
         What each row of X counts in training, where a table says so.
+    columns, target : Columns, Target or None
+        What made X and y of a table's columns.
+    checksum : str
+        The CRC-32 of a table's file, or "".
+    notes : tuple of str
+        What was done to a table in reading that somebody might not expect.
 
     Examples
     --------
@@ -60,6 +70,10 @@ class Dataset:
     feature_names: tuple[str, ...] | None = None
     class_names: tuple[str, ...] | None = None
     weights: np.ndarray | None = None
+    columns: Columns | None = None
+    target: Target | None = None
+    checksum: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def n_features(self) -> int:
@@ -126,30 +140,40 @@ def split(dataset: Dataset, fraction: float = 0.2, seed: int = 0) -> Dataset:
     >>> split(load_digits(), fraction=0.25)
     <Dataset digits: 1,348 x 64 uint8, 449 for testing, 10 classes>
     """
-    if not 0 < fraction < 1:
-        raise SettingError("fraction", f"must be between 0 and 1, both excluded; got {fraction!r}")
+    _check_fraction(fraction)
     if dataset.X_test is not None:
         return dataset
-    n = len(dataset.X)
-    if n < 2:
-        raise DataError(f"{dataset.name}: {n} example cannot be split into training and test part")
-    n_test = min(max(1, round(n * fraction)), n - 1)
-    rng = np.random.default_rng(seed)
     y = dataset.y
-    held_out = np.zeros(n, dtype=bool)
-    if y is not None and dataset.is_classification:
-        held_out[_stratified(y, n_test, rng)] = True
-    if held_out.sum() < n_test / 2:  # no classes, or most have one example only
-        held_out[:] = False
-        held_out[rng.permutation(n)[:n_test]] = True
+    out = held_out(len(dataset.X), y, fraction, seed, dataset.name)
     return replace(
         dataset,
-        X=dataset.X[~held_out],
-        y=None if y is None else y[~held_out],
-        weights=None if dataset.weights is None else dataset.weights[~held_out],
-        X_test=dataset.X[held_out],
-        y_test=None if y is None else y[held_out],
+        X=dataset.X[~out],
+        y=None if y is None else y[~out],
+        weights=None if dataset.weights is None else dataset.weights[~out],
+        X_test=dataset.X[out],
+        y_test=None if y is None else y[out],
     )
+
+
+def _check_fraction(fraction: float) -> None:
+    if not 0 < fraction < 1:
+        raise SettingError("fraction", f"must be between 0 and 1, both excluded; got {fraction!r}")
+
+
+def held_out(n: int, y: np.ndarray | None, fraction: float, seed: int, name: str) -> np.ndarray:
+    """Return which of n rows `split` holds out, bool (n,)."""
+    _check_fraction(fraction)
+    if n < 2:
+        raise DataError(f"{name}: {n} example cannot be split into training and test part")
+    n_test = min(max(1, round(n * fraction)), n - 1)
+    rng = np.random.default_rng(seed)
+    out = np.zeros(n, dtype=bool)
+    if y is not None and y.dtype.kind == "i":
+        out[_stratified(y, n_test, rng)] = True
+    if out.sum() < n_test / 2:  # no classes, or most have one example only
+        out[:] = False
+        out[rng.permutation(n)[:n_test]] = True
+    return out
 
 
 def _stratified(y: np.ndarray, n_test: int, rng: np.random.Generator) -> np.ndarray:

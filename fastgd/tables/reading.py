@@ -1,0 +1,400 @@
+"""Files and frames as pandas frames; what pandas would take in silence is told or refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fastgd.data.reading import open_binary, plain, reading, short
+from fastgd.data.targets import number_or_none
+from fastgd.errors import DataError, MissingExtraError
+from fastgd.tables.cells import BadCell
+
+__all__ = ["Header", "Source", "header_of", "read_frame"]
+
+SEPARATORS = (",", ";", "\t", "|")
+SPOKEN = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+#: The lines that separators and decimal commas are judged by.
+SAMPLE = 50
+
+
+@dataclass
+class Source:
+    """A frame, where it comes from, and what was said while it was read.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        Its index counts the rows from 0, its columns are different texts.
+    name, path : str
+        The name of the data, and what errors call it.
+    notes : list of str
+        What was done that somebody might not expect.
+    style : str
+        "decimal" where commas are decimal in the file.
+    checksum : str
+        The CRC-32 of the content, or "".
+    header : Header or None
+        Of a text file.
+    """
+
+    frame: pd.DataFrame
+    name: str
+    path: str
+    notes: list[str] = field(default_factory=list)
+    style: str = ""
+    checksum: str = ""
+    header: Header | None = None
+
+    def error(self, bad: BadCell) -> DataError:
+        """Return the error for a cell, with its file and line."""
+        where = f"row {bad.row + 1}"
+        if self.header is not None:
+            where = f"line {self.header.line_of(bad.row)}"
+        return DataError(f"{self.path}, {where}, column {short(bad.column)}: {bad.problem}")
+
+
+@dataclass
+class Header:
+    """The text of a file, and what its first lines say.
+
+    Attributes
+    ----------
+    path : Path
+    text : bytes
+        In UTF-8, without a byte order mark.
+    separator : str
+    names : list of str
+    decimal : str
+        "," where commas are decimal.
+    notes : list of str
+    checksum : str
+    """
+
+    path: Path
+    text: bytes
+    separator: str
+    names: list[str]
+    decimal: str
+    notes: list[str]
+    checksum: str
+
+    def records(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the rows that are not blank, each with the line it begins on, from 1."""
+        return _records(self.text, self.separator, self.path)
+
+    def line_of(self, row: int) -> int:
+        """Return the line of a row, both as they are counted: from 0, and from 1."""
+        return next((line for line, _ in islice(self.records(), row + 1, None)), row + 2)
+
+    def read(self, **options: Any) -> Any:
+        """Read the rows below the header with pandas.
+
+        Raises
+        ------
+        DataError
+            With the line, where pandas cannot read it.
+        """
+        self.check_width(islice(self.records(), 1, 2))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            warnings.simplefilter("error", pd.errors.DtypeWarning)
+            try:
+                return pd.read_csv(
+                    io.BytesIO(self.text),
+                    sep=self.separator,
+                    decimal=self.decimal,
+                    header=0,
+                    names=self.names,
+                    index_col=False,
+                    encoding="utf-8",
+                    **options,
+                )
+            except pd.errors.DtypeWarning:  # parts of a column look different; see it as a whole
+                return self.read(low_memory=False, **options)
+            except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
+                self.check_width(self.records())
+                raise DataError(f"{self.path}: {' '.join(str(error).split())}") from error
+
+    def check_width(self, records: Iterator[tuple[int, list[str]]]) -> None:
+        """Refuse the first row that has not as many cells as there are names."""
+        width = len(self.names)
+        for line, row in records:
+            if len(row) != width:
+                raise DataError(
+                    f"{self.path}, line {line}: {len(row)} cells where the header names {width} "
+                    f"columns (separated by {SPOKEN.get(self.separator, repr(self.separator))})"
+                )
+
+    def check(self, frame: pd.DataFrame) -> None:
+        """Refuse what pandas reads without a word: rows cut short, quotes left open."""
+        suspect = False
+        if frame.iloc[:, -1].isna().any():
+            suspect = _count(self.text, self.separator) != (len(frame) + 1) * (len(self.names) - 1)
+        if not suspect and b'"' in self.text:
+            lines = _count(self.text, "\n") + (not self.text.endswith(b"\n"))
+            ends = re.escape(self.separator) + r'\r\n"'
+            stray = re.compile(f'"(?<![{ends}]")(?![{ends}])'.encode())
+            suspect = lines != len(frame) + 1
+            suspect = suspect or stray.search(self.text.rstrip().rstrip(b'"')) is not None
+        if suspect:
+            self.check_width(self.records())
+
+
+def read_frame(source: Any, sep: str | None = None) -> Source:
+    """Read a table: a path, or a frame of pandas, polars or pyarrow, or a dict of columns.
+
+    Parameters
+    ----------
+    source : path or frame
+        .csv, .tsv or .txt, plain or in .gz or .zip; .parquet, .feather, .xlsx.
+    sep : str, optional
+        What separates the columns of a text file; else it is seen from its first lines.
+
+    Raises
+    ------
+    DataError
+        In one line that names file and line.
+    """
+    if isinstance(source, Header):
+        return _of_text(source)
+    if not isinstance(source, str | PathLike):
+        return _of_frame(source)
+    path = Path(source)
+    name = path.name.lower()
+    readers = {".parquet": "read_parquet", ".feather": "read_feather", ".xlsx": "read_excel"}
+    reader = next((readers[end] for end in readers if name.endswith(end)), None)
+    if reader is None:
+        return _of_text(header_of(path, sep))
+    with reading(path), path.open("rb") as file:
+        content = file.read()
+    try:
+        frame = getattr(pd, reader)(io.BytesIO(content))
+    except ImportError as error:
+        what = "openpyxl" if reader == "read_excel" else "pyarrow"
+        raise MissingExtraError(f"reading {path.name} needs {what}: pip install {what}") from error
+    except Exception as error:
+        raise DataError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    made = _of_frame(frame, path.name, str(path))
+    made.checksum = f"{zlib.crc32(content):08x}"
+    return made
+
+
+def _of_frame(frame: Any, name: str = "the table", path: str | None = None) -> Source:
+    """Take a frame as it is, its rows counted from 0."""
+    if hasattr(frame, "to_pandas"):
+        try:
+            frame = frame.to_pandas()
+        except ImportError:  # polars without pyarrow
+            frame = {column: frame[column].to_list() for column in frame.columns}
+    if not isinstance(frame, pd.DataFrame):
+        try:
+            frame = pd.DataFrame(frame)
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{name}: {error}") from None
+    names = [str(column) for column in frame.columns]
+    frame = frame.set_axis(names, axis=1).reset_index(drop=True)
+    where = path or name
+    twice = next((column for i, column in enumerate(names) if column in names[:i]), None)
+    if twice is not None:
+        raise DataError(f"{where}: two columns are called {short(twice)}")
+    if not names:
+        raise DataError(f"{where}: has no columns")
+    if not len(frame):
+        raise DataError(f"{where}: has column names but no rows")
+    return Source(frame, name, where)
+
+
+def _of_text(header: Header) -> Source:
+    with reading(header.path):
+        frame = header.read()
+    header.check(frame)
+    if not len(frame):
+        raise DataError(f"{header.path}: has column names but no rows")
+    _check_header(header, frame)
+    style = "decimal" if header.decimal == "," else ""
+    path, notes = header.path, list(header.notes)
+    return Source(frame, path.name, str(path), notes, style, header.checksum, header)
+
+
+def _check_header(header: Header, frame: pd.DataFrame) -> None:
+    """Refuse a file whose first line is a row like the others."""
+    numeric = [number_or_none(name) is not None for name in header.names]
+    same, kinds = [], zip(header.names, numeric, strict=True)
+    for name, is_number in kinds:
+        column = frame[name]
+        if pd.api.types.is_numeric_dtype(column.dtype):
+            same.append(is_number)
+        else:
+            same.append(not is_number and bool((column == name).any()))
+    if all(same) or (any(numeric) and all(same[i] for i, n in enumerate(numeric) if n)
+                     and any(s and not n for s, n in zip(same, numeric, strict=True))):  # fmt: skip
+        listed = ", ".join(map(plain, header.names[:4]))
+        raise DataError(
+            f"{header.path}, line 1: {listed} are values that stand below, too; the first line "
+            "must name the columns"
+        )
+
+
+def header_of(path: Path, sep: str | None = None) -> Header:
+    """Open a text file, and read and check its header.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, is empty, or does not begin with different names.
+    """
+    content, notes = _content(path), []
+    checksum = f"{zlib.crc32(content):08x}"
+    text, encoding = _in_utf8(path, content)
+    if encoding is not None:
+        notes.append(f"read as {encoding}, as it is no UTF-8")
+    separator = sep or ("\t" if ".tsv" in path.name.lower() else _separator_of(text))
+    separator = {"tab": "\t", "\\t": "\t"}.get(separator, separator)
+    if len(separator) != 1:
+        raise DataError(f"--sep must be one character, or tab; got {sep!r}")
+    records = list(islice(_records(text, separator, path), SAMPLE))
+    if not records:
+        raise DataError(f"{path}: the file is empty")
+    line, first = records[0]
+    names = _names(f"{path}, line {line}", [name.strip() for name in first], notes)
+    decimal = "," if separator != "," and _has_decimal_commas(records[1:]) else "."
+    if sep is None and separator != ("\t" if ".tsv" in path.name.lower() else ","):
+        notes.append(f"columns are separated by {SPOKEN[separator]}")
+    if decimal == ",":
+        notes.append("commas are decimal: 1,5 is one and a half")
+    return Header(path, text, separator, names, decimal, notes, checksum)
+
+
+def _names(where: str, names: list[str], notes: list[str]) -> list[str]:
+    """Check the names; give one to a column that has none."""
+    if all(number_or_none(name) is not None for name in names):
+        raise DataError(f"{where}: holds numbers; the first line must name the columns")
+    given: dict[str, int] = {}
+    for position, name in enumerate(names, 1):
+        if not name:
+            names[position - 1] = f"column {position}"
+            notes.append(f"column {position} has no name; it is called 'column {position}'")
+        elif name in given:
+            raise DataError(f"{where}: columns {given[name]} and {position} are both {short(name)}")
+        given[names[position - 1]] = position
+    if len(given) < len(names):
+        raise DataError(f"{where}: columns without names; name them")
+    return names
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a file, unpacked."""
+    with reading(path):
+        with path.open("rb") as file:
+            packed = file.read(4) == b"PK\x03\x04"
+        if not packed:
+            with open_binary(path) as unpacked:
+                return unpacked.read()
+        try:
+            with zipfile.ZipFile(path) as archive:
+                files = [info for info in archive.infolist() if not info.is_dir()]
+                files = [info for info in files if not info.filename.startswith("__MACOSX")]
+                if len(files) != 1:
+                    raise DataError(f"{path}: holds {len(files)} files; expected one table")
+                return archive.read(files[0])
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            raise DataError(f"{path}: corrupt archive ({error})") from error
+
+
+def _in_utf8(path: Path, content: bytes) -> tuple[bytes, str | None]:
+    """Return a text in UTF-8, and what it was if it was something else.
+
+    Raises
+    ------
+    DataError
+        If parts are UTF-8 and parts are not: the line of the first byte that is not.
+    """
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return content.decode("utf-16").encode(), "UTF-16"
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: not UTF-16 text, as its first bytes say ({error})") from None
+    if content[:3] == b"\xef\xbb\xbf":
+        content = content[3:]
+    if content.isascii():
+        return content, None
+    try:
+        content.decode("utf-8")
+        return content, None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        mixed = re.search(rb"[\xc2-\xf4][\x80-\xbf]", content) is not None
+        if not mixed and b"\0" not in content:
+            try:
+                return content.decode("cp1252").encode(), "Windows-1252"
+            except UnicodeDecodeError:
+                pass
+        raise DataError(
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8 text"
+            f"{', though other lines are' if mixed else ''}; save the file as UTF-8"
+        ) from None
+
+
+def _count(text: bytes, character: str) -> int:
+    """Count a frequent character: faster than bytes.count, which stops at each."""
+    values, step = np.frombuffer(text, np.uint8), 1 << 20
+    pieces = (values[start : start + step] for start in range(0, len(values), step))
+    return sum(int(np.count_nonzero(piece == ord(character))) for piece in pieces)
+
+
+def _separator_of(text: bytes) -> str:
+    """Return what separates the columns: what cuts all first lines into equally many cells."""
+    best, most = ",", (False, 1)
+    sample = text[:200_000]
+    if len(text) > len(sample):
+        sample = sample[: sample.rfind(b"\n") + 1] or sample
+    for separator in SEPARATORS:
+        try:
+            rows = [row for _, row in islice(_records(sample, separator, Path("")), SAMPLE)]
+        except DataError:
+            continue
+        width = len(rows[0]) if rows else 1
+        found = (width > 1 and all(len(row) == width for row in rows), width)
+        if found > most:
+            best, most = separator, found
+    return best
+
+
+def _has_decimal_commas(records: list[tuple[int, list[str]]]) -> bool:
+    cells = [cell.strip() for _, row in records for cell in row]
+    commas = sum(re.fullmatch(r"[+-]?\d*,\d+", cell) is not None for cell in cells)
+    points = sum(re.fullmatch(r"[+-]?\d*\.\d+", cell) is not None for cell in cells)
+    return commas > points
+
+
+def _records(text: bytes, separator: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not blank, each with the line it begins on, from 1."""
+    file = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
+    rows = csv.reader(file, delimiter=separator, strict=True)
+    while True:
+        line = rows.line_num + 1
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            # the csv module's word for a quote that is never closed
+            open_quote = str(error) == "unexpected end of data"
+            problem = "a quote is left open" if open_quote else error
+            raise DataError(f"{path}, line {line}: {problem}") from error
+        if len(row) > 1 or "".join(row).strip():
+            yield line, row
