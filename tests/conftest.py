@@ -30,6 +30,18 @@ def outside_the_checkout(tmp_path_factory):
     os.chdir(before)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items):
+    """Mark one case of every test as quick, another from test to test; not of the slow ones."""
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for number, cases in enumerate(tests.values()):
+        case = cases[number % len(cases)]
+        if not case.get_closest_marker("slow"):
+            case.add_marker(pytest.mark.quick)
+
+
 @contextmanager
 def alone(lock: Path, limit: float = 300.0):
     """Wait until no other process has the lock, a folder, or for ``limit`` seconds."""
