@@ -217,7 +217,7 @@ def test_zeros_left_out_as_rows_are_read(subject, dtype, kind, n_inputs):
 
 
 @pytest.mark.filterwarnings("ignore:.*encountered in")
-@in_turn(zeros=[0.0, 0.8], bad=[np.nan, np.inf, -np.inf], n_rows=[1, 4, 5, 70, 300])
+@in_turn(zeros=[0.0, 0.8], bad=[np.nan, np.inf, -np.inf], n_rows=[1, 4, 5, 70, 1100])
 def test_predictions_tell_of_inputs_that_are_not_finite(subject, dtype, n_rows, bad, zeros):
     case = Case(dtype=dtype, kind=dtype, zeros=zeros, n=n_rows, sizes=(70, 5, 3))
     outputs = np.empty((n_rows, 3), dtype)
@@ -236,6 +236,10 @@ class TestBlocks:
         assert plan.MAX_ROWS == 1024
         case = Case(sizes=(3, 17, 2), n=2500, batch_size=batch_size, dtype=dtype)
         check(subject, replace(case, optimizer=OPTIMIZERS[optimizer]))
+
+    def test_dropout_in_more_rows_than_a_block(self, subject, dtype):
+        case = Case(sizes=(3, 17, 2), n=1100, batch_size=1100, dtype=dtype, dropout=[0.3, 0.4])
+        check(subject, case)
 
     @pytest.mark.parametrize("loss", ["mse", "sse"])
     def test_rows_too_wide_for_a_block(self, subject, dtype, loss, monkeypatch):
