@@ -32,9 +32,14 @@ def outside_the_checkout(tmp_path_factory):
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items):
-    """Mark one case of every test as quick, another from test to test; not of the slow ones."""
+    """Mark one case of every test as quick, another from test to test; not of the slow ones.
+
+    Tests that write a picture in every form are slow.
+    """
     tests: dict[str, list[pytest.Item]] = {}
     for item in items:
+        if isinstance(item, pytest.Function) and "check_picture" in item.function.__code__.co_names:
+            item.add_marker(pytest.mark.slow)
         tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for number, cases in enumerate(tests.values()):
         case = cases[number % len(cases)]

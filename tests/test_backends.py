@@ -374,6 +374,7 @@ class TestWorkingMemory:
         for result in results:
             assert np.array_equal(result[1], expected[1])
 
+    @pytest.mark.slow
     def test_memory_of_many_large_networks_is_given_back(self, subject):
         """However many architectures were used, what is kept between calls stays small."""
         for hidden in range(1000, 1040):
@@ -421,6 +422,7 @@ def settles(case):
     return last <= 2 * first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WAYS)
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=CASES, data=st.data())

@@ -55,6 +55,7 @@ def test_every_picture_needs_no_argument(folder, picture):
     assert len(said.splitlines()) > 1, "its numbers are told in words, too"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("picture", PICTURES)
 def test_every_picture_as_json_and_svg_on_dark(folder, picture):
     out = "a.html" if default_out(picture).endswith(".gif") else "a.svg"
