@@ -119,6 +119,15 @@ class TestOrder:
         assert parts.parameters.tobytes() == whole.parameters.tobytes()
         assert not np.array_equal(whole.parameters, network(backend).parameters)
 
+    @pytest.mark.parametrize("dropout", [0.0, 0.3])
+    def test_batches_too_large_for_one_call_are_the_same(self, backend, dropout, monkeypatch):
+        many = np.random.default_rng(0).random((600, 7))
+        nets = [network(backend, dropout=dropout, dtype="float64") for _ in range(2)]
+        for net, work in zip(nets, (10**9, 1), strict=True):
+            monkeypatch.setattr("fastgd.engine.runner.CALL_WORK", work)
+            net.fit(many[:, :4], many[:, 4:], epochs=2, batch_size=500, optimizer=SGD(0.5))
+        np.testing.assert_allclose(nets[1].parameters, nets[0].parameters, rtol=1e-10)
+
     def test_cost_falls(self, backend):
         net = network(backend)
         targets = (X[:, :3] > 0).astype(float)
