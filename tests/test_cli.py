@@ -143,6 +143,7 @@ def mnist(folder):
 
 
 class TestInItsOwnProcess:
+    @pytest.mark.slow
     def test_digits_from_training_to_predictions(self, folder):
         code, out, err = finish(process("train", "digits", "--json"))
         assert code == 0 and "Traceback" not in err
