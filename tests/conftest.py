@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from fastgd.backends import backend, why_not
+from fastgd.engine.architecture import DTYPES
 from fastgd.errors import DataError
+from fastgd.network import Network
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # pictures are written, not shown
 # The same cases in every run; HYPOTHESIS_PROFILE=default draws others each time.
@@ -23,6 +28,66 @@ def outside_the_checkout(tmp_path_factory):
     os.chdir(tmp_path_factory.mktemp("outside"))
     yield
     os.chdir(before)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items):
+    """Mark one case of every test as quick, another from test to test; not of the slow ones.
+
+    Tests that write a picture in every form are slow.
+    """
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and "check_picture" in item.function.__code__.co_names:
+            item.add_marker(pytest.mark.slow)
+        tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for number, cases in enumerate(tests.values()):
+        case = cases[number % len(cases)]
+        if not case.get_closest_marker("slow"):
+            case.add_marker(pytest.mark.quick)
+
+
+@contextmanager
+def alone(lock: Path, limit: float = 300.0):
+    """Wait until no other process has the lock, a folder, or for ``limit`` seconds."""
+    started = time.monotonic()
+    while time.monotonic() - started < limit:
+        try:
+            lock.mkdir()
+            break
+        except FileExistsError:
+            time.sleep(0.05)
+    try:
+        yield
+    finally:
+        with suppress(FileNotFoundError):
+            lock.rmdir()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def compiled_once(request, tmp_path_factory, outside_the_checkout):
+    """Compile Numba's kernels once, each dtype in another worker; from then on all load them.
+
+    Without this each worker would compile all of them, a minute or two of one core.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    named = any("numba" in item.nodeid for item in request.session.items)
+    if not worker or why_not("numba") or not (named or backend() is backend("numba")):
+        return
+    from numba.core.caching import IndexDataCacheFile
+
+    folder, save = tmp_path_factory.getbasetemp().parent, IndexDataCacheFile.save
+
+    def save_alone(self, key, data):
+        with alone(folder / "saving"):  # two at once could mix up their files
+            save(self, key, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(IndexDataCacheFile, "save", save_alone)
+        first = int(worker.removeprefix("gw")) % len(DTYPES)
+        for dtype in (*DTYPES[first:], *DTYPES[:first]):
+            with alone(folder / f"compiling-{dtype}"):
+                Network([1, 1], dtype=dtype, init="zeros", backend="numba").predict([[0.0]])
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,10 @@ sparse first layer) enter as further `SUBJECTS`.
 from __future__ import annotations
 
 import importlib.util
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -81,11 +83,36 @@ class Subject:
         )
 
 
-SUBJECTS = [
-    Subject(name, n_threads, sparse)
-    for name in COMPILED
-    for n_threads, sparse in ((1, False), (1, True), (3, False), (2, True))
-] + [Subject("numpy", 1, True)]
+WAYS = {
+    **{
+        name: [
+            Subject(name, n_threads, sparse)
+            for n_threads, sparse in ((1, False), (1, True), (2, True), (3, False))
+        ]
+        for name in COMPILED
+    },
+    "numpy": [Subject("numpy", 1, True)],
+}
+SUBJECTS = [subject for ways in WAYS.values() for subject in ways]
+
+
+def in_turn(**values):
+    """Parametrise over all combinations of the values, each on every backend and in every dtype.
+
+    A backend's ways to run take turns, so that a value meets all of them, or two where it stands
+    alone. Their product would say no more: threads and zeros change where numbers lie, not what
+    they are.
+    """
+    combinations = list(product(*values.values()))
+    turns = []
+    for i, combination in enumerate(combinations):
+        for j, dtype in enumerate(DTYPES):
+            # Two on for the other dtype, one on after each round: in step with no value.
+            turn = i + i // 4 + 2 * j
+            turns += [(ways[turn % len(ways)], dtype, *combination) for ways in WAYS.values()]
+    names = ("subject", "dtype", *values)
+    ids = [re.sub(r"[^\w.,-]", "", "-".join(map(str, turn))) for turn in turns]
+    return pytest.mark.parametrize(names, turns, ids=ids, indirect=("subject", "dtype"))
 
 
 @pytest.fixture(params=SUBJECTS, ids=str)
@@ -101,8 +128,9 @@ def dtype(request):
     return request.param
 
 
-@pytest.mark.parametrize(("activation", "output", "loss"), RULE_TRIPLES)
-def test_every_rule(subject, dtype, activation, output, loss):
+@in_turn(rules=RULE_TRIPLES)
+def test_every_rule(subject, dtype, rules):
+    activation, output, loss = rules
     case = Case(activation=activation, output=output, loss=loss, dtype=dtype)
     check(subject, replace(case, optimizer=SGD(0.03)))
     check_loss_and_gradient(subject, replace(case, classes=True))
@@ -133,9 +161,11 @@ def test_weights_of_rows(subject, dtype, optimizer, average):
     check(subject, nothing)
 
 
-@pytest.mark.parametrize("dropout", [0.4, [0.3, 0.0, 0.5], [0.9, 0.1, 0.0]], ids=str)
-@pytest.mark.parametrize("optimizer", ["plain", "limits", "adam"])
-@pytest.mark.parametrize("zeros", [0.0, 0.8])
+@in_turn(
+    zeros=[0.0, 0.8],
+    optimizer=["plain", "limits", "adam"],
+    dropout=[0.4, [0.3, 0.0, 0.5], [0.9, 0.1, 0.0]],
+)
 def test_dropout(subject, dtype, dropout, optimizer, zeros):
     case = Case(
         sizes=(70, 33, 20, 5), dtype=dtype, dropout=dropout, optimizer=OPTIMIZERS[optimizer],
@@ -145,8 +175,7 @@ def test_dropout(subject, dtype, dropout, optimizer, zeros):
     check_train(subject, replace(case, n=300, batch_size=150, weights=True))
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 10, 32])
-@pytest.mark.parametrize("width", WIDTHS)
+@in_turn(width=WIDTHS, batch_size=[1, 3, 10, 32])
 def test_every_width_and_batch_size(subject, dtype, width, batch_size):
     case = Case(dtype=dtype, n=47, batch_size=batch_size, activation="tanh")  # 47: a last batch
     check(subject, replace(case, sizes=(width, 7, 3)))
@@ -154,34 +183,31 @@ def test_every_width_and_batch_size(subject, dtype, width, batch_size):
     check(subject, replace(case, sizes=(7, 5, width)))
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
-@pytest.mark.parametrize("depth", range(9))
+@in_turn(depth=range(9), activation=["sigmoid", "tanh", "relu"])
 def test_every_depth(subject, dtype, depth, activation):
     hidden = (17, 5, 30, 16, 1, 33, 8, 20)[:depth]
     case = Case(sizes=(6, *hidden, 4), activation=activation, dtype=dtype, output="identity")
     check(subject, replace(case, optimizer=SGD(0.01)))
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("batch_size", [4, 9])
+@in_turn(optimizer=OPTIMIZERS, batch_size=[4, 9])
 def test_every_optimizer(subject, dtype, optimizer, batch_size):
     case = Case(dtype=dtype, n=45, batch_size=batch_size, optimizer=OPTIMIZERS[optimizer])
     check_train(subject, replace(case, sizes=(5, 17, 3)))
     check_train(subject, replace(case, sizes=(5, 17, 3), loss="sse", output="tanh"))
 
 
-@pytest.mark.parametrize("zeros", [0.0, 0.8, 1.0])
-@pytest.mark.parametrize(
-    ("kind", "input_scale"),
-    [("uint8", 1 / 255), ("uint8", -0.01), ("float32", 0.5), ("float64", -2.0)],
+@in_turn(
+    numbers=[("uint8", 1 / 255), ("uint8", -0.01), ("float32", 0.5), ("float64", -2.0)],
+    zeros=[0.0, 0.8, 1.0],
 )
-def test_every_kind_of_input(subject, dtype, kind, input_scale, zeros):
+def test_every_kind_of_input(subject, dtype, numbers, zeros):
+    kind, input_scale = numbers
     case = Case(dtype=dtype, kind=kind, input_scale=input_scale, zeros=zeros, sizes=(40, 17, 3))
     check(subject, case)
 
 
-@pytest.mark.parametrize("n_inputs", [64, 90, 113])
-@pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
+@in_turn(kind=["uint8", "float32", "float64"], n_inputs=[64, 90, 113])
 def test_zeros_left_out_as_rows_are_read(subject, dtype, kind, n_inputs):
     scale = 1 / 255 if kind == "uint8" else -0.5
     case = Case(dtype=dtype, kind=kind, input_scale=scale, zeros=0.8, sizes=(n_inputs, 17, 3))
@@ -191,9 +217,7 @@ def test_zeros_left_out_as_rows_are_read(subject, dtype, kind, n_inputs):
 
 
 @pytest.mark.filterwarnings("ignore:.*encountered in")
-@pytest.mark.parametrize("n_rows", [1, 4, 5, 70, 300])
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("zeros", [0.0, 0.8])
+@in_turn(zeros=[0.0, 0.8], bad=[np.nan, np.inf, -np.inf], n_rows=[1, 4, 5, 70, 1100])
 def test_predictions_tell_of_inputs_that_are_not_finite(subject, dtype, n_rows, bad, zeros):
     case = Case(dtype=dtype, kind=dtype, zeros=zeros, n=n_rows, sizes=(70, 5, 3))
     outputs = np.empty((n_rows, 3), dtype)
@@ -207,12 +231,15 @@ def test_predictions_tell_of_inputs_that_are_not_finite(subject, dtype, n_rows, 
 class TestBlocks:
     """Batches larger than a block of rows are computed in blocks and stepped once."""
 
-    @pytest.mark.parametrize("optimizer", ["plain", "everything"])
-    @pytest.mark.parametrize("batch_size", [1024, 1025, 1500, 2500])
+    @in_turn(batch_size=[1024, 1025, 1500, 2500], optimizer=["plain", "everything"])
     def test_more_rows_than_a_block(self, subject, dtype, batch_size, optimizer):
         assert plan.MAX_ROWS == 1024
         case = Case(sizes=(3, 17, 2), n=2500, batch_size=batch_size, dtype=dtype)
         check(subject, replace(case, optimizer=OPTIMIZERS[optimizer]))
+
+    def test_dropout_in_more_rows_than_a_block(self, subject, dtype):
+        case = Case(sizes=(3, 17, 2), n=1100, batch_size=1100, dtype=dtype, dropout=[0.3, 0.4])
+        check(subject, case)
 
     @pytest.mark.parametrize("loss", ["mse", "sse"])
     def test_rows_too_wide_for_a_block(self, subject, dtype, loss, monkeypatch):
@@ -272,8 +299,7 @@ class TestContract:
         assert_close(results[0][0], results[1][0], dtype, "cost")
         assert_layers_close(case, results[0][1], results[1][1], "parameters")
 
-    @pytest.mark.parametrize("bad_row", [0, 9, 10, 22])
-    @pytest.mark.parametrize("optimizer", ["plain", "momentum"])
+    @in_turn(bad_row=[0, 9, 10, 22], optimizer=["plain", "momentum"])
     def test_no_step_is_made_for_a_cost_that_is_not_finite(
         self, subject, dtype, bad_row, optimizer
     ):
@@ -350,6 +376,7 @@ class TestWorkingMemory:
         for result in results:
             assert np.array_equal(result[1], expected[1])
 
+    @pytest.mark.slow
     def test_memory_of_many_large_networks_is_given_back(self, subject):
         """However many architectures were used, what is kept between calls stays small."""
         for hidden in range(1000, 1040):
@@ -397,9 +424,12 @@ def settles(case):
     return last <= 2 * first
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WAYS)
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(case=CASES)
-def test_random_cases(subject, case):
+@given(case=CASES, data=st.data())
+def test_random_cases(name, case, data):
+    subject = data.draw(st.sampled_from(WAYS[name]))
     assume(settles(case))
     check_forward(subject, case)
     check_loss_and_gradient(subject, case)

@@ -118,6 +118,7 @@ def test_rivals_reach_the_same_parameters(rival, name, data):
     assert largest_difference(reached, start) > 5e-3  # they did move
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rival", [name for name in RIVALS if name != "numpy"])
 def test_an_order_may_be_longer_than_the_data(rival, data):
     workload, X, y, start, _ = data["table"]
@@ -127,6 +128,7 @@ def test_an_order_may_be_longer_than_the_data(rival, data):
     assert largest_difference(prepare(rival, workload, X, y, start).run(order), expected) < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nielsen", "threeblue"])
 def test_sklearn_lowers_its_own_loss_where_it_has_no_other(name, data):
     workload, X, y, start, _ = data[name]

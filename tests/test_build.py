@@ -18,9 +18,13 @@ import fastgd
 from fastgd.backends import why_not
 
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "setup.py").exists() or sys.platform == "win32", reason="no source tree, or Windows"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (ROOT / "setup.py").exists() or sys.platform == "win32",
+        reason="no source tree, or Windows",
+    ),
+]
 needs_setuptools = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("setuptools", "Cython")),
     reason="building needs setuptools and Cython",

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
 BUILDS = all(importlib.util.find_spec(name) for name in ("setuptools", "Cython"))
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="no source tree"),
     pytest.mark.skipif(not BUILDS, reason="building needs setuptools and Cython"),
     pytest.mark.skipif(why_not("native") is not None, reason="native does not build here"),

@@ -13,6 +13,7 @@ import pytest
 import fastgd
 
 pytest.importorskip("matplotlib")
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))

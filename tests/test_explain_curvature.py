@@ -373,6 +373,7 @@ class TestValley:
                 check_picture(display, tmp_path)
         assert not display.valley.descents
 
+    @pytest.mark.slow
     def test_command(self, tmp_path, monkeypatch):
         pytest.importorskip("scipy")
         monkeypatch.chdir(tmp_path)

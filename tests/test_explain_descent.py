@@ -276,6 +276,7 @@ class TestCommand:
     def run(self, *arguments):
         command(list(arguments), standalone_mode=False)
 
+    @pytest.mark.slow
     def test_the_four_rates(self, tmp_path, capsys):
         out = str(tmp_path / "d.png")
         self.run("--json", "--out", out)

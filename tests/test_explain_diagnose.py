@@ -446,6 +446,7 @@ class TestPicture:
             DiagnosisDisplay.from_network(net, digits.X, digits.y)
 
 
+@pytest.mark.slow
 def test_command(tmp_path):
     out = str(tmp_path / "a.png")
     result = CliRunner().invoke(command, ["--out", out])

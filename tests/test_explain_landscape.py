@@ -485,6 +485,7 @@ class TestCommands:
         said = self.run(landscape_command, *options, "--directions", "random")
         assert "examples 200 of" in said and "random plane, 6 x 6 costs" in said
 
+    @pytest.mark.slow
     def test_paths(self):
         said = self.run(paths_command, "--epochs", "3", "--points", "5")
         assert "mini-batches of 10" in said and "single examples" in said

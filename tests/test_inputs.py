@@ -372,6 +372,7 @@ print(size, peak() - start - size)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no getrusage")
+@pytest.mark.slow
 class TestMemory:
     """Data of 200 MB cost at most a quarter more, and 100 MB."""
 

@@ -146,6 +146,7 @@ for dtype in ("float32", "float64"):
 
 
 @needs_native
+@pytest.mark.slow
 @pytest.mark.parametrize("tier", ["avx512", "avx2", "neon", "portable"])
 def test_every_tier_agrees_with_the_reference(tier):
     from fastgd.backends import native

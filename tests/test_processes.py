@@ -16,6 +16,7 @@ import pytest
 
 from fastgd.backends import BACKENDS, why_not
 
+pytestmark = pytest.mark.slow
 COMPILED = [name for name in BACKENDS if name != "numpy"]
 TIME_LIMIT = 120  # seconds; each takes a few, most of them to import and to compile
 

@@ -32,6 +32,7 @@ def test_slopes_are_those_of_the_curve():
         )
 
 
+@pytest.mark.slow
 def test_command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["show", "activations", "--json"], standalone_mode=False)

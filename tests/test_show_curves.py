@@ -87,6 +87,7 @@ def test_without_validation(tmp_path, history):
     assert display.overfitting is None
 
 
+@pytest.mark.slow
 def test_command(tmp_path, capsys):
     out = tmp_path / "curves.png"
     curves(["--out", str(out)], standalone_mode=False)

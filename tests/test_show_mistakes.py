@@ -101,6 +101,7 @@ def test_bad_input(network, digits):
         worst_mistakes(regression, X, y / 3)
 
 
+@pytest.mark.slow
 def test_command(tmp_path, capsys):
     out = tmp_path / "mistakes.png"
     mistakes(["--out", str(out), "--json", "--n", "4"], standalone_mode=False)

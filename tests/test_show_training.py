@@ -100,6 +100,7 @@ def test_a_frame_shows_its_moment(film):
     film.show_frame(-1)
 
 
+@pytest.mark.slow
 def test_gif_and_html(tmp_path, film):
     calls = []
     n = len(film.recording.moments)
@@ -152,6 +153,7 @@ def test_bad_input(network, digits, film, tmp_path):
         film.show_frame(1000)
 
 
+@pytest.mark.slow
 def test_command(tmp_path, capsys):
     out = tmp_path / "film.gif"
     training(["digits", "--out", str(out), "--json", "--epochs", "2"], standalone_mode=False)

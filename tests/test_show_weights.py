@@ -69,6 +69,7 @@ def test_all_images_have_one_scale_with_0_at_the_background():
     assert (above, below) == ("#0072b2", "#d55e00")
 
 
+@pytest.mark.slow
 def test_of_many_units_those_with_the_largest_weights():
     net = fastgd.Network([9, 60, 2], seed=1)
     norms = (net.weights[0] ** 2).sum(axis=0)

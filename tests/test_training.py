@@ -28,6 +28,8 @@ rng = np.random.default_rng(0)
 X = rng.standard_normal((50, 4))
 Y = rng.random((50, 3))
 CLASSES = rng.integers(0, 3, 50)
+#: What goes on where it stopped; the others work on all examples at once, afresh in each fit.
+STEPPING = [optimizer for optimizer in OPTIMIZERS.values() if not optimizer.whole]
 
 
 @pytest.fixture(params=BACKENDS)
@@ -108,19 +110,26 @@ class TestOrder:
     @pytest.mark.parametrize("dropout", [0.0, 0.3])
     @pytest.mark.parametrize(
         "optimizer",
-        [*OPTIMIZERS.values(), SGD(fastgd.Step(0.5, every=2)), SGD(0.1, momentum=0.9)],
+        [*STEPPING, SGD(fastgd.Step(0.5, every=2)), SGD(0.1, momentum=0.9)],
         ids=str,
     )
     def test_going_on(self, backend, shuffle, dropout, optimizer):
         """One fit, or several: the same bytes, order, slots, schedule, dropout and all."""
-        if optimizer.whole:
-            pytest.skip("works on all examples at once, afresh in each fit")
         whole, parts = (network(backend, dropout=dropout) for _ in range(2))
         whole.fit(X, Y, epochs=4, batch_size=8, shuffle=shuffle, optimizer=optimizer)
         for epochs in (1, 0, 3):
             parts.fit(X, Y, epochs=epochs, batch_size=8, shuffle=shuffle, optimizer=optimizer)
         assert parts.parameters.tobytes() == whole.parameters.tobytes()
         assert not np.array_equal(whole.parameters, network(backend).parameters)
+
+    @pytest.mark.parametrize("dropout", [0.0, 0.3])
+    def test_batches_too_large_for_one_call_are_the_same(self, backend, dropout, monkeypatch):
+        many = np.random.default_rng(0).random((600, 7))
+        nets = [network(backend, dropout=dropout, dtype="float64") for _ in range(2)]
+        for net, work in zip(nets, (10**9, 1), strict=True):
+            monkeypatch.setattr("fastgd.engine.runner.CALL_WORK", work)
+            net.fit(many[:, :4], many[:, 4:], epochs=2, batch_size=500, optimizer=SGD(0.5))
+        np.testing.assert_allclose(nets[1].parameters, nets[0].parameters, rtol=1e-10)
 
     def test_cost_falls(self, backend):
         net = network(backend)
