@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fastgd.engine.architecture import Architecture
+from fastgd.engine.labels import NO_LABELS, Labels, check_labels
 from fastgd.errors import DataError
 
 __all__ = ["read", "write", "write_whole"]
@@ -30,6 +31,7 @@ def write(
     architecture: Architecture,
     parameters: np.ndarray,
     notes: dict[str, str],
+    labels: Labels = NO_LABELS,
 ) -> None:
     """Write a network to ``path``, through a temporary file: whole or not at all.
 
@@ -44,7 +46,10 @@ def write(
     layers = zip(layout.weights(parameters), layout.biases(parameters), strict=True)
     for layer, (W, b) in enumerate(layers):
         tensors[f"weights.{layer}"], tensors[f"biases.{layer}"] = W, b
-    header = {"format": FORMAT, "architecture": architecture.spec(), "notes": notes}
+    header: dict[str, Any] = {"format": FORMAT, "architecture": architecture.spec()}
+    header["notes"] = notes
+    if labels.values is not None:
+        header["classes"] = labels.values.tolist()
     write_whole(path, serialize(tensors, {"fastgd": json.dumps(header, sort_keys=True)}))
 
 
@@ -76,8 +81,8 @@ def _umask() -> int:
 
 def read(
     path: str | os.PathLike[str],
-) -> tuple[Architecture, np.ndarray, dict[str, str]]:
-    """Return the architecture, parameters and notes that `write` wrote."""
+) -> tuple[Architecture, np.ndarray, dict[str, str], Labels]:
+    """Return the architecture, parameters, notes and labels that `write` wrote."""
     tensors, header = _read(Path(path))
     try:
         fields = dict(header["architecture"])
@@ -91,13 +96,29 @@ def read(
     notes = header.get("notes", {})
     if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
         raise DataError(f"{path}: its notes must be texts by name; got {notes!r}")
+    labels = _read_labels(path, header, architecture)
     _check_tensors(path, tensors, architecture)
     layout = architecture.layout
     parameters = np.empty(layout.n_parameters, dtype=architecture.dtype)
     layers = zip(layout.weights(parameters), layout.biases(parameters), strict=True)
     for layer, (W, b) in enumerate(layers):
         W[:], b[:] = tensors[f"weights.{layer}"], tensors[f"biases.{layer}"]
-    return architecture, parameters, notes
+    return architecture, parameters, notes, labels
+
+
+def _read_labels(path: object, header: dict[str, Any], architecture: Architecture) -> Labels:
+    """Return what the classes are called; files of the first version have it in their notes."""
+    try:
+        if "classes" in header:
+            return check_labels(header["classes"], architecture.n_classes)
+        names = header.get("notes", {}).get("class_names")
+        if names is not None and architecture.classifies:
+            names = list(map(str, json.loads(names)))
+            if names != list(map(str, range(architecture.n_classes))):
+                return check_labels(names, architecture.n_classes)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: its classes cannot be read: {error}") from None
+    return NO_LABELS
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

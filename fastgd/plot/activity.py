@@ -359,7 +359,7 @@ def _class_names(network: Network, given: Sequence[str] | None) -> tuple[str, ..
     likely = shape.loss.classifies or (shape.output.reach == (0, 1) and shape.n_outputs > 1)
     if given is None and not likely:
         return None
-    return name_classes(given, max(2, shape.n_outputs))
+    return name_classes(given, shape.n_classes, network)
 
 
 def _shades(a: Array, rule: str) -> tuple[Any, float, float]:
