@@ -148,7 +148,7 @@ def test_refused_labels_change_nothing():
         net.fit(X, WORDS[CODES], validation_data=(X[:1], ["bee"]))
     with pytest.raises(TypeError, match=r"labels of one kind; got nan among text at y\[1\]"):
         net.fit(X[:2], np.array(["a", np.nan], object))
-    with pytest.raises(TypeError, match="set as network.classes"):
+    with pytest.raises(TypeError, match=r"set as network\.classes"):
         net.partial_fit(X, WORDS[CODES])
     assert net.classes.tolist() == [0, 1, 2]
     net.fit(X, WORDS[CODES], epochs=1)

@@ -31,10 +31,10 @@ class Answers:
     def classes(self) -> Array | None:
         """The label of each class, (n_classes,): 0, 1, ... where there is no other.
 
-        Labels are learned by the first `fit` whose y holds text, or whole numbers other than 0, 1,
-        ... (1, 2, 3; or -1 and 1); or they are set, in the order of the outputs (for a single output: the label of 0,
-        then that of 1). They are kept in copies and files. None where the network predicts
-        numbers.
+        Labels are learned by the first `fit` whose y holds text, or whole numbers other than 0,
+        1, ... (1, 2, 3; or -1 and 1); or they are set, in the order of the outputs (for a single
+        output: the label of 0, then that of 1). They are kept in copies and files. None where
+        the network predicts numbers.
 
         Examples
         --------
