@@ -17,13 +17,18 @@ import numpy as np
 
 from fastgd.engine.architecture import Architecture
 from fastgd.engine.labels import NO_LABELS, Labels, check_labels
-from fastgd.errors import DataError
+from fastgd.errors import DataError, SettingError
 
-__all__ = ["read", "write", "write_whole"]
+__all__ = ["check_name", "read", "write", "write_whole"]
 
 FORMAT = 1
 #: What files of the first version do not have.
 LATER = {"dropout"}
+#: Endings that promise what a file of ours is not.
+OTHERS = {
+    ".csv", ".gz", ".h5", ".hdf5", ".joblib", ".json", ".keras", ".npy", ".npz", ".onnx",
+    ".pickle", ".pkl", ".png", ".pt", ".pth", ".zip",
+}  # fmt: skip
 
 
 def write(
@@ -51,6 +56,17 @@ def write(
     if labels.values is not None:
         header["classes"] = labels.values.tolist()
     write_whole(path, serialize(tensors, {"fastgd": json.dumps(header, sort_keys=True)}))
+
+
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Refuse a file name that promises another format than it would have."""
+    ending = Path(path).suffix.lower()
+    if ending in OTHERS:
+        pickled = ending in (".pkl", ".pickle", ".joblib")
+        other = "; pickle.dump(network, file) makes a pickle" if pickled else ""
+        raise SettingError(
+            "path", f"must end in .safetensors, which is what is written; got {path}{other}"
+        )
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:

@@ -16,7 +16,8 @@ from fastgd.backends.reference import feed_forward
 from fastgd.engine.answers import Answers
 from fastgd.engine.architecture import Architecture, check_size
 from fastgd.engine.chunks import Chunks, are_chunks
-from fastgd.engine.fit import Fit, check_callbacks
+from fastgd.engine.fit import Fit, check_callbacks, check_on_interrupt
+from fastgd.engine.hints import hint_at_pixels
 from fastgd.engine.history import History
 from fastgd.engine.inputs import Examples, check_examples, check_inputs
 from fastgd.engine.labels import NO_LABELS, Labels
@@ -234,6 +235,7 @@ class Network(Answers):
         callbacks: Any = (),
         metrics: Any = (),
         shuffle: bool = True,
+        on_interrupt: str = "stop",
     ) -> History:
         """Train on examples, from the parameters the network has.
 
@@ -277,6 +279,9 @@ class Network(Answers):
             and, as ``validation_...``, on those held out.
         shuffle : bool, default True
             Whether each epoch visits the examples in a new order.
+        on_interrupt : {"stop", "raise"}, default "stop"
+            Whether Ctrl-C ends the fit, which returns, or is raised; the network keeps what it has
+            learned either way. A second Ctrl-C within 5 s is always raised.
 
         Returns
         -------
@@ -304,6 +309,7 @@ class Network(Answers):
         if share:
             examples, validation = self._hold_out(examples, share, validation)
         if examples is not None:
+            hint_at_pixels(examples.inputs, self.architecture)
             trained = examples.by_class(class_weight, self.architecture)
             if getattr(self.runner.backend(), "leaves_out_zeros", True):
                 trained.inputs.leave_out_zeros()
@@ -317,7 +323,7 @@ class Network(Answers):
             raise ValueError(f"optimizer {chosen.name!r} needs X and y as arrays")
         fit = (WholeFit if chosen.whole else Fit)(
             self, session, chunks, examples, validation, listeners, makers,
-            history,
+            history, on_interrupt=check_on_interrupt(on_interrupt),
         )  # fmt: skip
         fit.check()
         self.labels = labels
@@ -534,8 +540,10 @@ class Network(Answers):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file, whole or not at all.
 
-        Its backend and threads are not part of it.
+        Its backend and threads are not part of it. The name ends in ``.safetensors``, or in
+        nothing that promises another format.
         """
+        files.check_name(path)
         self.check_parameters()
         files.write(path, self.architecture, self.state.parameters, self.notes, self.labels)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from fastgd.engine.fit import Fit
 from fastgd.errors import DataError
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # pictures are written, not shown
@@ -23,6 +25,12 @@ def outside_the_checkout(tmp_path_factory):
     os.chdir(tmp_path_factory.mktemp("outside"))
     yield
     os.chdir(before)
+
+
+@pytest.fixture(autouse=True)
+def no_earlier_interrupt(monkeypatch):
+    """Each test's Ctrl-C is the first."""
+    monkeypatch.setattr(Fit, "interrupted", -math.inf)
 
 
 @pytest.fixture(scope="session")

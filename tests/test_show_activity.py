@@ -186,4 +186,7 @@ def test_command_refuses(tmp_path):
     arguments = ["--out", str(tmp_path / "a.png"), "--example", "359"]
     result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 2
-    assert "--example must be from 0 to 358, the test rows; got 359" in result.stderr
+    assert (
+        "--example must be from 0 to 358, of the 359 rows held out of training; got 359"
+        in result.stderr
+    )

@@ -66,11 +66,13 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     from fastgd.backends import backend
     from fastgd.data import load
     from fastgd.engine.threads import available_threads
+    from fastgd.files import check_name
 
     output = Output(as_json, quiet)
     out, target, task = settings["out"], settings["target"], settings["task"]
     if out is not None:
         models.check_out(out, data)
+        check_name(out)
     check(settings)
     backend(settings["backend"]), available_threads()  # and what the environment says of them
     dataset = load(data, target=target, task=task, sample_weight=settings["sample_weight"])

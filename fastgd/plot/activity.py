@@ -213,10 +213,13 @@ class ActivityDisplay(Display):
     def legend(self) -> str:
         """Say what the shades mean, and what is left out."""
         words = ["Each cell is one unit and its activation: the larger, the stronger the shade."]
-        if any(a.min() < 0 for a in [*self.activations, *self.contributions]):
-            words.append("Blue is above 0, orange below.")
+        signed = [bool(a.min() < 0) for a in self.activations]
+        if any(signed):
+            which = "Blue cells are" if all(signed) else "Coloured cells are blue where"
+            words.append(f"{which} above 0, orange below.")
         if self.contributions:
-            words.append(f"A line is what a unit adds to the next: activation {TIMES} weight.")
+            line = f"A line is what a unit adds to the next: activation {TIMES} weight"
+            words.append(f"{line}, blue above 0, orange below.")
         parts = [
             f"{len(units)} of {len(a):,} ({name})"
             for name, a, units in zip(self.names[1:], self.activations, self.units, strict=True)

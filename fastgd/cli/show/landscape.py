@@ -84,7 +84,8 @@ def slice_(
            help="The plane of a training path, by PCA; or random directions through the network, "
            "as long as each unit's weights.  [default: random with a MODEL, else path]"),
     option("Plane", "--span", type=float, metavar="NUMBER", help="How far to each side."),
-    integer("Plane", "--points", default=50, help="Costs along each axis."),
+    integer("Plane", "--points", default=51,
+            help="Costs along each axis; an odd number has the centre among them."),
     integer("Plane", "--seed", default=0,
             help="Which start, which random directions, which examples."),
     *_training(EPOCHS),
