@@ -112,6 +112,7 @@ def activity(ask: Asked, example: int, image_shape: tuple[int, int] | None) -> D
     display = plot.ActivityDisplay.from_network(
         about.network, about.X_test[example],
         image_shape=image_shape or about.dataset.image_shape, class_names=classes,
+        feature_names=about.dataset.feature_names,
         truth=None if classes is None else int(true),
     )  # fmt: skip
     names, outputs = display.class_names, display.outputs
