@@ -41,8 +41,11 @@ def network(ask: Asked, strongest: int | None) -> Drawn:
 
     Blue raises the unit it leads to, orange lowers it; the wider the edge, the larger the weight.
     """
-    net = ask.subject.network
-    display = plot.DiagramDisplay.from_network(net, strongest=strongest)
+    net, names = ask.subject.network, ask.subject.names
+    display = plot.DiagramDisplay.from_network(
+        net, strongest=strongest, feature_names=names["feature_names"],
+        class_names=names["class_names"],
+    )  # fmt: skip
     rows = [["input", f"{net.sizes[0]:,}", "", "", "", ""]]
     for l, W in enumerate(net.weights):  # noqa: E741
         words = f"{display.names[l + 1].splitlines()[0]} ({net.architecture.rules[l].name})"
