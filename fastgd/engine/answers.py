@@ -39,10 +39,10 @@ class Answers:
         Examples
         --------
         >>> import fastgd
-        >>> net = fastgd.Network([2, 3], output="softmax", loss="cross_entropy", seed=1)
-        >>> net.classes = ["cat", "cow", "dog"]
-        >>> net.predict_classes([[0.5, 2.0]]).tolist()
-        ['dog']
+        >>> net = fastgd.Network([1, 2], output="softmax", loss="cross_entropy", seed=1)
+        >>> history = net.fit([[-1.0], [1.0]] * 9, ["cat", "dog"] * 9, epochs=50)
+        >>> net.classes.tolist(), net.predict_classes([[2.0], [-3.0]]).tolist()
+        (['cat', 'dog'], ['dog', 'cat'])
         """
         if self.labels.values is not None:
             return self.labels.values.copy()
