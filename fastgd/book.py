@@ -4,7 +4,7 @@ Michael Nielsen, Neural Networks and Deep Learning (2015), chapter 1,
 http://neuralnetworksanddeeplearning.com/chap1.html. The chapter's commands run as they
 stand, in seconds, with ``from fastgd import book``:
 
-    training_data, validation_data, test_data = book.load_data_wrapper()
+    training_data, validation_data, test_data = book.load_data_wrapper()  # or ("FOLDER")
     net = book.Network([784, 30, 10])
     net.SGD(training_data, 30, 10, 3.0, test_data=test_data)
 

@@ -16,13 +16,19 @@ from typing import Any
 import numpy as np
 
 from fastgd.engine.architecture import Architecture
-from fastgd.errors import DataError
+from fastgd.engine.labels import NO_LABELS, Labels, check_labels
+from fastgd.errors import DataError, SettingError
 
-__all__ = ["read", "write", "write_whole"]
+__all__ = ["check_name", "read", "write", "write_whole"]
 
 FORMAT = 1
 #: What files of the first version do not have.
 LATER = {"dropout"}
+#: Endings that promise what a file of ours is not.
+OTHERS = {
+    ".csv", ".gz", ".h5", ".hdf5", ".joblib", ".json", ".keras", ".npy", ".npz", ".onnx",
+    ".pickle", ".pkl", ".png", ".pt", ".pth", ".zip",
+}  # fmt: skip
 
 
 def write(
@@ -30,6 +36,7 @@ def write(
     architecture: Architecture,
     parameters: np.ndarray,
     notes: dict[str, str],
+    labels: Labels = NO_LABELS,
 ) -> None:
     """Write a network to ``path``, through a temporary file: whole or not at all.
 
@@ -44,8 +51,22 @@ def write(
     layers = zip(layout.weights(parameters), layout.biases(parameters), strict=True)
     for layer, (W, b) in enumerate(layers):
         tensors[f"weights.{layer}"], tensors[f"biases.{layer}"] = W, b
-    header = {"format": FORMAT, "architecture": architecture.spec(), "notes": notes}
+    header: dict[str, Any] = {"format": FORMAT, "architecture": architecture.spec()}
+    header["notes"] = notes
+    if labels.values is not None:
+        header["classes"] = labels.values.tolist()
     write_whole(path, serialize(tensors, {"fastgd": json.dumps(header, sort_keys=True)}))
+
+
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Refuse a file name that promises another format than it would have."""
+    ending = Path(path).suffix.lower()
+    if ending in OTHERS:
+        pickled = ending in (".pkl", ".pickle", ".joblib")
+        other = "; pickle.dump(network, file) makes a pickle" if pickled else ""
+        raise SettingError(
+            "path", f"must end in .safetensors, which is what is written; got {path}{other}"
+        )
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
@@ -76,8 +97,8 @@ def _umask() -> int:
 
 def read(
     path: str | os.PathLike[str],
-) -> tuple[Architecture, np.ndarray, dict[str, str]]:
-    """Return the architecture, parameters and notes that `write` wrote."""
+) -> tuple[Architecture, np.ndarray, dict[str, str], Labels]:
+    """Return the architecture, parameters, notes and labels that `write` wrote."""
     tensors, header = _read(Path(path))
     try:
         fields = dict(header["architecture"])
@@ -91,13 +112,29 @@ def read(
     notes = header.get("notes", {})
     if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
         raise DataError(f"{path}: its notes must be texts by name; got {notes!r}")
+    labels = _read_labels(path, header, architecture)
     _check_tensors(path, tensors, architecture)
     layout = architecture.layout
     parameters = np.empty(layout.n_parameters, dtype=architecture.dtype)
     layers = zip(layout.weights(parameters), layout.biases(parameters), strict=True)
     for layer, (W, b) in enumerate(layers):
         W[:], b[:] = tensors[f"weights.{layer}"], tensors[f"biases.{layer}"]
-    return architecture, parameters, notes
+    return architecture, parameters, notes, labels
+
+
+def _read_labels(path: object, header: dict[str, Any], architecture: Architecture) -> Labels:
+    """Return what the classes are called; files of the first version have it in their notes."""
+    try:
+        if "classes" in header:
+            return check_labels(header["classes"], architecture.n_classes)
+        names = header.get("notes", {}).get("class_names")
+        if names is not None and architecture.classifies:
+            names = list(map(str, json.loads(names)))
+            if names != list(map(str, range(architecture.n_classes))):
+                return check_labels(names, architecture.n_classes)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: its classes cannot be read: {error}") from None
+    return NO_LABELS
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -13,11 +13,14 @@ import numpy as np
 from fastgd import files
 from fastgd.backends import backend as _backend
 from fastgd.backends.reference import feed_forward
+from fastgd.engine.answers import Answers
 from fastgd.engine.architecture import Architecture, check_size
 from fastgd.engine.chunks import Chunks, are_chunks
-from fastgd.engine.fit import Fit, check_callbacks
+from fastgd.engine.fit import Fit, check_callbacks, check_on_interrupt
+from fastgd.engine.hints import hint_at_pixels
 from fastgd.engine.history import History
 from fastgd.engine.inputs import Examples, check_examples, check_inputs
+from fastgd.engine.labels import NO_LABELS, Labels
 from fastgd.engine.metrics import check_metrics, score_for
 from fastgd.engine.runner import Runner
 from fastgd.engine.session import Session
@@ -42,7 +45,7 @@ __all__ = ["Network", "load"]
 Array = np.ndarray
 
 
-class Network:
+class Network(Answers):
     """A fully connected network, trained by gradient descent.
 
     z = a_prev @ W + b and a = activation(z), layer after layer; rows are examples.
@@ -128,6 +131,7 @@ class Network:
         self.backend = backend
         self.threads = check_threads("threads", threads)
         self.notes: dict[str, str] = {}
+        self.labels: Labels = NO_LABELS
         parameters = np.zeros(self.n_parameters, dtype=self.dtype)
         self.state = State(parameters, np.random.default_rng(seed))
         self._quick: tuple[Any, Any] | None = None
@@ -231,6 +235,7 @@ class Network:
         callbacks: Any = (),
         metrics: Any = (),
         shuffle: bool = True,
+        on_interrupt: str = "stop",
     ) -> History:
         """Train on examples, from the parameters the network has.
 
@@ -241,7 +246,8 @@ class Network:
             matrix will do. Without ``y``: an iterable of chunks (X, y) or (X, y, weight), or a
             function that returns one, which is gone through once an epoch.
         y : array
-            Classes (n,), targets (n, n_outputs), or numbers (n,) for one output.
+            Classes (n,), targets (n, n_outputs), or numbers (n,) for one output. Classes are 0,
+            1, ..., or labels, text for example, which become the network's `classes`.
         epochs : int, default 10
             How often every example is visited.
         batch_size : int, default 32
@@ -273,6 +279,9 @@ class Network:
             and, as ``validation_...``, on those held out.
         shuffle : bool, default True
             Whether each epoch visits the examples in a new order.
+        on_interrupt : {"stop", "raise"}, default "stop"
+            Whether Ctrl-C ends the fit, which returns, or is raised; the network keeps what it has
+            learned either way. A second Ctrl-C within 5 s is always raised.
 
         Returns
         -------
@@ -293,11 +302,14 @@ class Network:
         chosen, listeners = find_optimizer(optimizer), check_callbacks(callbacks)
         makers = check_metrics(metrics)
         check_finite(self.state.parameters)
-        examples, chunks = self._check_data(X, y, sample_weight, class_weight)
-        validation = self.check_validation(validation_data)
+        labels = self.labels.learned_from(y, self.architecture)
+        class_weight = labels.encode_weights(class_weight)
+        examples, chunks = self._check_data(X, y, sample_weight, class_weight, labels)
+        validation = self.check_validation(validation_data, labels)
         if share:
             examples, validation = self._hold_out(examples, share, validation)
         if examples is not None:
+            hint_at_pixels(examples.inputs, self.architecture)
             trained = examples.by_class(class_weight, self.architecture)
             if getattr(self.runner.backend(), "leaves_out_zeros", True):
                 trained.inputs.leave_out_zeros()
@@ -315,13 +327,14 @@ class Network:
             raise ValueError(f"optimizer {chosen.name!r} needs X and y as arrays")
         fit = (WholeFit if chosen.whole else Fit)(
             self, session, chunks, examples, validation, listeners, makers,
-            history,
+            history, on_interrupt=check_on_interrupt(on_interrupt),
         )  # fmt: skip
         fit.check()
+        self.labels = labels
         return fit.run(epochs)
 
     def _check_data(
-        self, X: Any, y: Any, sample_weight: Any, class_weight: Any
+        self, X: Any, y: Any, sample_weight: Any, class_weight: Any, labels: Labels
     ) -> tuple[Examples | None, Any]:
         """Return the examples, or what yields them in chunks."""
         if not are_chunks(X, y):
@@ -329,10 +342,11 @@ class Network:
                 raise SettingTypeError("y", "must be given: classes, or targets; got None")
             if callable(X) or hasattr(X, "__next__"):
                 raise SettingError("y", "must come with the chunks, as (X, y), where X yields them")
+            y = labels.encode(y)
             return check_examples(X, y, self.architecture, sample_weight), None
         if sample_weight is not None:
             raise SettingError("sample_weight", "must come with the chunks, as (X, y, weight)")
-        return None, Chunks(X, self.architecture, class_weight)
+        return None, Chunks(X, self.architecture, class_weight, labels)
 
     def _hold_out(
         self, examples: Examples | None, share: float, validation: Examples | None
@@ -377,6 +391,8 @@ class Network:
         if stepper is None or stepper.optimizer is not last or (optimizer not in (None, last)):
             chosen = find_optimizer(optimizer or last or "sgd")
             stepper = self._stepper = Stepper(self.runner, chosen, self.state)
+        if self.labels is not NO_LABELS:
+            y, class_weight = self.labels.encode(y), self.labels.encode_weights(class_weight)
         return stepper.step(X, y, sample_weight, class_weight)
 
     def predict(self, X: Any) -> Array:
@@ -413,18 +429,18 @@ class Network:
         Targets are classes where they are given as such, are one-hot, or the loss is one for
         classes.
         """
-        examples = check_examples(X, y, self.architecture, sample_weight)
+        examples = self.check_examples(X, y, sample_weight)
         score = score_for(self.architecture, examples)
         return self.runner.score(self.state.parameters, examples, [score])[0]
 
     def loss(self, X: Any, y: Any, *, sample_weight: Any = None) -> float:
         """Return the cost of the examples: their average (for ``sse``, their sum)."""
-        examples = check_examples(X, y, self.architecture, sample_weight)
+        examples = self.check_examples(X, y, sample_weight)
         return self.runner.loss(self.state.parameters, examples)
 
     def gradient(self, X: Any, y: Any, *, sample_weight: Any = None) -> Array:
         """Return the gradient of `loss`, flat: one number for each of `parameters`."""
-        examples = check_examples(X, y, self.architecture, sample_weight)
+        examples = self.check_examples(X, y, sample_weight)
         return self.runner.gradient(self.state.parameters, examples)
 
     def copy(self) -> Network:
@@ -451,7 +467,10 @@ class Network:
         if "sizes" in settings:  # one activation for each hidden layer: how many may change
             same |= {k: _one_for_all(k, getattr(a, k)) for k in ("activation", "dropout")}
         made = {**same, "backend": self.backend, "threads": self.threads, **settings}
-        return Network(made.pop("sizes"), **made)
+        network = Network(made.pop("sizes"), **made)
+        if network.architecture.n_classes == a.n_classes:
+            network.labels = self.labels
+        return network
 
     def summary(self) -> Summary:
         """Return a table of the layers: units, activation, shapes and parameters. Print it.
@@ -527,10 +546,12 @@ class Network:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file, whole or not at all.
 
-        Its backend and threads are not part of it.
+        Its backend and threads are not part of it. The name ends in ``.safetensors``, or in
+        nothing that promises another format.
         """
+        files.check_name(path)
         self.check_parameters()
-        files.write(path, self.architecture, self.state.parameters, self.notes)
+        files.write(path, self.architecture, self.state.parameters, self.notes, self.labels)
 
     def _quick_for_predictions(self) -> Any:
         """Return what predicts a few rows with little overhead, if the backend has it."""
@@ -543,17 +564,6 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs: not what only speeds up calls."""
         return {**self.__dict__, "_quick": None, "_stepper": None}
-
-    def check_validation(self, validation_data: Any) -> Examples | None:
-        if validation_data is None:
-            return None
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            raise SettingTypeError(
-                "validation_data", f"must be a pair (X, y); got {type(validation_data).__name__}"
-            )
-        X, y, *weight = validation_data
-        names = tuple(f"validation_data[{i}]" for i in range(3))
-        return check_examples(X, y, self.architecture, weight[0] if weight else None, names)
 
     def check_parameters(self) -> None:
         """Raise ValueError unless every parameter is finite."""
@@ -577,11 +587,11 @@ def load(path: str | os.PathLike[str], *, backend: str | None = None) -> Network
     FileNotFoundError
         If there is no such file.
     """
-    architecture, parameters, notes = files.read(path)
+    architecture, parameters, notes, labels = files.read(path)
     fields = {f.name: getattr(architecture, f.name) for f in dataclasses.fields(architecture)}
     network = Network(fields.pop("sizes"), **fields, init="zeros", backend=backend)
     network.parameters = parameters
-    network.notes = notes
+    network.notes, network.labels = notes, labels
     return network
 
 

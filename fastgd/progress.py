@@ -11,6 +11,8 @@ __all__ = ["Progress"]
 
 #: Lines printed where nothing can be drawn over.
 LINES = 10
+#: From how many columns on there is room for a bar, and for the speed.
+WIDE, WIDEST = 72, 100
 
 
 class Progress:
@@ -58,16 +60,20 @@ class Progress:
             return
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
+        from rich.table import Column
 
-        self._bar = Bar(
+        columns: list[Any] = [
             TextColumn(f"epoch {{task.fields[epoch]}}/{self.epochs}"),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[words]}"),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
-            console=console,
-            expand=True,
-        )
+        ]
+        if console.width < WIDE:  # whole words before a bar
+            columns = [columns[0], TextColumn("{task.fields[words]}", table_column=Column())]
+        elif console.width < WIDEST:
+            del columns[3]
+        self._bar = Bar(*columns, console=console, expand=True)
         self._task = self._bar.add_task("", total=self._total(), epoch=1, words="", rate="")
         self._bar.start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ import pytest
 
 from fastgd.backends import backend, why_not
 from fastgd.engine.architecture import DTYPES
+from fastgd.engine.fit import Fit
 from fastgd.errors import DataError
 from fastgd.network import Network
 
@@ -88,6 +90,12 @@ def compiled_once(request, tmp_path_factory, outside_the_checkout):
         for dtype in (*DTYPES[first:], *DTYPES[:first]):
             with alone(folder / f"compiling-{dtype}"):
                 Network([1, 1], dtype=dtype, init="zeros", backend="numba").predict([[0.0]])
+
+
+@pytest.fixture(autouse=True)
+def no_earlier_interrupt(monkeypatch):
+    """Each test's Ctrl-C is the first."""
+    monkeypatch.setattr(Fit, "interrupted", -math.inf)
 
 
 @pytest.fixture(scope="session")

@@ -317,7 +317,7 @@ class TestPredict:
         run("train", pets, "--target", "pet", "-q")
         out, _ = run("predict", "pets.safetensors", pets, "--outputs")
         header, *rows = list(csv.reader(out.splitlines()))
-        assert header == ["row", "prediction_0", "prediction_1"] and len(rows) == 200
+        assert header == ["row", "cat", "dog"] and len(rows) == 200
         assert all(float(a) + float(b) == pytest.approx(1) for _, a, b in rows)
 
     def test_numbers_come_in_the_table_s_units(self, houses):

@@ -206,6 +206,7 @@ def server():
 def nowhere_else(monkeypatch, tmp_path):
     """Ask no proxy, and keep nothing outside of the test."""
     monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.delenv("FASTGD_MNIST", raising=False)
     monkeypatch.setenv("FASTGD_CACHE", str(tmp_path / "cache"))
 
 

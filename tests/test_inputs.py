@@ -196,9 +196,11 @@ class TestPandas:
             net.predict(frame)
 
     def test_text_classes(self, net):
-        y = self.pd.Series(["cat", "dog"] * 30)
-        with pytest.raises(TypeError, match=r"y must hold numbers; got 'cat' at y\[0\]"):
-            net.fit(WHOLE, y)
+        y = self.pd.Series(["cat", "dog", "cow"] * 20)
+        with pytest.raises(TypeError, match=r"y must hold numbers; got 'cat' at y\[0\] .*classes"):
+            net.score(WHOLE, y)
+        net.fit(WHOLE, y, epochs=1)
+        assert net.classes.tolist() == ["cat", "cow", "dog"]
 
 
 def with_value(value, dtype=np.float64):
@@ -265,7 +267,10 @@ BAD_Y = {
     "empty": ([], ValueError, r"y must hold at least one target; got shape \(0,\)"),
     "too short": (CLASSES[:59], ValueError, "X and y must have .*got 60 rows and 59 targets"),
     "too long": (np.tile(TARGETS, (2, 1)), ValueError, "got 60 rows and 120 targets"),
-    "words": (["a", "b", "c"] * 20, TypeError, r"y must hold numbers; got .*'a'.* at y\[0\]"),
+    "words": (
+        ["a", "b", "c", "d"] * 15, (TypeError, ValueError),
+        r"y must hold (numbers; got 'a' at y\[0\]|as many classes .* 3; got 4: 'a', 'b', 'c', 'd')",
+    ),
     "one word": ("abc", (TypeError, ValueError), "y must"),
     "a dict": ({}, (TypeError, ValueError), "y must"),
     "complex": (TARGETS * 1j, TypeError, "y must hold real numbers; got dtype complex128"),

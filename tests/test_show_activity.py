@@ -186,4 +186,20 @@ def test_command_refuses(tmp_path):
     arguments = ["--out", str(tmp_path / "a.png"), "--example", "359"]
     result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 2
-    assert "--example must be from 0 to 358, the test rows; got 359" in result.stderr
+    assert (
+        "--example must be from 0 to 358, of the 359 rows held out of training; got 359"
+        in result.stderr
+    )
+
+
+def test_inputs_of_a_table_have_their_names(tmp_path):
+    network = fastgd.Network([4, 6, 1], activation="tanh", output="identity", loss="mse", seed=0)
+    names = ["age", "income in thousands a year", "rooms", "x"]
+    with theme("dark"):
+        display = ActivityDisplay.from_network(network, [0.2, -3.0, 1.0, 0.0], feature_names=names)
+        check_picture(display, tmp_path)
+    assert display.image_shape is None, "four columns are no image of 2 x 2 pixels"
+    drawn = {text.get_text() for text in display.ax_.texts}
+    assert {"age", "income in thousan…", "rooms", "x"} <= drawn
+    with pytest.raises(ValueError, match="feature_names must be 4 names; got 1"):
+        ActivityDisplay.from_network(network, [0.2, -3.0, 1.0, 0.0], feature_names=["age"])

@@ -140,3 +140,13 @@ def test_command_refuses(tmp_path):
     result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 2
     assert "--strongest must be an integer at least 1" in result.stderr
+
+
+def test_inputs_and_outputs_have_their_names(tmp_path):
+    net = fastgd.Network([2, 5, 3], output="softmax", loss="cross_entropy", seed=0)
+    net.classes = ["Adelie", "Chinstrap", "a kind with a long name"]
+    with theme("dark"):
+        display = DiagramDisplay.from_network(net, feature_names=["bill", "flipper"])
+        check_picture(display, tmp_path)
+    drawn = {text.get_text() for text in display.ax_.texts}
+    assert {"bill", "flipper", "Adelie", "Chinstrap", "a kind with a lon…"} <= drawn

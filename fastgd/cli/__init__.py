@@ -1,4 +1,4 @@
-"""The command line: ``fastgd train``, ``evaluate``, ``predict``, ``show``, ``info`` and ``bench``.
+"""The command line: ``fastgd train``, ``evaluate``, ``predict``, ``explain``, ``show``, ...
 
 One module for each command, imported when it is asked for. Whatever goes wrong ends in one line
 and an exit code (`fastgd.cli.failures`), never in a traceback.
@@ -19,7 +19,7 @@ from fastgd.rules.registry import unknown_name
 
 __all__ = ["main"]
 
-COMMANDS = ("train", "evaluate", "predict", "show", "info", "bench")
+COMMANDS = ("train", "evaluate", "predict", "explain", "show", "info", "bench")
 
 
 class Program(click.Group):

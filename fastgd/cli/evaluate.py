@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import numpy as np
 
 from fastgd.cli import models
 from fastgd.cli.options import Command, option, output_options
@@ -14,9 +13,6 @@ from fastgd.cli.progress import compile_kernels, score_text
 from fastgd.cli.settings import SEP
 
 __all__ = ["evaluate"]
-
-#: Classes shown; where there are more, those with the most mistakes.
-MOST_CLASSES = 20
 
 EPILOG = """\b
 Example:
@@ -52,7 +48,8 @@ def evaluate(
     The rows are the data's own test part; else, on the data it was trained on, the very rows that
     were held out; else all rows. The output says which.
     """
-    from fastgd.explain.confusion import MOST_PAIRS, confusion_of
+    from fastgd.explain.confusion import MOST_PAIRS
+    from fastgd.explain.report import ClassReport, NumberReport, report
 
     output = Output(as_json, quiet)
     network = models.load_model(model, data, backend)
@@ -62,17 +59,20 @@ def evaluate(
     part = models.all_rows(dataset) if every else models.unseen_part(network, dataset)
     compile_kernels(network.dtype, backend, output)
     score, cost = network.score(part.X, part.y), network.loss(part.X, part.y)
-    counted = dataset.is_classification and network.architecture.n_outputs <= MOST_PAIRS
-    confusion = confusion_of(network, part.X, part.y).counts if counted else None
     name = models.score_name(network, part.y)
-    right = ""
-    if confusion is not None:
-        right = f" ({confusion.trace():,} of {len(part.X):,})"
+    classes = models.class_names(dataset) if dataset.is_classification else None
+    several = network.architecture.n_outputs > 1
+    known: ClassReport | NumberReport | None = None
+    right_or_wrong = name != "accuracy" or network.check_targets(part.y).classes is not None
+    if network.architecture.n_outputs <= MOST_PAIRS and right_or_wrong:
+        wanted = None if several else network.notes.get("target")
+        known = report(network, part.X, part.y, classes, wanted and [wanted])
+    counts = known.counts if isinstance(known, ClassReport) else None
     output.say(f"data     {dataset.name}: {part.words}")
-    output.say(f"result   {score_text(score, name)}{right}, cost {cost:.4g}")
-    if confusion is not None:
-        names = models.class_names(dataset)
-        say_classes(output, confusion, names)
+    output.say(f"result   {result_text(known, score, name)}, cost {cost:.4g}")
+    if known is not None and (counts is not None or several):
+        output.say()
+        output.table(*known.rows())
     output.finish(
         {
             "command": "evaluate",
@@ -85,23 +85,21 @@ def evaluate(
             "score_name": name,
             "score": score,
             "cost": cost,
-            "class_names": models.class_names(dataset) if counted else None,
-            "confusion": confusion,
+            "class_names": None if counts is None else classes,
+            "confusion": counts,
+            **({} if known is None else known.to_dict()),
         }
     )
 
 
-def say_classes(output: Output, confusion: np.ndarray, names: Any) -> None:
-    """Print how many of each class were right, and what the others were mostly taken for."""
-    totals, right = confusion.sum(axis=1), confusion.diagonal()
-    order = np.argsort(right - totals, kind="stable")[:MOST_CLASSES]
-    rows = []
-    for c in sorted(order.tolist()):
-        wrong = confusion[c].copy()
-        wrong[c] = 0
-        worst = int(wrong.argmax())
-        taken = f"{names[worst]} ({wrong[worst]:,}x)" if wrong[worst] else ""
-        share = f"{100 * right[c] / totals[c]:.1f} %" if totals[c] else ""
-        rows.append([names[c], f"{totals[c]:,}", share, taken])
-    output.say()
-    output.table(["class", "rows", "right", "mostly mistaken for"], rows)
+def result_text(known: Any, score: float, name: str) -> str:
+    """Return the result in a line: the score, and what else is known of all rows."""
+    text = score_text(score, name)
+    if known is None:
+        return text
+    if hasattr(known, "counts"):
+        right = f" ({known.counts.trace():,} of {known.n:,})"
+        loss = "" if known.log_loss is None else f", log loss {known.log_loss:.4g}"
+        return f"{text}{right}{loss}"
+    errors = known.to_dict()
+    return f"{text}, MAE {errors['mae']:.4g}, RMSE {errors['rmse']:.4g}"

@@ -213,10 +213,9 @@ def all_rows(dataset: Dataset) -> Part:
 
 def score_name(network: Network, y: np.ndarray | None) -> str:
     """Return what `Network.score` measures on these targets."""
-    from fastgd.engine.inputs import check_targets
     from fastgd.engine.metrics import score_kind
 
-    return score_kind(network.architecture, check_targets(y, network.architecture)).label
+    return score_kind(network.architecture, network.check_targets(y)).label
 
 
 def check_out(path: str | os.PathLike[str], *sources: str) -> None:

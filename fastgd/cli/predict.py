@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from fastgd.cli.progress import compile_kernels
 from fastgd.cli.settings import SEP
 
 if TYPE_CHECKING:
+    from fastgd.data import Dataset
     from fastgd.network import Network
 
 __all__ = ["predict"]
@@ -42,7 +42,8 @@ Examples:
     "Other",
     "--outputs",
     is_flag=True,
-    help="Write every output of the network (probabilities, for softmax), not the class.",
+    help="Write every output of the network, a column for each class (probabilities, for "
+    "softmax), not the class.",
 )
 @SEP
 @option("Other", "--backend", metavar="NAME", help="What computes.  [default: the fastest]")
@@ -76,22 +77,42 @@ def predict(
     X = dataset.X if dataset.X_test is None else dataset.X_test
     compile_kernels(network.dtype, backend, output)
     answers, names = answers_of(network, X, outputs)
+    columns = output_names(network, dataset) if outputs else None
     kind = dataset.kind if answers.dtype.kind == "i" or dataset.kind != "kaggle" else "csv"
     if out is not None:
-        write_predictions(out, kind, answers, names)
+        write_predictions(out, kind, answers, names, columns)
         part = "test rows" if dataset.X_test is not None else "rows"
         output.say(f"wrote {out}: {len(X):,} {part} of {dataset.name}")
     elif not as_json and not quiet:
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "predictions.csv")
-            write_predictions(path, kind, answers, names)
+            write_predictions(path, kind, answers, names, columns)
             with open(path, encoding="utf-8", newline="") as file:
                 output.write(file.read())
     record: dict[str, Any] = {"command": "predict", "model": model, "data": dataset.name}
     record |= {"n_rows": len(X), "out": out}
     if out is None:
+        record["outputs"] = columns
         record["predictions"] = answers if names is None else [names[i] for i in answers]
     output.finish(record)
+
+
+def output_names(network: Network, dataset: Dataset) -> tuple[str, ...] | None:
+    """Return what each output of a network is about: its class, where it tells classes apart."""
+    if not tells_classes(network):
+        return None
+    known = network.labels.values
+    names = dataset.class_names if known is None else tuple(map(str, known.tolist()))
+    if names is None:
+        names = tuple(map(str, range(network.architecture.n_classes)))
+    return names[1:] if network.architecture.n_outputs == 1 else names
+
+
+def tells_classes(network: Network) -> bool:
+    """Return whether a network answers with classes."""
+    # A network saved from Python tells no task, but its rules do.
+    classes = network.architecture.classifies or network.labels.values is not None
+    return network.notes.get("task", "classification" if classes else "") == "classification"
 
 
 def answers_of(
@@ -100,17 +121,9 @@ def answers_of(
     """Return classes (n,) and their names if they have any, or values (n,) or (n, n_out)."""
     from fastgd.engine.metrics import classes_of
 
-    values, rules = network.predict(X), network.architecture
-    # A network saved from Python tells no task, but its rules do.
-    classes = (
-        rules.output.row_wise
-        or rules.loss.classifies
-        or (rules.output.reach == (0, 1) and rules.n_outputs > 1)
-    )
-    task = network.notes.get("task", "classification" if classes else "regression")
-    if task == "classification" and not outputs:
-        names = network.notes.get("class_names")
-        return classes_of(values, rules.loss.threshold), None if names is None else tuple(
-            json.loads(names)
-        )
+    values = network.predict(X)
+    if tells_classes(network) and not outputs:
+        names = network.labels.values
+        found = classes_of(values, network.architecture.loss.threshold)
+        return found, None if names is None else tuple(map(str, names.tolist()))
     return (values[:, 0] if values.shape[1] == 1 else values), None

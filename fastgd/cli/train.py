@@ -68,11 +68,13 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     """
     from fastgd.backends import backend
     from fastgd.engine.threads import available_threads
+    from fastgd.files import check_name
 
     output = Output(as_json, quiet)
     out = settings["out"]
     if out is not None:
         models.check_out(out, data)
+        check_name(out)
     check(settings)
     backend(settings["backend"]), available_threads()  # and what the environment says of them
     source, test = models.open_source(data, settings)

@@ -15,7 +15,7 @@ from typing import Any
 
 from fastgd.data.dataset import KINDS, Dataset, split
 from fastgd.data.digits import load_digits
-from fastgd.data.fetch import download_mnist, fetch_mnist
+from fastgd.data.fetch import download_mnist, fetch_mnist, known_mnist
 from fastgd.data.idx import load_idx
 from fastgd.data.npz import load_npz
 from fastgd.data.predictions import write_predictions
@@ -60,8 +60,9 @@ def load(
     ----------
     source : str or path
         "digits", "mnist", a folder of MNIST IDX files, a table (see `load_csv`) or .npz.
-        What is called "mnist" in the current folder comes first; where there is no
-        such thing, `fetch_mnist` downloads it once and keeps it.
+        What is called "mnist" in the current folder comes first, then the folder that
+        the environment's FASTGD_MNIST names; where there is no such thing, `fetch_mnist`
+        downloads it once and keeps it.
     target : str or sequence of str, optional
         The target column or columns, for tables.
     need_target : bool
@@ -116,7 +117,7 @@ def load(
         )
     if source != "digits":
         if fetched:
-            path = download_mnist()
+            path = known_mnist() or download_mnist()
         return load_idx(path, need_target=need_target, class_names=class_names)
     return _digits(need_target, class_names)
 

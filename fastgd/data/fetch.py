@@ -27,7 +27,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["MIRRORS", "MNIST", "cache_folder", "download_mnist", "fetch_mnist"]
+__all__ = ["MIRRORS", "MNIST", "cache_folder", "download_mnist", "fetch_mnist", "known_mnist"]
 
 #: Where MNIST's files are, as PyTorch's and TensorFlow's downloads have them.
 MIRRORS = (
@@ -145,6 +145,22 @@ def download_mnist(
             addresses = [source, *(address for address in addresses if address != source)]
             _drop_others(place, name)
     return place
+
+
+def known_mnist() -> Path | None:
+    """Return the folder of MNIST's files that FASTGD_MNIST names, or None.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder: whoever names one does not want a download.
+    """
+    named = os.environ.get("FASTGD_MNIST")
+    if not named:
+        return None
+    if not Path(named).is_dir():
+        raise DataError(f"FASTGD_MNIST must name a folder of MNIST files; got {named}")
+    return Path(named)
 
 
 def cache_folder() -> Path:

@@ -23,12 +23,14 @@ def write_predictions(
     dataset_kind: str,
     classes_or_values: np.ndarray,
     class_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
 ) -> None:
     """Write predictions to a .csv file, one line for each example.
 
     For kind "kaggle" the columns are `ImageId,Label`, as its competition wants them. For
-    any other they are `row,prediction`; several outputs of a regression are
-    `row,prediction_0,prediction_1,...`. Rows count from 1: the first example is row 1.
+    any other they are `row,prediction`; several outputs are
+    `row,prediction_0,prediction_1,...`, or have the names that are given.
+    Rows count from 1: the first example is row 1.
 
     It is written beside its place and then renamed: a failed write loses nothing.
 
@@ -41,6 +43,8 @@ def write_predictions(
         Classes, an integer vector (n,), or values, (n,) or (n, n_outputs).
     class_names : sequence of str, optional
         Written in place of the classes.
+    output_names : sequence of str, optional
+        The columns of values.
 
     Raises
     ------
@@ -61,6 +65,8 @@ def write_predictions(
     'ImageId,Label\\n1,3\\n2,7\\n'
     """
     header, rows = _table(dataset_kind, np.asarray(classes_or_values), class_names)
+    if output_names is not None and len(output_names) == len(header) - 1:
+        header = ["row", *map(str, output_names)]
     # A link keeps pointing where it points; a device such as /dev/stdout cannot be replaced.
     place = Path(path).resolve()
     special = place.exists() and not place.is_file()

@@ -95,6 +95,17 @@ class Architecture:
         """How many numbers the network answers with."""
         return self.sizes[-1]
 
+    @property
+    def n_classes(self) -> int:
+        """How many classes it tells apart, where it does."""
+        return max(2, self.n_outputs)
+
+    @property
+    def classifies(self) -> bool:
+        """Whether its rules are those of a network that tells classes apart."""
+        several = self.n_outputs > 1 and self.output.reach == (0.0, 1.0)
+        return self.output.row_wise or self.loss.classifies or several
+
     def spec(self) -> dict[str, Any]:
         """Return it as plain values, from which ``Architecture(**spec)`` makes it again."""
         names = [rule.spec() for rule in self.activation]

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastgd.engine.architecture import Architecture
 from fastgd.engine.inputs import Examples, check_examples
+from fastgd.engine.labels import NO_LABELS, Labels
 from fastgd.errors import SettingError, SettingTypeError
 
 __all__ = ["Chunks", "are_chunks"]
@@ -32,11 +33,16 @@ class Chunks:
         that returns a new one, serves several epochs.
     architecture : Architecture
     class_weight : dict, optional
+    labels : Labels, optional
+        What the classes are called.
     """
 
-    def __init__(self, source: Any, architecture: Architecture, class_weight: Any = None):
+    def __init__(
+        self, source: Any, architecture: Architecture, class_weight: Any = None,
+        labels: Labels = NO_LABELS,
+    ):  # fmt: skip
         self.source, self.architecture = source, architecture
-        self.class_weight = class_weight
+        self.class_weight, self.labels = class_weight, labels
         self.epochs = 0
 
     def __call__(self) -> Iterator[Examples]:
@@ -70,5 +76,6 @@ class Chunks:
             )
         names = tuple(f"{name} of chunk {number}" for name in ("X", "y", "weight"))
         X, y, weight = (*chunk, None) if len(chunk) == 2 else chunk
+        y = self.labels.encode(y, names[1])
         examples = check_examples(X, y, self.architecture, weight, names)
         return examples.by_class(self.class_weight, self.architecture)

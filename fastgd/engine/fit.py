@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,8 +17,14 @@ from fastgd.engine.metrics import Maker, maker_is_better, score_for
 from fastgd.engine.session import Session
 from fastgd.errors import DivergenceError, SettingTypeError
 from fastgd.rules.checks import check_integer
+from fastgd.rules.registry import unknown_name
 
-__all__ = ["EVENTS", "Fit", "check_callbacks"]
+__all__ = ["EVENTS", "Fit", "check_callbacks", "check_on_interrupt"]
+
+#: What Ctrl-C does: it ends the fit, which returns; or it is raised, once the fit is in order.
+ON_INTERRUPT = ("stop", "raise")
+#: A Ctrl-C that comes within so many seconds of the last is let through: it means the program.
+AGAIN = 5.0
 
 #: What callbacks may listen to; each gets the network first.
 EVENTS = (
@@ -54,9 +61,12 @@ class Fit:
     metrics: dict[str, Maker] = field(default_factory=dict)
     history: History = field(default_factory=History)
     steps: int = 0
+    on_interrupt: str = "stop"
+    #: When Ctrl-C last ended a fit of this process.
+    interrupted: ClassVar[float] = -math.inf
 
     def run(self, epochs: int) -> History:
-        """Train; Ctrl-C ends it with the parameters so far."""
+        """Train; Ctrl-C ends it with the parameters so far, twice in short time the program."""
         for callback in self.callbacks:
             if callable(getattr(callback, "plan", None)):
                 callback.plan(epochs, None if self.examples is None else len(self.examples))
@@ -65,9 +75,14 @@ class Fit:
             self._epochs(epochs)
         except KeyboardInterrupt:
             self.history.stop_reason = "interrupted"
+            now, last = time.monotonic(), Fit.interrupted
+            Fit.interrupted = now
+            if self.on_interrupt == "raise" or now - last < AGAIN:
+                raise
             warnings.warn(
                 f"training interrupted in epoch {self.history.epochs + 1}; "
-                f"the network keeps what it has learned so far",
+                f"the network keeps what it has learned so far (Ctrl-C again within {AGAIN:g} s "
+                "ends the program, too)",
                 stacklevel=3,
             )
         except DivergenceError as error:
@@ -181,6 +196,13 @@ class Fit:
 
     def _makers(self) -> list[Maker]:
         return [score_for, *self.metrics.values()]
+
+
+def check_on_interrupt(given: Any) -> str:
+    """Return what Ctrl-C does, or raise."""
+    if given not in ON_INTERRUPT:
+        raise unknown_name("on_interrupt", given, ON_INTERRUPT)
+    return given
 
 
 def check_callbacks(given: Any) -> list[Any]:

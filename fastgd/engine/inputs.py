@@ -278,7 +278,10 @@ def check_inputs(
         return Inputs(_check_sparse(X, architecture, name), architecture.dtype)
     array = _numeric(X, name)
     if array.ndim != 2:
-        hint = f"; reshape one example with {name}[None, :]" if array.ndim == 1 else ""
+        one = architecture.n_inputs == 1
+        hint = "one number for each example" if one else "one example"
+        place = "[:, None]" if one else "[None, :]"
+        hint = f"; reshape {hint} with {name}{place}" if array.ndim == 1 else ""
         raise SettingError(
             name, f"must be 2-D, (examples, {architecture.n_inputs}); got shape {array.shape}{hint}"
         )
@@ -397,8 +400,12 @@ def _from_objects(array: Array, name: str) -> Array:
             try:
                 float(item)
             except (TypeError, ValueError):
+                word = str(item) if isinstance(item, str) else item
+                hint = "; labels are learned by fit, or set as network.classes"
                 raise SettingTypeError(
-                    name, f"must hold numbers; got {item!r} at {_place(name, index)}"
+                    name,
+                    f"must hold numbers; got {word!r} at {_place(name, index)}"
+                    + hint * (isinstance(item, str) and array.ndim == 1),
                 ) from None
             except OverflowError:
                 raise SettingError(

@@ -14,8 +14,10 @@ from typing import Any
 __all__ = [
     "confusion",
     "curvature",
+    "dependence",
     "diagnose",
     "gradients",
+    "importance",
     "landscape",
     "layers",
     "mistakes",
@@ -24,6 +26,7 @@ __all__ = [
     "paths",
     "rates",
     "recording",
+    "report",
     "slices",
     "slopes",
     "start",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.engine.inputs import check_targets
 from fastgd.engine.metrics import classes_of
 from fastgd.errors import SettingError
 from fastgd.explain.columns import columns
@@ -101,7 +100,7 @@ def confusion_of(
     y : array
         Classes (n,), or one-hot targets (n, n_outputs); 0 and 1 for a single output.
     class_names : sequence of str, optional
-        The name of each class; 0, 1, ... by default.
+        The name of each class; by default its label.
 
     Raises
     ------
@@ -125,7 +124,7 @@ def confusion_of(
             f"a confusion matrix is for at most {MOST_PAIRS:,} classes; the network has {n:,} "
             f"(net.score(X, y) is the share that is right)"
         )
-    names = name_classes(class_names, n)
+    names = name_classes(class_names, n, network)
     outputs = network.predict(X)
     if len(outputs) != len(classes):
         raise ValueError(
@@ -138,7 +137,7 @@ def confusion_of(
 
 def true_classes(network: Network, y: Any) -> Array:
     """Return the classes (n,) that targets stand for, or raise ValueError if they are none."""
-    targets = check_targets(y, network.architecture)
+    targets = network.check_targets(y)
     if targets.are_classes:
         return targets.y.astype(np.int64)
     Y = targets.y
@@ -153,10 +152,13 @@ def true_classes(network: Network, y: Any) -> Array:
     return Y[:, 0].astype(np.int64) if single else Y.argmax(axis=1)
 
 
-def name_classes(class_names: Sequence[str] | None, n: int) -> tuple[str, ...]:
-    """Return n names, 0, 1, ... where none are given."""
+def name_classes(
+    class_names: Sequence[str] | None, n: int, network: Network | None = None
+) -> tuple[str, ...]:
+    """Return n names: those given, else those of the network's classes, else 0, 1, ..."""
     if class_names is None:
-        return tuple(map(str, range(n)))
+        known = None if network is None else network.classes
+        return tuple(map(str, range(n) if known is None else known.tolist()))
     if len(class_names) != n:
         raise SettingError(
             "class_names", f"must be {n} names, one for each class; got {len(class_names)}"

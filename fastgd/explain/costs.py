@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.engine.inputs import Inputs, check_examples
+from fastgd.engine.inputs import Inputs
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -43,7 +43,7 @@ class Costs:
 
     def __init__(self, network: Network, X: Any, y: Any):
         network.check_parameters()
-        examples = check_examples(X, y, network.architecture)
+        examples = network.check_examples(X, y)
         self.network, self.runner = network.copy(), network.runner
         if getattr(self.runner.backend(), "leaves_out_zeros", True):
             examples.inputs.leave_out_zeros()

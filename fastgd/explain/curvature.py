@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.backends import reference
-from fastgd.engine.inputs import Inputs, Targets, check_examples
+from fastgd.engine.inputs import Inputs, Targets
 from fastgd.errors import MissingExtraError, SettingError, SettingTypeError
 from fastgd.explain.names import Names
 from fastgd.rules.checks import check_integer, check_number
@@ -68,7 +68,7 @@ class Hessian:
 
     def __init__(self, network: Network, X: Any, y: Any):
         network.check_parameters()
-        examples = check_examples(X, y, network.architecture)
+        examples = network.check_examples(X, y)
         self.inputs, self.targets = examples.inputs, examples.targets
         self.architecture = replace(network.architecture, dtype="float64")
         self.parameters = network.parameters.astype(np.float64)

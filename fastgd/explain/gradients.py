@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.engine.inputs import check_targets
 from fastgd.engine.metrics import score_kind
 from fastgd.errors import DivergenceError
 from fastgd.explain.columns import columns
@@ -159,7 +158,7 @@ def gradient_sizes(
         )  # fmt: skip
     except DivergenceError as error:
         diverged = error.epoch
-    name = score_kind(network.architecture, check_targets(y, network.architecture)).label
+    name = score_kind(network.architecture, network.check_targets(y)).label
     return GradientSizes(
         np.array(recorder.norms), tuple(network.sizes), np.array(recorder.scores), name, diverged
     )

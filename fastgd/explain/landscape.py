@@ -91,12 +91,14 @@ class Landscape:
 
     def __str__(self) -> str:
         row, column = divmod(lowest(self.costs), len(self.a))
+        low, a, b = self.costs[row, column], self.a[column], self.b[row]
+        if not low <= self.cost:  # the centre lies between the points of the map
+            low, a, b = self.cost, 0.0, 0.0
         kind = "plane of the training path" if self.directions == "path" else "random plane"
         lines = [
             f"{kind}, {len(self.b)} x {len(self.a)} costs",
             f"centre     cost {self.cost:.6g}",
-            f"lowest     cost {self.costs[row, column]:.6g} at "
-            f"({self.a[column]:.3g}, {self.b[row]:.3g})",
+            f"lowest     cost {low:.6g} at ({a:.3g}, {b:.3g})",
             f"highest    cost {np.max(self.costs, where=np.isfinite(self.costs), initial=0):.6g}",
         ]
         if self.shares is not None:

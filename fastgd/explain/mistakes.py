@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.engine.inputs import check_examples
 from fastgd.engine.metrics import classes_of
 from fastgd.explain.columns import columns
 from fastgd.explain.confusion import name_classes, true_classes
@@ -100,10 +99,10 @@ def worst_mistakes(
     (array([2, 1]), 2)
     """
     check_integer("n", n, 1)
-    check_examples(X, y, network.architecture)
+    network.check_examples(X, y)
     X, y = X.tocsr() if hasattr(X, "tocsr") else np.asarray(X), np.asarray(y)
     classes = true_classes(network, y)
-    names = name_classes(class_names, max(2, network.architecture.n_outputs))
+    names = name_classes(class_names, network.architecture.n_classes, network)
     outputs = network.predict(X)
     taken = classes_of(outputs)
     wrong = np.flatnonzero(taken != classes)

@@ -80,7 +80,7 @@ def names_for(
     feature_names: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Names:
-    """Return the names for a network.
+    """Return the names for a network; classes are called by their labels where none are given.
 
     Raises
     ------
@@ -88,6 +88,9 @@ def names_for(
         If the image or a list of names does not fit the network's inputs or outputs.
     """
     sizes = network.architecture.sizes
+    if class_names is None and network.labels.values is not None:
+        known = tuple(map(str, network.labels.values.tolist()))
+        class_names = known if len(known) == sizes[-1] else None
     if image_shape is not None and (
         len(image_shape) != 2 or image_shape[0] * image_shape[1] != sizes[0]
     ):

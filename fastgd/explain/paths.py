@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.engine.inputs import check_examples
 from fastgd.errors import SettingError
 from fastgd.explain.costs import Costs
 from fastgd.rules.checks import check_integer
@@ -151,7 +150,7 @@ def training_path(
     >>> path.costs.round(2)
     array([100.  ,  64.  ,  40.96])
     """
-    n = len(check_examples(X, y, network.architecture))
+    n = len(network.check_examples(X, y))
     check_integer("epochs", epochs, 1)
     check_integer("batch_size", batch_size, 1)
     batch_size = min(batch_size, n)

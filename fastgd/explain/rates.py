@@ -183,7 +183,7 @@ def range_test(
         raise SettingError("steps", f"must be at most {MOST_STEPS:,}; got {steps}")
     check_integer("batch_size", batch_size, 1)
     check_integer("seed", seed, 0)
-    examples = check_examples(X, y, network.architecture)
+    examples = network.check_examples(X, y)
     network.check_parameters()
     rng, learner = np.random.default_rng(seed), network.copy()
     measured = check_examples(*sample(network, examples, rng), network.architecture)
@@ -327,7 +327,7 @@ def suggest_learning_rate(
     """
     check_integer("batch_size", batch_size, 1)
     check_integer("seed", seed, 0)
-    examples = check_examples(X, y, network.architecture)
+    examples = network.check_examples(X, y)
     network.check_parameters()
     rows = sample(network, examples, np.random.default_rng(seed))
     if not network.gradient(*rows).any():

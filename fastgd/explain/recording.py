@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.engine.inputs import check_examples
 from fastgd.engine.metrics import classes_of
 from fastgd.explain.confusion import true_classes
 from fastgd.rules.checks import check_integer
@@ -194,11 +193,11 @@ def record(
         check_integer(name, given, 1)
     check_integer("batch_size", batch_size, 1)
     X, y = _array(X), np.asarray(y)
-    check_examples(X, y, network.architecture)
+    network.check_examples(X, y)
     X_validation, y_validation = (X, y) if validation_data is None else validation_data
     X_validation, y_validation = _array(X_validation), np.asarray(y_validation)
     names = ("validation_data[0]", "validation_data[1]")
-    check_examples(X_validation, y_validation, network.architecture, None, names)
+    network.check_examples(X_validation, y_validation, None, names)
     true_classes(network, y)
     classes = true_classes(network, y_validation)
     rows = _one_of_each(classes, n_watched)

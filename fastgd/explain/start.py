@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from fastgd.engine.inputs import check_targets
 from fastgd.engine.metrics import score_kind
 from fastgd.errors import DivergenceError, SettingError
 from fastgd.explain.columns import columns
@@ -236,7 +235,7 @@ def _train(
 
 
 def _score_name(network: Network, y: Any) -> str:
-    return score_kind(network.architecture, check_targets(y, network.architecture)).label
+    return score_kind(network.architecture, network.check_targets(y)).label
 
 
 @dataclass(frozen=True)

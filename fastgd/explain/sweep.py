@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.engine.inputs import check_targets
 from fastgd.engine.metrics import score_kind
 from fastgd.errors import DivergenceError, SettingError, SettingTypeError
 from fastgd.explain.columns import columns
@@ -153,7 +152,7 @@ def sweep_rates(
             costs[i], scores[i] = learner.loss(X, y), learner.score(X_score, y_score)
     if on_rate:
         on_rate(len(chosen), len(chosen))
-    name = score_kind(network.architecture, check_targets(y_score, network.architecture)).label
+    name = score_kind(network.architecture, network.check_targets(y_score)).label
     return Sweep(np.array(chosen), costs, scores, diverged, start_cost, epochs, name)
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.backends import reference
-from fastgd.engine.inputs import check_targets
 from fastgd.errors import SettingError
 from fastgd.explain.layers import Layers, layers
 from fastgd.explain.names import Names, names_for
@@ -335,7 +334,7 @@ def one_example(network: Network, x: Any, y: Any) -> tuple[Any, Array]:
 
 def target_row(network: Network, Y: Array) -> Array:
     """Return the targets of one example as numbers, (n_outputs,), a class as one-hot."""
-    targets = check_targets(Y, network.architecture).rows(0, 1)
+    targets = network.check_targets(Y).rows(0, 1)
     return reference.one_hot(network.architecture, targets)[0]
 
 

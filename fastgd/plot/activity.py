@@ -10,6 +10,7 @@ import numpy as np
 from fastgd.engine.metrics import classes_of
 from fastgd.errors import SettingError
 from fastgd.explain.layers import layers
+from fastgd.explain.names import names_for
 from fastgd.plot.diagram import draw_edges
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
@@ -46,6 +47,8 @@ Array = np.ndarray
 MOST_CELLS = 16
 #: Inputs drawn as bars where they are no image.
 MOST_BARS = 16
+#: Letters of an input's name, and the width of one.
+LONGEST_INPUT, LETTER = 18, 0.27
 #: Sizes in units of the drawing: a cell is 1 high.
 CELL, LEAST_GAP, MOST_GAP = 1.7, 1.5, 6.5
 BARS_WIDTH = 6.3
@@ -72,10 +75,13 @@ class ActivityDisplay(Display):
         None where the outputs stand for numbers, and none of them wins.
     truth : int, optional
         The class the example really is.
+    feature_names : tuple of str, optional
+        What the inputs are called, where they are no image.
 
     Attributes
     ----------
-    inputs, image_shape, activations, contributions, rules, names, class_names, truth
+    inputs, image_shape, activations, contributions, rules, names, class_names, truth,
+    feature_names
         As given.
     outputs : ndarray of shape (n_outputs,)
         The last of ``activations``.
@@ -99,7 +105,9 @@ class ActivityDisplay(Display):
         self, *, inputs: Array, image_shape: tuple[int, int] | None, activations: list[Array],
         contributions: list[Array], rules: list[str], names: list[str],
         class_names: tuple[str, ...] | None, truth: int | None = None,
+        feature_names: tuple[str, ...] | None = None,
     ):  # fmt: skip
+        self.feature_names = feature_names
         self.inputs, self.image_shape, self.activations = inputs, image_shape, activations
         self.rules, self.names, self.class_names, self.truth = rules, names, class_names, truth
         self.contributions, self.outputs = contributions, activations[-1]
@@ -116,6 +124,7 @@ class ActivityDisplay(Display):
         x: Any,
         *,
         image_shape: tuple[int, int] | None = None,
+        feature_names: Sequence[str] | None = None,
         class_names: Sequence[str] | None = None,
         truth: int | None = None,
         ax: Any = None,
@@ -128,7 +137,10 @@ class ActivityDisplay(Display):
         x : array of shape (n_inputs,) or (1, n_inputs)
             The example.
         image_shape : (height, width), optional
-            By default a square, if the inputs make one; otherwise they are drawn as bars.
+            By default a square, if the inputs make one and have no names; otherwise they are drawn
+            as bars.
+        feature_names : sequence of str, optional
+            What the inputs are called.
         class_names : sequence of str, optional
             By default 0, 1, ... for softmax and several sigmoid outputs and under cross-entropy;
             otherwise outputs are numbers, not classes.
@@ -144,7 +156,10 @@ class ActivityDisplay(Display):
         """
         check_depth(network, "picture of activations")
         network.check_parameters()
-        shape = square_shape(network.architecture.n_inputs, image_shape)
+        called = names_for(network, image_shape, feature_names).feature_names
+        shape = image_shape
+        if called is None or image_shape is not None:
+            shape = square_shape(network.architecture.n_inputs, image_shape)
         names = _class_names(network, class_names)
         if truth is not None and (names is None or not 0 <= truth < len(names)):
             accepted = "None, without classes" if names is None else f"from 0 to {len(names) - 1}"
@@ -165,13 +180,14 @@ class ActivityDisplay(Display):
             names=layer_names(network),
             class_names=names,
             truth=truth,
+            feature_names=called,
         ).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> ActivityDisplay:
         """Draw the input, a column of cells for each layer, and which output wins."""
         wide = [-(-len(u) // MOST_CELLS) * CELL for u in self.units]
         image = 9.0 if len(wide) <= 5 else 6.5
-        first = image if self.image_shape else BARS_WIDTH
+        first = image if self.image_shape else self._bars_width()
         last = 0.8 + 0.33 * max([len(name) for name in self._output_names()], default=0)
         rows = [-(-len(u) * CELL // w) for u, w in zip(self.units, wide, strict=True)]
         height = max(*rows, *self._input_rows(image), 1.0) + 4.4
@@ -213,10 +229,13 @@ class ActivityDisplay(Display):
     def legend(self) -> str:
         """Say what the shades mean, and what is left out."""
         words = ["Each cell is one unit and its activation: the larger, the stronger the shade."]
-        if any(a.min() < 0 for a in [*self.activations, *self.contributions]):
-            words.append("Blue is above 0, orange below.")
+        signed = [bool(a.min() < 0) for a in self.activations]
+        if any(signed):
+            which = "Blue cells are" if all(signed) else "Coloured cells are blue where"
+            words.append(f"{which} above 0, orange below.")
         if self.contributions:
-            words.append(f"A line is what a unit adds to the next: activation {TIMES} weight.")
+            line = f"A line is what a unit adds to the next: activation {TIMES} weight"
+            words.append(f"{line}, blue above 0, orange below.")
         parts = [
             f"{len(units)} of {len(a):,} ({name})"
             for name, a, units in zip(self.names[1:], self.activations, self.units, strict=True)
@@ -297,18 +316,28 @@ class ActivityDisplay(Display):
                   va="center", fontsize=points(unit, 8.5))  # fmt: skip
         return None
 
+    def _input_name(self, k: int) -> str:
+        name = str(k) if self.feature_names is None else self.feature_names[k]
+        return name if len(name) <= LONGEST_INPUT else f"{name[: LONGEST_INPUT - 1]}…"
+
+    def _bars_width(self) -> float:
+        """Return the width of the bars with their names."""
+        chosen = strongest(np.abs(self.inputs), MOST_BARS)
+        longest = max(len(self._input_name(k)) for k in chosen)
+        return BARS_WIDTH + LETTER * max(0, longest - 2)
+
     def _draw_bars(self, axis: Any, unit: float) -> None:
         """Draw the largest inputs as bars with their numbers."""
         chosen = strongest(np.abs(self.inputs), MOST_BARS)
         values, colors = self.inputs[chosen], palette()
         scale = float(np.abs(values).max()) or 1.0
         heights = places(len(chosen), False)
-        middle = BARS_WIDTH / 2 + 0.4
+        middle = self._bars_width() - BARS_WIDTH / 2 + 0.4
         for k, value, y in zip(chosen, values, heights, strict=True):
             color = colors.negative if value < 0 else colors.positive
             length = 2.2 * float(value) / scale
             axis.barh(y, length, 0.7, left=middle, color=color)
-            axis.text(0.1, y, str(k), va="center", fontsize=points(unit, 7))
+            axis.text(0.1, y, self._input_name(k), va="center", fontsize=points(unit, 7))
             axis.text(middle + max(length, 0) + 0.2, y, _number(value), va="center",
                       fontsize=points(unit, 7))  # fmt: skip
         axis.text(middle, heights[0] - 1.4, f"input\n{len(self.inputs):,}", ha="center",
@@ -359,7 +388,7 @@ def _class_names(network: Network, given: Sequence[str] | None) -> tuple[str, ..
     likely = shape.loss.classifies or (shape.output.reach == (0, 1) and shape.n_outputs > 1)
     if given is None and not likely:
         return None
-    return name_classes(given, max(2, shape.n_outputs))
+    return name_classes(given, shape.n_classes, network)
 
 
 def _shades(a: Array, rule: str) -> tuple[Any, float, float]:

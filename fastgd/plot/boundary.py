@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.engine.inputs import check_examples
 from fastgd.engine.metrics import R2, classes_of, score_kind
 from fastgd.errors import SettingError
 from fastgd.explain.confusion import name_classes, true_classes
@@ -117,7 +116,7 @@ class BoundaryDisplay(Display):
             If the network has another number of inputs, too many outputs, or X and y do not fit.
         """
         _check_network(network)
-        examples = check_examples(X, y, network.architecture)
+        examples = network.check_examples(X, y)
         inputs, targets = examples.inputs, examples.targets
         network.check_parameters()
         X = X.toarray() if hasattr(X, "toarray") else np.asarray(inputs.X)
@@ -140,7 +139,7 @@ class BoundaryDisplay(Display):
         outputs = network.predict(grid.reshape(-1, 2)).reshape(GRID, GRID, -1)
         known = targets.y[:, 0] if regression else true_classes(network, y)
         answers, n_classes = network.predict(X), max(2, network.architecture.n_outputs)
-        classes = None if regression else name_classes(class_names, n_classes)
+        classes = None if regression else name_classes(class_names, n_classes, network)
         return cls(
             x0=x0, x1=x1, outputs=outputs, X=X, y=known,
             predicted=answers[:, 0] if regression else classes_of(answers),

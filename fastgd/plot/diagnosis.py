@@ -9,9 +9,9 @@ import numpy as np
 from fastgd.explain.diagnose import Diagnosis, diagnose
 from fastgd.explain.symptoms.case import LayerHealth
 from fastgd.explain.units import END
-from fastgd.plot.display import Display
+from fastgd.plot.display import Display, drawing
 from fastgd.plot.settle import settle
-from fastgd.plot.style import matplotlib, palette
+from fastgd.plot.style import palette
 from fastgd.rules.activations import ACTIVATIONS
 
 __all__ = ["DiagnosisDisplay"]
@@ -62,7 +62,7 @@ class DiagnosisDisplay(Display):
         cls, network: Any, X: Any, y: Any, *, ax: Any = None, **options: Any
     ) -> DiagnosisDisplay:
         """Diagnose and draw; the arguments are those of `diagnose`."""
-        matplotlib()
+        drawing()
         return cls(diagnosis=diagnose(network, X, y, **options)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> DiagnosisDisplay:

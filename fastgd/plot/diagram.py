@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgd.explain.names import names_for
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
@@ -40,6 +42,8 @@ MOST_UNITS = 16
 #: Edges drawn into each unit from a layer of which only a part is drawn.
 EDGES = 6
 RADIUS = 0.38
+#: Letters of a name beside a unit, and the width of one.
+LONGEST, LETTER = 18, 0.33
 
 
 class DiagramDisplay(Display):
@@ -77,14 +81,18 @@ class DiagramDisplay(Display):
     def __init__(
         self, *, sizes: list[int], names: list[str], units: list[Array], edges: list[Array],
         weights: list[Array], largest: list[float], biases: list[Array],
+        feature_names: tuple[str, ...] | None = None, class_names: tuple[str, ...] | None = None,
     ):  # fmt: skip
+        self.feature_names, self.class_names = feature_names, class_names
         self.sizes, self.names, self.units = sizes, names, units
         self.edges, self.weights, self.largest, self.biases = edges, weights, largest, biases
 
     @classmethod
     def from_network(
-        cls, network: Network, *, strongest: int | None = None, ax: Any = None
-    ) -> DiagramDisplay:
+        cls, network: Network, *, strongest: int | None = None,
+        feature_names: Sequence[str] | None = None, class_names: Sequence[str] | None = None,
+        ax: Any = None,
+    ) -> DiagramDisplay:  # fmt: skip
         """Draw a network of at most 10 layers.
 
         Parameters
@@ -93,6 +101,8 @@ class DiagramDisplay(Display):
         strongest : int, optional
             Edges drawn into each unit, the largest in size. By default 6 where the layer before
             is drawn only in part, otherwise all.
+        feature_names, class_names : sequence of str, optional
+            What is written beside inputs and outputs; by default nothing and labels, or numbers.
         ax : matplotlib Axes, optional
 
         Raises
@@ -104,6 +114,7 @@ class DiagramDisplay(Display):
             check_integer("strongest", strongest, 1)
         check_depth(network, "diagram")
         network.check_parameters()
+        called = names_for(network, None, feature_names, class_names)
         units = _drawn_units(network)
         edges, weights = [], []
         for W, before, after in zip(network.weights, units, units[1:], strict=False):
@@ -119,6 +130,8 @@ class DiagramDisplay(Display):
             weights=weights,
             largest=[float(np.abs(W).max()) for W in network.weights],
             biases=[b[drawn].copy() for b, drawn in zip(network.biases, units[1:], strict=True)],
+            feature_names=called.feature_names,
+            class_names=called.class_names,
         ).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> DiagramDisplay:
@@ -127,12 +140,13 @@ class DiagramDisplay(Display):
         rows = max(len(u) + self._abbreviated(c) for c, u in enumerate(self.units))
         height = max(rows, 3) + 4.4
         room = WIDTH / min(LARGEST, HEIGHT / height)
-        apart = min(13.0, max(3.6, (room - 4.0) / (n - 1)))
-        width = apart * (n - 1) + 4.0
+        left, right = (2.0 + LETTER * self._longest(column) for column in (0, -1))
+        apart = min(13.0, max(3.6, (room - left - right) / (n - 1)))
+        width = apart * (n - 1) + left + right
         size, unit = fit(width, height)
         axis = self._axes(ax, size)
         blank(axis, width, height)
-        x = 2.0 + apart * np.arange(n)
+        x = left + apart * np.arange(n)
         y = [places(len(u), self._abbreviated(c)) - 0.2 for c, u in enumerate(self.units)]
         for layer, (pairs, weights) in enumerate(zip(self.edges, self.weights, strict=True)):
             ends = [np.searchsorted(self.units[layer + i], pairs[:, i]) for i in (0, 1)]
@@ -195,8 +209,21 @@ class DiagramDisplay(Display):
                           fontsize=points(unit, 13), zorder=4)  # fmt: skip
             axis.text(x[column], -height / 2 + 1.1, self.names[column], ha="center", va="center",
                       fontsize=points(unit, 8.5), linespacing=1.25)  # fmt: skip
-        for number, at in zip(self.units[-1], y[-1], strict=True):
-            axis.text(x[-1] + 0.75, at, str(number), va="center", fontsize=points(unit, 8.5))
+        for column, aside, side in ((0, -0.75, "right"), (-1, 0.75, "left")):
+            for words, at in zip(self._words(column), y[column], strict=True):
+                axis.text(x[column] + aside, at, words, va="center", ha=side,
+                          fontsize=points(unit, 8.5))  # fmt: skip
+
+    def _words(self, column: int) -> list[str]:
+        """Return what is written beside the inputs (column 0) or the outputs (-1)."""
+        names = self.class_names if column else self.feature_names
+        if names is None:
+            return [str(k) if column else "" for k in self.units[column]]
+        cut = [names[k] for k in self.units[column]]
+        return [w if len(w) <= LONGEST else f"{w[: LONGEST - 1]}…" for w in cut]
+
+    def _longest(self, column: int) -> int:
+        return max(0, max(map(len, self._words(column))) - 3)
 
     def _write_bias(
         self, axis: Any, x: float, y: float, bias: float, face: Any, unit: float

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,7 @@ from fastgd.errors import SettingError
 from fastgd.plot.settle import settle
 from fastgd.plot.style import DPI, matplotlib
 
-__all__ = ["FORMATS", "Display", "check_format"]
+__all__ = ["FORMATS", "Display", "check_format", "drawing", "numbers_only"]
 
 FORMATS = (".png", ".svg")
 
@@ -36,6 +40,11 @@ class Display:
 
     figure_: Any
     ax_: Any
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        if "plot" in vars(cls):
+            cls.plot = _drawn(cls.plot)  # type: ignore[method-assign]
 
     def plot(self, ax: Any = None) -> Display:
         """Draw into ``ax``, or into a new figure."""
@@ -68,6 +77,40 @@ class Display:
         # No date in the file: the same picture is the same bytes.
         metadata = {"Date": None} if Path(path).suffix.lower() == ".svg" else None
         self.figure_.savefig(path, dpi=DPI, metadata=metadata)
+
+
+_DRAWS = ContextVar("draws", default=True)
+
+
+@contextmanager
+def numbers_only() -> Iterator[None]:
+    """Let Displays compute their numbers but draw nothing, inside a ``with`` block."""
+    token = _DRAWS.set(False)
+    try:
+        yield
+    finally:
+        _DRAWS.reset(token)
+
+
+def drawing() -> bool:
+    """Return whether Displays draw; they do unless only numbers are wanted.
+
+    Raises
+    ------
+    MissingExtraError
+        If they would, but matplotlib is not installed: before any work.
+    """
+    return _DRAWS.get() and bool(matplotlib())
+
+
+def _drawn(plot: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a display's ``plot``, which draws unless only numbers are wanted."""
+
+    @wraps(plot)
+    def draw(self: Any, ax: Any = None) -> Any:
+        return plot(self, ax) if _DRAWS.get() else self
+
+    return draw
 
 
 def check_format(path: str | os.PathLike[str], formats: tuple[str, ...] = FORMATS) -> None:

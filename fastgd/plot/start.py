@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastgd.explain.start import Spread, Starts, compare_starts
-from fastgd.plot.display import Display
+from fastgd.plot.display import Display, drawing
 from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
 
@@ -42,7 +42,7 @@ class StartsDisplay(Display):
         cls, network: Any, X: Any, y: Any, *, ax: Any = None, **options: Any
     ) -> StartsDisplay:
         """Train from the three starts and draw; the arguments are those of `compare_starts`."""
-        matplotlib()
+        drawing()
         return cls(starts=compare_starts(network, X, y, **options)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> StartsDisplay:

@@ -111,7 +111,7 @@ class TrainingAnimation(Display):
                 f"a film of the training shows at most {MOST_CLASSES} classes; the network has "
                 f"{n_classes:,} (CurvesDisplay.from_history shows its cost)"
             )
-        names = name_classes(class_names, n_classes)
+        names = name_classes(class_names, n_classes, network)
         shape = check_image_shape(image_shape, network.architecture.n_inputs)
         if shape is not None and len(shape) != 2:
             raise SettingError(

@@ -11,7 +11,6 @@ from fastgd import explain, plot
 from fastgd.cli.options import option
 from fastgd.cli.show.picture import MODEL_DATA, Asked, Drawn, fields, integer, picture
 from fastgd.cli.show.subject import BATCH_SIZE, EPOCHS, RATE
-from fastgd.engine.inputs import check_examples
 from fastgd.rules.checks import check_integer
 from fastgd.rules.optimizers import SGD
 
@@ -85,7 +84,8 @@ def slice_(
            help="The plane of a training path, by PCA; or random directions through the network, "
            "as long as each unit's weights.  [default: random with a MODEL, else path]"),
     option("Plane", "--span", type=float, metavar="NUMBER", help="How far to each side."),
-    integer("Plane", "--points", default=50, help="Costs along each axis."),
+    integer("Plane", "--points", default=51,
+            help="Costs along each axis; an odd number has the centre among them."),
     integer("Plane", "--seed", default=0,
             help="Which start, which random directions, which examples."),
     *_training(EPOCHS),
@@ -172,7 +172,7 @@ def curvature(ask: Asked, steps: int, seed: int) -> Drawn:
     check_integer("steps", steps, 1)
     check_integer("seed", seed, 0)
     about, rng = ask.subject, np.random.default_rng(seed)
-    examples = check_examples(about.X, about.y, about.network.architecture)
+    examples = about.network.check_examples(about.X, about.y)
     X, y = explain.rates.sample(about.network, examples, rng)
     ask.say(f"examples {len(y):,} of those it learned from\n")
     display = plot.CurvatureDisplay.from_network(about.network, X, y, steps=steps, seed=seed)

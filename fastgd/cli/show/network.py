@@ -18,6 +18,7 @@ from fastgd.cli.show.lesson import lesson_options
 from fastgd.cli.show.picture import DATA, MODEL_DATA, Asked, Drawn, fields, integer, picture
 from fastgd.cli.show.subject import RATE
 from fastgd.errors import SettingError
+from fastgd.plot.display import drawing
 
 __all__ = ["activity", "network", "training", "weights"]
 
@@ -42,8 +43,11 @@ def network(ask: Asked, strongest: int | None) -> Drawn:
 
     Blue raises the unit it leads to, orange lowers it; the wider the edge, the larger the weight.
     """
-    net = ask.subject.network
-    display = plot.DiagramDisplay.from_network(net, strongest=strongest)
+    net, names = ask.subject.network, ask.subject.names
+    display = plot.DiagramDisplay.from_network(
+        net, strongest=strongest, feature_names=names["feature_names"],
+        class_names=names["class_names"],
+    )  # fmt: skip
     rows = [["input", f"{net.sizes[0]:,}", "", "", "", ""]]
     for l, W in enumerate(net.weights):  # noqa: E741
         words = f"{display.names[l + 1].splitlines()[0]} ({net.architecture.rules[l].name})"
@@ -95,7 +99,7 @@ def weights(ask: Asked, units: int | None, image_shape: tuple[int, int] | None) 
 @picture(
     "activity", MODEL_DATA,
     integer("Picture", "--example", default=0,
-            help="Which example of the test rows, counted from 0."),
+            help="Which example of the rows not trained on, counted from 0."),
     image_option,
     examples=("activity --example 7",
               "activity model.safetensors mnist/ --example 8 --out activity.svg"),
@@ -103,20 +107,21 @@ def weights(ask: Asked, units: int | None, image_shape: tuple[int, int] | None) 
 def activity(ask: Asked, example: int, image_shape: tuple[int, int] | None) -> Drawn:
     """Draw the activations of one example, layer by layer.
 
-    The example is one of the test rows, which the network was not trained on.
+    The example is one that the network was not trained on, where that is known.
     """
     about = ask.subject
     n, classes = len(about.X_test), about.class_names
     if not 0 <= example < n:
-        raise SettingError("example", f"must be from 0 to {n - 1}, the test rows; got {example}")
+        raise SettingError("example", f"must be from 0 to {n - 1}, of {about.rows}; got {example}")
     true = about.y_test[example]
     display = plot.ActivityDisplay.from_network(
         about.network, about.X_test[example],
         image_shape=image_shape or about.dataset.image_shape, class_names=classes,
+        feature_names=about.dataset.feature_names,
         truth=None if classes is None else int(true),
     )  # fmt: skip
     names, outputs = display.class_names, display.outputs
-    ask.say(f"example  {example} of {n:,} test rows")
+    ask.say(f"example  {example} of {about.rows}")
     rows = []
     for name, a in zip(display.names[1:], display.activations, strict=True):
         active = int(np.count_nonzero(np.abs(a) > 0.5))
@@ -165,7 +170,8 @@ def training(ask: Asked, **given: Any) -> Drawn:
             class_names=class_names(data), validation_data=about.validation,
             callbacks=Epochs(move, about.epochs, done=1), **about.training(RATE if books else None),
         )  # fmt: skip
-        film.save(ask.out, partial(move, "drawing"))
+        if drawing():
+            film.save(ask.out, partial(move, "drawing"))
     return None, _tell_film(ask, film, time.perf_counter() - started)
 
 
@@ -179,8 +185,9 @@ def _tell_film(ask: Asked, film: Any, seconds: float) -> dict[str, Any]:
         numbers = [f"{m.cost:.4f}", f"{m.validation_cost:.4f}", f"{m.score:.4f}"]
         rows.append([f"{m.epoch:.3g}", f"{m.step:,}", *numbers])
     ask.table(["epoch", "step", "cost", "validation cost", "validation accuracy"], rows)
-    size = Path(ask.out).stat().st_size
-    ask.say(f"film     {ask.out}: {n} frames, {size / 1e6:.1f} MB, made in {seconds:.1f} s")
+    size = Path(ask.out).stat().st_size if drawing() else None
+    if size is not None:
+        ask.say(f"film     {ask.out}: {n} frames, {size / 1e6:.1f} MB, made in {seconds:.1f} s")
     names = ("epoch", "step", "cost", "validation_cost", "score")
     history = {name: [getattr(moment, name) for moment in moments] for name in names}
     return {"frames": n, "bytes": size, "history": history}

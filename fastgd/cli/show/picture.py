@@ -14,7 +14,8 @@ from fastgd.cli.options import Command, option, output_options, with_options
 from fastgd.cli.output import Output
 from fastgd.cli.show.lesson import Lesson, a_lesson
 from fastgd.cli.show.subject import Subject, a_subject
-from fastgd.plot.display import FORMATS, Display, check_format
+from fastgd.errors import MissingExtraError
+from fastgd.plot.display import FORMATS, Display, check_format, numbers_only
 from fastgd.plot.style import matplotlib, theme
 from fastgd.plot.training import FILM_FORMATS
 
@@ -92,12 +93,15 @@ def picture(
         def run(out: str, dark: bool, as_json: bool, quiet: bool, **given: Any) -> None:
             about = {key: given.pop(key) for key in ("model", "data", "target") if key in given}
             ask = Asked(as_json, quiet, out, **about)
-            with _drawing(out, dark, formats, ask.model, ask.data):
+            with _drawing(out, dark, formats, ask.model, ask.data) as missing:
                 display, record = compute(ask, **given)
-                if display is not None:
+                if missing:
+                    ask.note(f"no picture: {missing}")
+                elif display is not None:
                     display.save(out)
                     ask.say(f"picture  {out}")
-                ask.finish({"command": f"show {name}", "picture": out, **record})
+                drawn = None if missing else out
+                ask.finish({"command": f"show {name}", "picture": drawn, **record})
 
         run = with_options([*needs, *options, *_shared(name, film)])(run)
         return click.command(name, cls=Command, help=compute.__doc__, epilog=epilog)(run)
@@ -119,18 +123,24 @@ def _shared(name: str, film: bool) -> tuple[Adds, ...]:
 
 
 @contextmanager
-def _drawing(
-    out: str, dark: bool, formats: tuple[str, ...], *sources: str | None
-) -> Iterator[None]:
-    """Check, before any work, that the picture can be drawn and written; then draw in its theme."""
+def _drawing(out: str, dark: bool, formats: tuple[str, ...], *sources: str | None) -> Iterator[str]:
+    """Check, before any work, that the picture can be written; then draw in its theme.
+
+    Without matplotlib only numbers are computed; what is yielded says so.
+    """
     try:
         check_format(out, formats)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--out") from None
     models.check_out(out, *filter(None, sources))
-    matplotlib().use("Agg")
+    try:
+        matplotlib().use("Agg")
+    except MissingExtraError as error:
+        with numbers_only():
+            yield str(error)
+        return
     with theme("dark" if dark else "light"):
-        yield
+        yield ""
     matplotlib().pyplot.close("all")
 
 

@@ -34,6 +34,7 @@ class Subject:
     X_test: Any
     y_test: Any
     given: bool  # whether it is somebody's own
+    rows: str  # which X_test are: "the 360 rows held out of training"
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -89,7 +90,7 @@ def a_subject(model: str | None, data: str | None, target: str | None, output: O
         notes = network.notes
         known = sources.split(dataset, float(notes["holdout"]), int(notes["seed"]))
     output.say(f"network  {'-'.join(map(str, network.sizes))} of {model}; data {dataset.name}")
-    return Subject(network, dataset, known.X, known.y, part.X, part.y, True)
+    return Subject(network, dataset, known.X, known.y, part.X, part.y, True, part.words)
 
 
 def _digits(output: Output) -> Subject:
@@ -101,4 +102,5 @@ def _digits(output: Output) -> Subject:
         f"network  {'-'.join(map(str, sizes))}, trained on the digits for {EPOCHS} epochs "
         "(give MODEL DATA to see your own)"
     )
-    return Subject(network, d, d.X, d.y, d.X_test, d.y_test, False)
+    rows = f"the {len(d.X_test):,} rows held out of training"  # type: ignore[arg-type]
+    return Subject(network, d, d.X, d.y, d.X_test, d.y_test, False, rows)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.engine.history import History
-from fastgd.engine.inputs import Targets, check_examples, check_targets
+from fastgd.engine.inputs import Targets
 from fastgd.engine.metrics import Accuracy, score_kind
 from fastgd.errors import DivergenceError, SettingTypeError
 from fastgd.explain.layers import Layers, layers
@@ -126,7 +126,7 @@ class Case:
     ) -> Case:
         """Return a case from the arguments of `diagnose`, or raise what `Network.fit` would."""
         network.check_parameters()
-        examples = check_examples(X, y, network.architecture)
+        examples = network.check_examples(X, y)
         inputs, targets = examples.inputs, examples.targets
         if validation_data is not None:
             network.check_validation(validation_data)
@@ -229,7 +229,7 @@ class Case:
         if self.validation_data is None:
             return None
         X, y = self.validation_data
-        n = len(check_targets(y, self.network.architecture))
+        n = len(self.network.check_targets(y))
         return per_example(self.network, self.network.loss(X, y), n), self.network.score(X, y)
 
     @cached_property
