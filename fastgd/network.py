@@ -20,6 +20,7 @@ from fastgd.engine.history import History
 from fastgd.engine.inputs import Examples, check_examples, check_inputs
 from fastgd.engine.metrics import check_metrics, score_for
 from fastgd.engine.runner import Runner
+from fastgd.engine.scaling import Vector, standardized
 from fastgd.engine.session import Session
 from fastgd.engine.state import State
 from fastgd.engine.stepping import Stepper, check_finite
@@ -63,9 +64,16 @@ class Network:
         How weights start; see `fastgd.rules.initializers`.
     dtype : {"float32", "float64"}, default "float32"
         The number type of parameters and arithmetic.
-    input_scale : float, default 1
+    input_scale : float or array of shape (n_inputs,), default 1
         What inputs are multiplied by as they are read; part of the model. Pixels from 0 to 255
         can stay uint8 with 1/255.
+    input_shift : float or array of shape (n_inputs,), default 0
+        What is taken off inputs before: the network sees (X - input_shift) * input_scale.
+    output_shift, output_scale : float or array of shape (n_outputs,), default 0 and 1
+        For numbers to predict: the network sees targets (y - output_shift) / output_scale, and
+        `predict` returns output_shift + output_scale * a, in float64. Parameters, costs,
+        gradients and activations are in the units the network sees; predictions and scores in
+        those of y. ``fit(standardize=True)`` finds all four.
     dropout : float or sequence of float, default 0
         The share of units each training step leaves out (Srivastava et al. 2014), from 0 to below
         1: one number for all hidden layers, or one for the inputs and one for each hidden layer.
@@ -104,8 +112,11 @@ class Network:
         loss: Any = "quadratic",
         init: str = "normal",
         dtype: Any = "float32",
-        input_scale: float = 1.0,
+        input_scale: Any = 1.0,
         dropout: Any = 0.0,
+        input_shift: Any = 0.0,
+        output_shift: Any = 0.0,
+        output_scale: Any = 1.0,
         seed: int | np.random.Generator | None = None,
         backend: str | None = None,
         threads: int | str = "auto",
@@ -118,6 +129,9 @@ class Network:
             dtype,
             input_scale,
             dropout,
+            input_shift,
+            output_shift,
+            output_scale,
         )
         check_size(self.architecture)
         initializer = INITIALIZERS.find(init)
@@ -157,9 +171,60 @@ class Network:
         return Runner(self.architecture, lambda: _backend(self.backend), self.threads)
 
     @property
-    def input_scale(self) -> float:
-        """What inputs are multiplied by as they are read."""
-        return self.architecture.input_scale
+    def input_shift(self) -> float | Array:
+        """What is taken off inputs as they are read: one number, or (n_inputs,) float64."""
+        return _plain(self.architecture.input_shift)
+
+    @property
+    def input_scale(self) -> float | Array:
+        """What inputs are multiplied by then: one number, or (n_inputs,) float64."""
+        return _plain(self.architecture.input_scale)
+
+    @property
+    def output_shift(self) -> float | Array:
+        """What is added to outputs, and taken off targets: one number, or (n_outputs,)."""
+        return _plain(self.architecture.output_shift)
+
+    @property
+    def output_scale(self) -> float | Array:
+        """What outputs are multiplied by, and targets divided by: one number, or (n_outputs,)."""
+        return _plain(self.architecture.output_scale)
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate of the optimizer at work: a number, or a schedule.
+
+        Setting it, also from a callback during a fit, changes that of the steps to come and keeps
+        what the optimizer has gathered. A fit or step that is given an optimizer takes that one's.
+
+        Raises
+        ------
+        ValueError
+            If no optimizer has been at work on these parameters yet.
+
+        Examples
+        --------
+        >>> import fastgd
+        >>> class Halve:
+        ...     def on_epoch_end(self, network, epoch, logs):
+        ...         network.learning_rate /= 2
+        >>> net = fastgd.Network([1, 1], output="identity", loss="mse", seed=0)
+        >>> sgd = fastgd.SGD(0.1, momentum=0.9)
+        >>> net.fit([[0.5]], [1.0], epochs=3, optimizer=sgd, callbacks=[Halve()]).learning_rate
+        [0.1, 0.05, 0.025]
+        """
+        return self._optimizer_at_work().learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: Any) -> None:
+        optimizer = self._optimizer_at_work()
+        self.state.optimizer = dataclasses.replace(optimizer, learning_rate=rate)
+
+    def _optimizer_at_work(self) -> Optimizer:
+        optimizer = self.state.optimizer
+        if optimizer is None:
+            raise ValueError("there is no learning_rate yet: no optimizer has been at work")
+        return optimizer
 
     @property
     def sizes(self) -> list[int]:
@@ -231,6 +296,7 @@ class Network:
         callbacks: Any = (),
         metrics: Any = (),
         shuffle: bool = True,
+        standardize: bool = False,
     ) -> History:
         """Train on examples, from the parameters the network has.
 
@@ -273,6 +339,12 @@ class Network:
             and, as ``validation_...``, on those held out.
         shuffle : bool, default True
             Whether each epoch visits the examples in a new order.
+        standardize : bool, default False
+            Whether to scale columns, where the network has no scaling of its own yet: each input
+            to mean 0 and standard deviation 1 over the examples trained on (less where a number
+            would be further than 10 from 0), and so each output where numbers are predicted
+            without bounds. Sparse inputs are scaled, not shifted. X is not copied for it, and the
+            scaling is part of the network from then on: see ``input_shift`` of `Network`.
 
         Returns
         -------
@@ -289,6 +361,7 @@ class Network:
         check_integer("epochs", epochs, 0)
         check_integer("batch_size", batch_size, 1)
         check_flag("shuffle", shuffle)
+        check_flag("standardize", standardize)
         share = check_number("validation_split", validation_split, minimum=0, below=1)
         chosen, listeners = find_optimizer(optimizer), check_callbacks(callbacks)
         makers = check_metrics(metrics)
@@ -297,6 +370,13 @@ class Network:
         validation = self.check_validation(validation_data)
         if share:
             examples, validation = self._hold_out(examples, share, validation)
+        architecture = self.architecture
+        if standardize:
+            architecture = standardized(architecture, examples)
+        if architecture != self.architecture and examples is not None:
+            examples = examples.under(architecture)
+            validation = validation and validation.under(architecture)
+        runner = dataclasses.replace(self.runner, architecture=architecture)
         if examples is not None:
             trained = examples.by_class(class_weight, self.architecture)
             if getattr(self.runner.backend(), "leaves_out_zeros", True):
@@ -304,7 +384,7 @@ class Network:
             batch_size, chunks = min(batch_size, len(trained)), lambda: (trained,)
         history = History()
         session = Session(
-            self.runner, chosen, self.state, batch_size=batch_size, shuffle=shuffle,
+            runner, chosen, self.state, batch_size=batch_size, shuffle=shuffle,
             epochs=self.state.epoch_of(chosen) + epochs, history=history,
         )  # fmt: skip
         if chosen.whole and examples is None:
@@ -314,7 +394,13 @@ class Network:
             history,
         )  # fmt: skip
         fit.check()
+        self._become(architecture)
         return fit.run(epochs)
+
+    def _become(self, architecture: Architecture) -> None:
+        """Take another architecture for the same parameters."""
+        if architecture != self.architecture:
+            self.architecture, self._quick, self._stepper = architecture, None, None
 
     def _check_data(
         self, X: Any, y: Any, sample_weight: Any, class_weight: Any
@@ -353,8 +439,8 @@ class Network:
         X, y, sample_weight, class_weight
             The mini-batch, as in `fit`.
         optimizer : Optimizer or str, optional
-            Its state (momentum) is kept from call to call for as long as the kind of optimizer is
-            the same; by default the one of the last call, at first ``SGD(learning_rate=0.1)``. A
+            Its state (momentum) is kept from call to call for as long as its update rule is the
+            same, also where its learning rate changes; by default the one of the last call, at first ``SGD(learning_rate=0.1)``. A
             schedule of epochs stays at its first.
 
         Raises
@@ -374,7 +460,10 @@ class Network:
         return stepper.step(X, y, sample_weight, class_weight)
 
     def predict(self, X: Any) -> Array:
-        """Return the outputs (n, n_outputs) for examples X (n, n_inputs)."""
+        """Return the outputs (n, n_outputs) for examples X (n, n_inputs).
+
+        They are in the targets' units: float64 where the network scales those, else its dtype.
+        """
         quick = self._quick_for_predictions()
         outputs = quick.predict(X) if quick else None
         if outputs is None:
@@ -382,9 +471,9 @@ class Network:
             outputs, finite = self.runner.predict(self.state.parameters, inputs)
             if not finite:
                 check_inputs(X, self.architecture)  # says which number it is
-                raise ValueError(
-                    f"X times input_scale ({self.input_scale:g}) must be finite in {self.dtype}"
-                )
+                a = self.architecture
+                scale = f" ({a.input_scale:g})" if isinstance(a.input_scale, float) else ""
+                raise ValueError(f"X times input_scale{scale} must be finite in {self.dtype}")
         return outputs
 
     def activations(self, X: Any) -> list[Array]:
@@ -393,7 +482,8 @@ class Network:
         Returns
         -------
         list of ndarray
-            One of shape (n, n_units) for each layer; the last are the predictions.
+            One of shape (n, n_units) for each layer; the last are the predictions, where the
+            network scales targets in the units it sees.
         """
         inputs = check_inputs(X, self.architecture)
         dense = inputs.rows(0, len(inputs))
@@ -412,7 +502,10 @@ class Network:
         return self.runner.score(self.state.parameters, examples, [score])[0]
 
     def loss(self, X: Any, y: Any, *, sample_weight: Any = None) -> float:
-        """Return the cost of the examples: their average (for ``sse``, their sum)."""
+        """Return the cost of the examples: their average (for ``sse``, their sum).
+
+        Of targets as the network sees them: see ``output_scale`` of `Network`.
+        """
         examples = check_examples(X, y, self.architecture, sample_weight)
         return self.runner.loss(self.state.parameters, examples)
 
@@ -577,6 +670,11 @@ def load(path: str | os.PathLike[str], *, backend: str | None = None) -> Network
     network.parameters = parameters
     network.notes = notes
     return network
+
+
+def _plain(value: float | Vector) -> float | Array:
+    """Return a scaling as people read it."""
+    return np.asarray(value) if isinstance(value, Vector) else value
 
 
 def _one_for_all(name: str, values: tuple) -> Any:
