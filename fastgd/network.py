@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from fastgd.engine.history import History
 from fastgd.engine.inputs import Examples, check_examples, check_inputs
 from fastgd.engine.metrics import check_metrics, score_for
 from fastgd.engine.runner import Runner
-from fastgd.engine.scaling import Vector, standardized
+from fastgd.engine.scaling import Scaled, standardized
 from fastgd.engine.session import Session
 from fastgd.engine.state import State
 from fastgd.engine.stepping import Stepper, check_finite
@@ -28,22 +28,18 @@ from fastgd.engine.summary import Summary
 from fastgd.engine.threads import check_threads
 from fastgd.engine.validation import held_out
 from fastgd.errors import SettingError, SettingTypeError
+from fastgd.explaining import Explaining
 from fastgd.lbfgs import WholeFit
 from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
 from fastgd.rules.optimizers import Optimizer, find_optimizer
-
-if TYPE_CHECKING:
-    from fastgd.explain.diagnose import Diagnosis
-    from fastgd.explain.nudges import Nudges
-    from fastgd.explain.update import UpdateExplanation
 
 __all__ = ["Network", "load"]
 
 Array = np.ndarray
 
 
-class Network:
+class Network(Scaled, Explaining):
     """A fully connected network, trained by gradient descent.
 
     z = a_prev @ W + b and a = activation(z), layer after layer; rows are examples.
@@ -171,40 +167,15 @@ class Network:
         return Runner(self.architecture, lambda: _backend(self.backend), self.threads)
 
     @property
-    def input_shift(self) -> float | Array:
-        """What is taken off inputs as they are read: one number, or (n_inputs,) float64."""
-        return _plain(self.architecture.input_shift)
-
-    @property
-    def input_scale(self) -> float | Array:
-        """What inputs are multiplied by then: one number, or (n_inputs,) float64."""
-        return _plain(self.architecture.input_scale)
-
-    @property
-    def output_shift(self) -> float | Array:
-        """What is added to outputs, and taken off targets: one number, or (n_outputs,)."""
-        return _plain(self.architecture.output_shift)
-
-    @property
-    def output_scale(self) -> float | Array:
-        """What outputs are multiplied by, and targets divided by: one number, or (n_outputs,)."""
-        return _plain(self.architecture.output_scale)
-
-    @property
     def learning_rate(self) -> Any:
         """The learning rate of the optimizer at work: a number, or a schedule.
 
-        Setting it, also from a callback during a fit, changes that of the steps to come and keeps
-        what the optimizer has gathered. A fit or step that is given an optimizer takes that one's.
-
-        Raises
-        ------
-        ValueError
-            If no optimizer has been at work on these parameters yet.
+        Setting it, also from a callback during a fit, changes the steps to come and keeps what
+        the optimizer has gathered. Before there is an optimizer it raises ValueError; a fit or
+        step that is given one takes that one's.
 
         Examples
         --------
-        >>> import fastgd
         >>> class Halve:
         ...     def on_epoch_end(self, network, epoch, logs):
         ...         network.learning_rate /= 2
@@ -213,18 +184,11 @@ class Network:
         >>> net.fit([[0.5]], [1.0], epochs=3, optimizer=sgd, callbacks=[Halve()]).learning_rate
         [0.1, 0.05, 0.025]
         """
-        return self._optimizer_at_work().learning_rate
+        return self.state.at_work.learning_rate
 
     @learning_rate.setter
     def learning_rate(self, rate: Any) -> None:
-        optimizer = self._optimizer_at_work()
-        self.state.optimizer = dataclasses.replace(optimizer, learning_rate=rate)
-
-    def _optimizer_at_work(self) -> Optimizer:
-        optimizer = self.state.optimizer
-        if optimizer is None:
-            raise ValueError("there is no learning_rate yet: no optimizer has been at work")
-        return optimizer
+        self.state.optimizer = dataclasses.replace(self.state.at_work, learning_rate=rate)
 
     @property
     def sizes(self) -> list[int]:
@@ -440,8 +404,8 @@ class Network:
             The mini-batch, as in `fit`.
         optimizer : Optimizer or str, optional
             Its state (momentum) is kept from call to call for as long as its update rule is the
-            same, also where its learning rate changes; by default the one of the last call, at first ``SGD(learning_rate=0.1)``. A
-            schedule of epochs stays at its first.
+            same, whatever its numbers; by default the one of the last call, at first
+            ``SGD(learning_rate=0.1)``. A schedule of epochs stays at its first.
 
         Raises
         ------
@@ -557,60 +521,6 @@ class Network:
         """
         return Summary.of(self.architecture)
 
-    def explain_update(
-        self, x: Any, y: Any, layer: int, i: int, j: int, learning_rate: float = 0.1
-    ) -> UpdateExplanation:
-        """Return the chain of slopes that makes the step of one weight, for one example.
-
-        The weight is ``weights[layer][i, j]``. Print what is returned to read it; see
-        `fastgd.explain.update.explain_update`.
-        """
-        from fastgd.explain.update import explain_update
-
-        return explain_update(self, x, y, layer, i, j, learning_rate)
-
-    def nudges(self, X: Any, y: Any, top: int = 20, learning_rate: float = 0.1) -> Nudges:
-        """Return the negative gradient, read aloud: which weights should change, and how much.
-
-        Print what is returned to read it; see `fastgd.explain.nudges.nudges`.
-        """
-        from fastgd.explain.nudges import nudges
-
-        return nudges(self, X, y, top, learning_rate)
-
-    def hessian_vector(self, X: Any, y: Any, v: Any) -> Array:
-        """Return the Hessian of `loss` times a flat vector v, exactly (Pearlmutter 1994).
-
-        One number for each of `parameters`; see `fastgd.explain.curvature`.
-        """
-        from fastgd.explain.curvature import hessian_vector
-
-        return hessian_vector(self, X, y, v)
-
-    def diagnose(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        validation_data: tuple[Any, Any] | None = None,
-        history: History | None = None,
-        optimizer: str | Optimizer | None = None,
-        learning_rate: float | None = None,
-        batch_size: int = 32,
-        seed: int = 0,
-    ) -> Diagnosis:
-        """Return what is wrong with the network or its training, with evidence and what to try.
-
-        Print what is returned to read it. What it is told of the training (its history, learning
-        rate and validation data) makes it see more: see `fastgd.explain.diagnose.diagnose`.
-        """
-        from fastgd.explain.diagnose import diagnose
-
-        return diagnose(
-            self, X, y, validation_data=validation_data, history=history, optimizer=optimizer,
-            learning_rate=learning_rate, batch_size=batch_size, seed=seed,
-        )  # fmt: skip
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file, whole or not at all.
 
@@ -670,11 +580,6 @@ def load(path: str | os.PathLike[str], *, backend: str | None = None) -> Network
     network.parameters = parameters
     network.notes = notes
     return network
-
-
-def _plain(value: float | Vector) -> float | Array:
-    """Return a scaling as people read it."""
-    return np.asarray(value) if isinstance(value, Vector) else value
 
 
 def _one_for_all(name: str, values: tuple) -> Any:

@@ -18,8 +18,9 @@ A backend is a module here with
 
 ``rows`` are `fastgd.engine.rows.Rows`, ``draw`` is a `fastgd.rules.dropout.Draw`.
 X is C-contiguous (n, n_in) float32, float64 or uint8, or, where no input is shifted, `Sparse` rows
-of them; shifted and scaled as it is read (`fastgd.engine.scaling`). Targets already are. ``parameters``, ``outputs``, ``gradient`` and ``slots`` are
-C-contiguous and of the network's dtype. All else was checked before; a backend checks nothing.
+of them; it is shifted and scaled as it is read (`fastgd.engine.scaling`), targets are already.
+``parameters``, ``outputs``, ``gradient`` and ``slots`` are C-contiguous and of the network's dtype.
+All else was checked before; a backend checks nothing.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Runner:
             )
 
     def predict(self, parameters: Array, inputs: Inputs) -> tuple[Array, bool]:
-        """Return the answers (n, n_outputs), in the targets' units, and whether all inputs are finite."""
+        """Return the answers (n, n_outputs), in the units of targets; and whether X is finite."""
         n, architecture = len(inputs), self.architecture
         scaled = architecture.output_columns is not None
         dtype = "float64" if scaled else architecture.dtype

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from fastgd.engine.inputs import Examples
 
 __all__ = [
-    "SCALINGS", "Vector", "check_scaling", "in_units", "standard_answers", "standard_inputs",
-    "standard_targets", "standardized",
+    "SCALINGS", "Scaled", "Vector", "check_scaling", "in_units", "scaling_words",
+    "standard_answers", "standard_inputs", "standard_targets", "standardized",
 ]  # fmt: skip
 
 Array = np.ndarray
@@ -149,6 +149,46 @@ def in_units(architecture: Architecture, outputs: Array) -> Array:
     return shift + scale * outputs.astype(np.float64)
 
 
+def scaling_words(architecture: Architecture) -> list[str]:
+    """Return what is shifted and scaled, in words; nothing for one scale of all inputs."""
+    a, words = architecture, []
+    if a.input_columns is not None:
+        words.append(f"inputs {'shifted and ' if a.shifts_inputs else ''}scaled column by column")
+    if a.output_columns is not None:
+        words.append("outputs in the targets' own units")
+    return words
+
+
+class Scaled:
+    """The four settings as people read them: one number, or an array that cannot be written to."""
+
+    architecture: Architecture
+
+    @property
+    def input_shift(self) -> float | Array:
+        """What is taken off inputs as they are read: one number, or (n_inputs,) float64."""
+        return _plain(self.architecture.input_shift)
+
+    @property
+    def input_scale(self) -> float | Array:
+        """What inputs are multiplied by then: one number, or (n_inputs,) float64."""
+        return _plain(self.architecture.input_scale)
+
+    @property
+    def output_shift(self) -> float | Array:
+        """What is added to outputs, and taken off targets: one number, or (n_outputs,)."""
+        return _plain(self.architecture.output_shift)
+
+    @property
+    def output_scale(self) -> float | Array:
+        """What outputs are multiplied by, and targets divided by: one number, or (n_outputs,)."""
+        return _plain(self.architecture.output_scale)
+
+
+def _plain(value: float | Vector) -> float | Array:
+    return np.asarray(value) if isinstance(value, Vector) else value
+
+
 def standardized(architecture: Architecture, examples: Examples | None) -> Architecture:
     """Return the architecture with the scaling these examples ask for, where it has none yet.
 
@@ -156,7 +196,8 @@ def standardized(architecture: Architecture, examples: Examples | None) -> Archi
     further than `FURTHEST` from the mean; so are targets, where they are numbers without bounds.
     Sparse inputs are scaled only, so that zeros stay zeros.
     """
-    a, found = architecture, {}
+    a = architecture
+    found: dict[str, Any] = {}
     loss, free = a.loss, not np.isfinite(a.output.reach).any()
     numbers = free and loss.minimum is None and loss.maximum is None and not loss.classifies
     inputs = a.input_columns is None and a.input_scale == 1
@@ -169,7 +210,7 @@ def standardized(architecture: Architecture, examples: Examples | None) -> Archi
         X = examples.inputs.given
         shift, scale = _of_sparse(X) if isinstance(X, Sparse) else _of_columns(X)
         found = {"input_shift": shift, "input_scale": scale}
-    if outputs and not examples.targets.are_classes:
+    if outputs and not examples.targets.are_exclusive:
         shift, scale = _of_columns(examples.targets.y)
         found |= {"output_shift": shift, "output_scale": 1 / scale}
     return replace(a, **found)
@@ -182,16 +223,21 @@ def _of_columns(X: Array) -> tuple[Array, Array]:
     pieces = [slice(start, start + step) for start in range(0, n, step)]
     mean = np.zeros(width)
     for rows in pieces:
-        mean += X[rows].astype(np.float64).sum(axis=0) / n
+        mean += _read(X, rows).sum(axis=0) / n
     furthest, squares = np.zeros(width), np.zeros(width)
     for rows in pieces:
-        furthest = np.maximum(furthest, np.abs(X[rows].astype(np.float64) - mean).max(axis=0))
+        furthest = np.maximum(furthest, np.abs(_read(X, rows) - mean).max(axis=0))
     reach = np.where(furthest > 0, furthest, 1)  # squares neither overflow nor vanish
     for rows in pieces:
-        squares += (((X[rows].astype(np.float64) - mean) / reach) ** 2).sum(axis=0)
+        squares += (((_read(X, rows) - mean) / reach) ** 2).sum(axis=0)
     # What a mean rounds to is no spread.
     furthest[furthest <= 1e-15 * np.abs(mean)] = 0
     return mean, _scale(furthest, np.sqrt(squares / n) * reach)
+
+
+def _read(X: Array, rows: slice) -> Array:
+    """Return some rows, float64 in one order: sums then do not depend on how X lies."""
+    return X[rows].astype(np.float64, order="C")
 
 
 def _of_sparse(X: Sparse) -> tuple[float, Array]:

@@ -68,6 +68,13 @@ class State:
         self.optimizer, self.epoch = optimizer, 0
         self.end_epoch()
 
+    @property
+    def at_work(self) -> Optimizer:
+        """The optimizer, where there is one."""
+        if self.optimizer is None:
+            raise ValueError("there is no learning_rate yet: no optimizer has been at work")
+        return self.optimizer
+
     def epoch_of(self, optimizer: Optimizer) -> int:
         """Return at which epoch that optimizer would go on."""
         return self.epoch if optimizer == self.optimizer else 0

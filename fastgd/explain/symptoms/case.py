@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.engine.history import History
-from fastgd.engine.scaling import standard_answers
 from fastgd.engine.inputs import Targets, check_examples, check_targets
 from fastgd.engine.metrics import Accuracy, score_kind
+from fastgd.engine.scaling import standard_answers
 from fastgd.errors import DivergenceError, SettingTypeError
 from fastgd.explain.layers import Layers, layers
 from fastgd.explain.start import at_end, distinct_units

@@ -40,7 +40,9 @@ def inputs_not_scaled(case: Case) -> Iterator[Finding]:
     busy = X[:, (np.median(X, axis=0) != X).mean(axis=0) >= BUSY]
     if rms > LARGE or 0 < rms < SMALL:
         problem = rms > 6 * LARGE
-        evidence.append(f"as the network sees them they are of size {rms:.3g} (root mean square), not 1")
+        evidence.append(
+            f"as the network sees them they are of size {rms:.3g} (root mean square), not 1"
+        )
         numbers["rms"] = rms
     spread = busy.std(axis=0)
     busy, spread = busy[:, spread > 0], spread[spread > 0]
