@@ -178,10 +178,16 @@ cdef class Quick:
     cdef int64_t most_rows, n_in, n_out
     cdef int number
     cdef bint busy, probabilities
+    cdef cnp.ndarray targets  # what scaled targets are written to
+    cdef const double[::1] shifts, scales  # of the targets, where they are scaled
 
     def __init__(
-        self, Call call, int64_t most_rows, int64_t n_in, int64_t n_out, bint probabilities
+        self, Call call, int64_t most_rows, int64_t n_in, int64_t n_out, bint probabilities,
+        output_columns=None,
     ):
+        if output_columns is not None:
+            self.shifts, self.scales = output_columns
+            self.targets = np.empty((most_rows, n_out), dtype=call.arguments.flat.dtype)
         self.call, self.most_rows, self.n_in, self.n_out = call, most_rows, n_in, n_out
         wide = call.arguments.flat.dtype.itemsize == 8
         self.number = cnp.NPY_FLOAT64 if wide else cnp.NPY_FLOAT32
@@ -211,13 +217,49 @@ cdef class Quick:
         cdef cnp.ndarray outputs = cnp.PyArray_EMPTY(2, shape, self.number, 0)
         self.call.fields.outputs = cnp.PyArray_DATA(outputs)
         self._go()
-        return None if isnan(self.call.fields.total) else outputs
+        if isnan(self.call.fields.total):
+            return None
+        return outputs if self.targets is None else self._in_units(outputs, n)
+
+    cdef cnp.ndarray _in_units(self, cnp.ndarray outputs, int64_t n):
+        """Return outputs in the units of the targets, float64."""
+        cdef double[:, ::1] answers = np.empty((n, self.n_out))
+        cdef const void *a = cnp.PyArray_DATA(outputs)
+        cdef bint wide = self.number == cnp.NPY_FLOAT64
+        cdef int64_t i, j, at
+        for i in range(n):
+            for j in range(self.n_out):
+                at = i * self.n_out + j
+                answers[i, j] = self.shifts[j] + self.scales[j] * (
+                    (<const double *>a)[at] if wide else (<const float *>a)[at]
+                )
+        return np.asarray(answers)
+
+    cdef bint _scale_targets(self, cnp.ndarray y, int64_t n):
+        """Write targets as the network sees them to `targets`; return whether they are finite."""
+        cdef const void *given = cnp.PyArray_DATA(y)
+        cdef void *seen = cnp.PyArray_DATA(self.targets)
+        cdef bint wide = self.number == cnp.NPY_FLOAT64, wide_y
+        cdef int64_t at, j
+        cdef double value
+        wide_y = cnp.PyArray_TYPE(y) == cnp.NPY_FLOAT64
+        for at in range(n * self.n_out):
+            j = at % self.n_out
+            value = (<const double *>given)[at] if wide_y else (<const float *>given)[at]
+            value = (value - self.shifts[j]) / self.scales[j]
+            if wide:
+                (<double *>seen)[at] = value
+            else:
+                (<float *>seen)[at] = <float>value
+        return _finite(self.targets[:n], 1 if wide else 0)
 
     cdef bint _take_classes(self, cnp.ndarray y, int64_t n) noexcept:
         """Point the call at classes, if that is what y is."""
         cdef int64_t i
         cdef const int64_t *classes
         if cnp.PyArray_NDIM(y) != 1 or cnp.PyArray_DIM(y, 0) != n or self.n_out < 2:
+            return False
+        if self.targets is not None:
             return False
         if cnp.PyArray_TYPE(y) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(y):
             return False
@@ -230,16 +272,24 @@ cdef class Quick:
         self.call.fields.classes, self.call.fields.targets = classes, NULL
         return True
 
-    cdef bint _take_targets(self, cnp.ndarray y, int64_t n) noexcept:
+    cdef bint _take_targets(self, cnp.ndarray y, int64_t n) except -1:
         """Point the call at targets (n, n_out), or (n,) for one output, if that is what y is."""
         cdef int64_t kind = _kind(y)
-        if self.probabilities or cnp.PyArray_TYPE(y) != self.number or kind < 0:
+        if self.probabilities or kind < 0 or kind == 2:
+            return False
+        if self.targets is None and cnp.PyArray_TYPE(y) != self.number:
             return False
         if cnp.PyArray_NDIM(y) == 1 and self.n_out > 1 or cnp.PyArray_NDIM(y) > 2:
             return False
         if cnp.PyArray_NDIM(y) == 0 or cnp.PyArray_DIM(y, 0) != n:
             return False
-        if cnp.PyArray_SIZE(y) != n * self.n_out or not _finite(y, kind):
+        if cnp.PyArray_SIZE(y) != n * self.n_out:
+            return False
+        if self.targets is not None:
+            if not self._scale_targets(y, n):
+                return False
+            y = self.targets
+        elif not _finite(y, kind):
             return False
         self.call.fields.classes, self.call.fields.targets = NULL, cnp.PyArray_DATA(y)
         return True

@@ -27,6 +27,8 @@ typedef struct {
     int32_t *lengths;
     integer kind;
     double scale;
+    const double *shifts;
+    const double *scales;
     const integer *order;
     integer n;
     integer batch;

@@ -133,6 +133,34 @@ static void convert(const void *source, integer kind, integer first, integer n, 
     }
 }
 
+/* The same, where columns are shifted and scaled each by its own: in double, rounded once. `columns`
+   are those of the numbers; null: all in their order. */
+#define CONVERT_BY_COLUMN(type) do { \
+    const type *p = (const type *)source + first; \
+    if (columns) { \
+        FOR(n) x[i] = (number)(((double)p[i] - shifts[columns[i]]) * scales[columns[i]]); \
+    } else { \
+        FOR(n) x[i] = (number)(((double)p[i] - shifts[i]) * scales[i]); \
+    } \
+} while (0)
+
+static void convert_by_column(const void *source, integer kind, integer first, integer n, number *x,
+                              const double *shifts, const double *scales, const int32_t *columns) {
+    switch (kind) {
+        case FLOAT32: CONVERT_BY_COLUMN(float); break;
+        case FLOAT64: CONVERT_BY_COLUMN(double); break;
+        default: CONVERT_BY_COLUMN(uint8_t);
+    }
+}
+
+/* Read n numbers of the inputs, from number `first` on, as the network sees them. */
+INLINE void read_inputs(const Call *call, integer first, integer n, number *x,
+                        const int32_t *columns) {
+    if (call->scales)
+        convert_by_column(call->inputs, call->kind, first, n, x, call->shifts, call->scales, columns);
+    else convert(call->inputs, call->kind, first, n, x, (number)call->scale);
+}
+
 /* Whether n numbers are all finite: those that are not have every bit of the exponent. */
 static int all_finite(integer n, const number *x) {
     mask_number bits, found = 0;
@@ -176,7 +204,7 @@ static void drop_units(const Thread *t, Block b, integer i, const number *source
              row_key(layer, call->first_row + b.row + row), l[KEPT], t->work[l[GAIN]]);
 }
 
-/* Read this thread's rows of the block, times the scale, into the block's inputs. The cost of a
+/* Read this thread's rows of the block, shifted and scaled, into the block's inputs. The cost of a
    row that cannot be predicted, for its numbers are not finite, is NaN. */
 static void gather(const Thread *t, Block b) {
     const Call *call = t->call;
@@ -197,17 +225,17 @@ static void gather(const Thread *t, Block b) {
                 }
             integer begin = call->pointers[source];
             count = call->pointers[source + 1] - begin;
-            convert(inputs, call->kind, begin, count, x, scale);
+            read_inputs(call, begin, count, x, call->columns + begin);
             if (count) /* there may be no columns at all */
                 memcpy(columns, call->columns + begin, (size_t)count * sizeof(int32_t));
         } else {
             if (ahead >= 0)
                 for (integer at = ahead * n * itemsize; at < (ahead + 1) * n * itemsize; at += 64)
                     __builtin_prefetch(inputs + at, 0, 2);
-            if (sparse(t) && itemsize == sizeof(number))
+            if (sparse(t) && itemsize == sizeof(number) && !call->scales)
                 count = compress(n, (const number *)inputs + source * n, scale, x, columns);
             else {
-                convert(inputs, call->kind, source * n, n, x, scale);
+                read_inputs(call, source * n, n, x, NULL);
                 if (sparse(t)) count = compress(n, x, 1, x, columns);
             }
         }

@@ -17,13 +17,14 @@ import numpy as np
 
 from fastgd.engine.architecture import Architecture
 from fastgd.engine.labels import NO_LABELS, Labels, check_labels
+from fastgd.engine.scaling import SCALINGS, Vector
 from fastgd.errors import DataError, SettingError
 
 __all__ = ["check_name", "read", "write", "write_whole"]
 
 FORMAT = 1
 #: What files of the first version do not have.
-LATER = {"dropout"}
+LATER = {"dropout", "input_shift", "output_shift", "output_scale"}
 #: Endings that promise what a file of ours is not.
 OTHERS = {
     ".csv", ".gz", ".h5", ".hdf5", ".joblib", ".json", ".keras", ".npy", ".npz", ".onnx",
@@ -51,8 +52,12 @@ def write(
     layers = zip(layout.weights(parameters), layout.biases(parameters), strict=True)
     for layer, (W, b) in enumerate(layers):
         tensors[f"weights.{layer}"], tensors[f"biases.{layer}"] = W, b
-    header: dict[str, Any] = {"format": FORMAT, "architecture": architecture.spec()}
-    header["notes"] = notes
+    spec = architecture.spec()
+    for name in SCALINGS:  # a column each is a tensor, exact
+        if isinstance(getattr(architecture, name), Vector):
+            tensors[name] = np.array(getattr(architecture, name))
+            del spec[name]
+    header: dict[str, Any] = {"format": FORMAT, "architecture": spec, "notes": notes}
     if labels.values is not None:
         header["classes"] = labels.values.tolist()
     write_whole(path, serialize(tensors, {"fastgd": json.dumps(header, sort_keys=True)}))
@@ -102,6 +107,7 @@ def read(
     tensors, header = _read(Path(path))
     try:
         fields = dict(header["architecture"])
+        fields |= {name: tensors[name] for name in SCALINGS if name in tensors}
         known = {field.name for field in dataclasses.fields(Architecture)}
         missing = known - fields.keys() - LATER
         if missing:
@@ -166,13 +172,15 @@ def _check_tensors(
     shapes: dict[str, tuple[int, ...]] = {}
     for layer, (n_in, n_out) in enumerate(architecture.layout.shapes):
         shapes[f"weights.{layer}"], shapes[f"biases.{layer}"] = (n_in, n_out), (n_out,)
+    shapes |= {name: tensors[name].shape for name in SCALINGS if name in tensors}
     for name, shape in shapes.items():
         tensor = tensors.get(name)
         if tensor is None:
             raise DataError(f"{path}: tensor {name} is missing")
-        if tensor.shape != shape or tensor.dtype.name != architecture.dtype:
+        dtype = "float64" if name in SCALINGS else architecture.dtype
+        if tensor.shape != shape or tensor.dtype.name != dtype:
             raise DataError(
-                f"{path}: tensor {name} must be {architecture.dtype} {shape}; "
+                f"{path}: tensor {name} must be {dtype} {shape}; "
                 f"it is {tensor.dtype} {tensor.shape}"
             )
         if not np.isfinite(tensor).all():

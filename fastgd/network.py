@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from fastgd.engine.inputs import Examples, check_examples, check_inputs
 from fastgd.engine.labels import NO_LABELS, Labels
 from fastgd.engine.metrics import check_metrics, score_for
 from fastgd.engine.runner import Runner
+from fastgd.engine.scaling import Scaled, standardized
 from fastgd.engine.session import Session
 from fastgd.engine.state import State
 from fastgd.engine.stepping import Stepper, check_finite
@@ -30,22 +31,18 @@ from fastgd.engine.summary import Summary
 from fastgd.engine.threads import check_threads
 from fastgd.engine.validation import held_out
 from fastgd.errors import SettingError, SettingTypeError
+from fastgd.explaining import Explaining
 from fastgd.lbfgs import WholeFit
 from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
 from fastgd.rules.optimizers import Optimizer, find_optimizer
-
-if TYPE_CHECKING:
-    from fastgd.explain.diagnose import Diagnosis
-    from fastgd.explain.nudges import Nudges
-    from fastgd.explain.update import UpdateExplanation
 
 __all__ = ["Network", "load"]
 
 Array = np.ndarray
 
 
-class Network(Answers):
+class Network(Answers, Scaled, Explaining):
     """A fully connected network, trained by gradient descent.
 
     z = a_prev @ W + b and a = activation(z), layer after layer; rows are examples.
@@ -66,9 +63,16 @@ class Network(Answers):
         How weights start; see `fastgd.rules.initializers`.
     dtype : {"float32", "float64"}, default "float32"
         The number type of parameters and arithmetic.
-    input_scale : float, default 1
+    input_scale : float or array of shape (n_inputs,), default 1
         What inputs are multiplied by as they are read; part of the model. Pixels from 0 to 255
         can stay uint8 with 1/255.
+    input_shift : float or array of shape (n_inputs,), default 0
+        What is taken off inputs before: the network sees (X - input_shift) * input_scale.
+    output_shift, output_scale : float or array of shape (n_outputs,), default 0 and 1
+        For numbers to predict: the network sees targets (y - output_shift) / output_scale, and
+        `predict` returns output_shift + output_scale * a, in float64. Parameters, costs,
+        gradients and activations are in the units the network sees; predictions and scores in
+        those of y. ``fit(standardize=True)`` finds all four.
     dropout : float or sequence of float, default 0
         The share of units each training step leaves out (Srivastava et al. 2014), from 0 to below
         1: one number for all hidden layers, or one for the inputs and one for each hidden layer.
@@ -107,8 +111,11 @@ class Network(Answers):
         loss: Any = "quadratic",
         init: str = "normal",
         dtype: Any = "float32",
-        input_scale: float = 1.0,
+        input_scale: Any = 1.0,
         dropout: Any = 0.0,
+        input_shift: Any = 0.0,
+        output_shift: Any = 0.0,
+        output_scale: Any = 1.0,
         seed: int | np.random.Generator | None = None,
         backend: str | None = None,
         threads: int | str = "auto",
@@ -121,6 +128,9 @@ class Network(Answers):
             dtype,
             input_scale,
             dropout,
+            input_shift,
+            output_shift,
+            output_scale,
         )
         check_size(self.architecture)
         initializer = INITIALIZERS.find(init)
@@ -161,9 +171,28 @@ class Network(Answers):
         return Runner(self.architecture, lambda: _backend(self.backend), self.threads)
 
     @property
-    def input_scale(self) -> float:
-        """What inputs are multiplied by as they are read."""
-        return self.architecture.input_scale
+    def learning_rate(self) -> Any:
+        """The learning rate of the optimizer at work: a number, or a schedule.
+
+        Setting it, also from a callback during a fit, changes the steps to come and keeps what
+        the optimizer has gathered. Before there is an optimizer it raises ValueError; a fit or
+        step that is given one takes that one's.
+
+        Examples
+        --------
+        >>> class Halve:
+        ...     def on_epoch_end(self, network, epoch, logs):
+        ...         network.learning_rate /= 2
+        >>> net = fastgd.Network([1, 1], output="identity", loss="mse", seed=0)
+        >>> sgd = fastgd.SGD(0.1, momentum=0.9)
+        >>> net.fit([[0.5]], [1.0], epochs=3, optimizer=sgd, callbacks=[Halve()]).learning_rate
+        [0.1, 0.05, 0.025]
+        """
+        return self.state.at_work.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: Any) -> None:
+        self.state.optimizer = dataclasses.replace(self.state.at_work, learning_rate=rate)
 
     @property
     def sizes(self) -> list[int]:
@@ -236,6 +265,7 @@ class Network(Answers):
         metrics: Any = (),
         shuffle: bool = True,
         on_interrupt: str = "stop",
+        standardize: bool = False,
     ) -> History:
         """Train on examples, from the parameters the network has.
 
@@ -282,6 +312,12 @@ class Network(Answers):
         on_interrupt : {"stop", "raise"}, default "stop"
             Whether Ctrl-C ends the fit, which returns, or is raised; the network keeps what it has
             learned either way. A second Ctrl-C within 5 s is always raised.
+        standardize : bool, default False
+            Whether to scale columns, where the network has no scaling of its own yet: each input
+            to mean 0 and standard deviation 1 over the examples trained on (less where a number
+            would be further than 10 from 0), and so each output where numbers are predicted
+            without bounds. Sparse inputs are scaled, not shifted. X is not copied for it, and the
+            scaling is part of the network from then on: see ``input_shift`` of `Network`.
 
         Returns
         -------
@@ -298,6 +334,7 @@ class Network(Answers):
         check_integer("epochs", epochs, 0)
         check_integer("batch_size", batch_size, 1)
         check_flag("shuffle", shuffle)
+        check_flag("standardize", standardize)
         share = check_number("validation_split", validation_split, minimum=0, below=1)
         chosen, listeners = find_optimizer(optimizer), check_callbacks(callbacks)
         makers = check_metrics(metrics)
@@ -308,6 +345,13 @@ class Network(Answers):
         validation = self.check_validation(validation_data, labels)
         if share:
             examples, validation = self._hold_out(examples, share, validation)
+        architecture = self.architecture
+        if standardize:
+            architecture = standardized(architecture, examples)
+        if architecture != self.architecture and examples is not None:
+            examples = examples.under(architecture)
+            validation = validation and validation.under(architecture)
+        runner = dataclasses.replace(self.runner, architecture=architecture)
         if examples is not None:
             hint_at_pixels(examples.inputs, self.architecture)
             trained = examples.by_class(class_weight, self.architecture)
@@ -316,7 +360,7 @@ class Network(Answers):
             batch_size, chunks = min(batch_size, len(trained)), lambda: (trained,)
         history = History()
         session = Session(
-            self.runner, chosen, self.state, batch_size=batch_size, shuffle=shuffle,
+            runner, chosen, self.state, batch_size=batch_size, shuffle=shuffle,
             epochs=self.state.epoch_of(chosen) + epochs, history=history,
         )  # fmt: skip
         if chosen.whole and self.architecture.has_dropout:
@@ -331,7 +375,13 @@ class Network(Answers):
         )  # fmt: skip
         fit.check()
         self.labels = labels
+        self._become(architecture)
         return fit.run(epochs)
+
+    def _become(self, architecture: Architecture) -> None:
+        """Take another architecture for the same parameters."""
+        if architecture != self.architecture:
+            self.architecture, self._quick, self._stepper = architecture, None, None
 
     def _check_data(
         self, X: Any, y: Any, sample_weight: Any, class_weight: Any, labels: Labels
@@ -373,9 +423,9 @@ class Network(Answers):
         X, y, sample_weight, class_weight
             The mini-batch, as in `fit`.
         optimizer : Optimizer or str, optional
-            Its state (momentum) is kept from call to call for as long as the kind of optimizer is
-            the same; by default the one of the last call, at first ``SGD(learning_rate=0.1)``. A
-            schedule of epochs stays at its first.
+            Its state (momentum) is kept from call to call for as long as its update rule is the
+            same, whatever its numbers; by default the one of the last call, at first
+            ``SGD(learning_rate=0.1)``. A schedule of epochs stays at its first.
 
         Raises
         ------
@@ -396,7 +446,10 @@ class Network(Answers):
         return stepper.step(X, y, sample_weight, class_weight)
 
     def predict(self, X: Any) -> Array:
-        """Return the outputs (n, n_outputs) for examples X (n, n_inputs)."""
+        """Return the outputs (n, n_outputs) for examples X (n, n_inputs).
+
+        They are in the targets' units: float64 where the network scales those, else its dtype.
+        """
         quick = self._quick_for_predictions()
         outputs = quick.predict(X) if quick else None
         if outputs is None:
@@ -404,9 +457,9 @@ class Network(Answers):
             outputs, finite = self.runner.predict(self.state.parameters, inputs)
             if not finite:
                 check_inputs(X, self.architecture)  # says which number it is
-                raise ValueError(
-                    f"X times input_scale ({self.input_scale:g}) must be finite in {self.dtype}"
-                )
+                a = self.architecture
+                scale = f" ({a.input_scale:g})" if isinstance(a.input_scale, float) else ""
+                raise ValueError(f"X times input_scale{scale} must be finite in {self.dtype}")
         return outputs
 
     def activations(self, X: Any) -> list[Array]:
@@ -415,7 +468,8 @@ class Network(Answers):
         Returns
         -------
         list of ndarray
-            One of shape (n, n_units) for each layer; the last are the predictions.
+            One of shape (n, n_units) for each layer; the last are the predictions, where the
+            network scales targets in the units it sees.
         """
         inputs = check_inputs(X, self.architecture)
         dense = inputs.rows(0, len(inputs))
@@ -434,7 +488,10 @@ class Network(Answers):
         return self.runner.score(self.state.parameters, examples, [score])[0]
 
     def loss(self, X: Any, y: Any, *, sample_weight: Any = None) -> float:
-        """Return the cost of the examples: their average (for ``sse``, their sum)."""
+        """Return the cost of the examples: their average (for ``sse``, their sum).
+
+        Of targets as the network sees them: see ``output_scale`` of `Network`.
+        """
         examples = self.check_examples(X, y, sample_weight)
         return self.runner.loss(self.state.parameters, examples)
 
@@ -488,60 +545,6 @@ class Network(Answers):
         loss quadratic, float32
         """
         return Summary.of(self.architecture)
-
-    def explain_update(
-        self, x: Any, y: Any, layer: int, i: int, j: int, learning_rate: float = 0.1
-    ) -> UpdateExplanation:
-        """Return the chain of slopes that makes the step of one weight, for one example.
-
-        The weight is ``weights[layer][i, j]``. Print what is returned to read it; see
-        `fastgd.explain.update.explain_update`.
-        """
-        from fastgd.explain.update import explain_update
-
-        return explain_update(self, x, y, layer, i, j, learning_rate)
-
-    def nudges(self, X: Any, y: Any, top: int = 20, learning_rate: float = 0.1) -> Nudges:
-        """Return the negative gradient, read aloud: which weights should change, and how much.
-
-        Print what is returned to read it; see `fastgd.explain.nudges.nudges`.
-        """
-        from fastgd.explain.nudges import nudges
-
-        return nudges(self, X, y, top, learning_rate)
-
-    def hessian_vector(self, X: Any, y: Any, v: Any) -> Array:
-        """Return the Hessian of `loss` times a flat vector v, exactly (Pearlmutter 1994).
-
-        One number for each of `parameters`; see `fastgd.explain.curvature`.
-        """
-        from fastgd.explain.curvature import hessian_vector
-
-        return hessian_vector(self, X, y, v)
-
-    def diagnose(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        validation_data: tuple[Any, Any] | None = None,
-        history: History | None = None,
-        optimizer: str | Optimizer | None = None,
-        learning_rate: float | None = None,
-        batch_size: int = 32,
-        seed: int = 0,
-    ) -> Diagnosis:
-        """Return what is wrong with the network or its training, with evidence and what to try.
-
-        Print what is returned to read it. What it is told of the training (its history, learning
-        rate and validation data) makes it see more: see `fastgd.explain.diagnose.diagnose`.
-        """
-        from fastgd.explain.diagnose import diagnose
-
-        return diagnose(
-            self, X, y, validation_data=validation_data, history=history, optimizer=optimizer,
-            learning_rate=learning_rate, batch_size=batch_size, seed=seed,
-        )  # fmt: skip
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a safetensors file, whole or not at all.

@@ -85,7 +85,8 @@ class Case:
     loss: Any = "quadratic"
     dtype: str = "float64"
     kind: str = "float32"  # the dtype of X
-    input_scale: float = 1.0
+    input_scale: Any = 1.0
+    input_shift: Any = 0.0
     zeros: float = 0.0  # the share of X that is 0
     n: int = 23
     classes: bool = False
@@ -99,7 +100,7 @@ class Case:
     def architecture(self) -> Architecture:
         return Architecture(
             self.sizes, self.activation, self.output, self.loss, self.dtype, self.input_scale,
-            self.dropout,
+            self.dropout, self.input_shift,
         )  # fmt: skip
 
     @property

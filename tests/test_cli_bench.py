@@ -16,8 +16,6 @@ from fastgd.benchmarks import rivals, workloads
 from fastgd.benchmarks.fastgd_backends import FASTGD
 from fastgd.cli import main, progress
 from fastgd.cli.output import Output
-from fastgd.cli.scaling import scaling_for
-from fastgd.rules.losses import LOSSES
 
 
 def run(*args):
@@ -101,23 +99,3 @@ class TestParts:
         monkeypatch.setattr(fastgd.Network, "predict", lambda *_: time.sleep(0.3))
         progress.compile_kernels("float32", None, Output(as_json=True, quiet=False))
         assert "compiling kernels, once on this machine" in capsys.readouterr().err
-
-    def test_folding_changes_no_answer(self):
-        rng = np.random.default_rng(8)
-        X = rng.normal([2000, 1e-3, 5], [10, 1e-4, 0], (50, 3))
-        y = rng.normal(3e5, 1e4, (50, 2))
-        scaling = scaling_for(X, y, columns=True, numbers=True)
-        rules = {"output": "identity", "loss": "mse", "dtype": "float64", "backend": "numpy"}
-        net = fastgd.Network([3, 4, 2], **rules, seed=2)
-        before = net.predict(scaling.inputs(X, "float64"))
-        cost = net.loss(scaling.inputs(X, "float64"), scaling.targets(y))
-        scaling.fold_into(net)
-        expected = before * scaling.y_scale + y.mean(axis=0)
-        np.testing.assert_allclose(net.predict(X), expected, rtol=1e-9)
-        assert net.loss(X, y) == pytest.approx(cost * scaling.cost_factor(LOSSES["mse"]), rel=1e-9)
-
-    def test_rare_large_values_do_not_dominate(self):
-        X = np.zeros((10_000, 1))
-        X[0] = 1000
-        scaled = scaling_for(X, np.zeros(10_000), True, True).inputs(X, "float32")
-        assert np.abs(scaled).max() <= 10

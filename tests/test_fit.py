@@ -11,6 +11,7 @@ import pytest
 
 import fastgd
 from fastgd.backends import BACKENDS
+from fastgd.engine.architecture import Architecture
 from fastgd.engine.metrics import METRICS
 from fastgd.engine.weights import check_weights
 
@@ -159,10 +160,10 @@ class TestValidationSplit:
 
         classes = np.repeat([0, 1, 2], [40, 15, 5])
         for seed in range(20):
-            chosen = held_out(Targets(classes, "float32", 3), 0.2, seed)
+            chosen = held_out(Targets(classes, Architecture((1, 3))), 0.2, seed)
             assert abs(np.bincount(classes[chosen], minlength=3) - [8, 3, 1]).max() <= 1
             assert chosen.sum() == 12
-        assert not np.array_equal(chosen, held_out(Targets(classes, "float32", 3), 0.2, 0))
+        assert not np.array_equal(chosen, held_out(Targets(classes, Architecture((1, 3))), 0.2, 0))
 
     def test_the_same_rows_in_each_fit(self):
         """Held-out targets no network could learn: if any were trained on, its cost would move."""

@@ -27,7 +27,7 @@ LAYERS = (
     ["engine"],
     ["backends", "kernels"],
     ["explain", "files"],
-    ["network", "lbfgs"],
+    ["network", "lbfgs", "explaining"],
 )
 #: Layers that need nothing but NumPy.
 INNER = 3
@@ -80,7 +80,7 @@ def imports(module: str) -> Iterator[tuple[str, bool]]:
 
 
 def test_the_reader_of_imports_reads_them():
-    assert ("fastgd.explain.update", True) in imports("fastgd.network")
+    assert ("fastgd.explain.update", True) in imports("fastgd.explaining")
     assert ("fastgd.files", False) in imports("fastgd.network")
     assert ("fastgd.engine.metrics", False) in imports("fastgd.network")
     assert ("fastgd.rules.scalar", False) in imports("fastgd.kernels.functions")

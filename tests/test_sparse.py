@@ -8,6 +8,7 @@ import pytest
 import fastgd
 from fastgd.backends import BACKENDS, why_not
 from fastgd.engine import sparse
+from fastgd.engine.architecture import Architecture
 from fastgd.engine.inputs import Inputs
 from fastgd.engine.sparse import Sparse, compress
 
@@ -106,11 +107,11 @@ def _parts(matrix):
 
 
 def test_zeros_of_dense_inputs_are_left_out_where_they_are_many(X):
-    given = Inputs(X, "float64")
+    given = Inputs(X, Architecture((X.shape[1], 1), dtype="float64"))
     given.leave_out_zeros()
     assert given.sparse is not None
     assert np.array_equal(given.sparse.dense(), X)
-    full = Inputs(X + 1, "float64")
+    full = Inputs(X + 1, Architecture((X.shape[1], 1), dtype="float64"))
     full.leave_out_zeros()
     assert full.sparse is None
 

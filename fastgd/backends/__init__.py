@@ -4,7 +4,7 @@ A backend is a module here with
 
 ``forward(architecture, parameters, X, outputs, n_threads)``
     Write the network's outputs for the rows of X into ``outputs`` (n, n_out). Return whether all
-    inputs, times ``input_scale``, are finite: predictions read X once, and check it as they do.
+    inputs, as the network sees them, are finite: predictions read X once, and check it as they do.
 ``loss_and_gradient(architecture, parameters, rows, gradient, n_threads, draw)``
     Return the sum of the rows' costs, each times its weight, and add the sum of their gradients to
     ``gradient`` (n_parameters,) unless it is None. Sums, so that the caller may go through rows in
@@ -17,9 +17,10 @@ A backend is a module here with
     of the next one is not finite; no step is made for it.
 
 ``rows`` are `fastgd.engine.rows.Rows`, ``draw`` is a `fastgd.rules.dropout.Draw`.
-X is C-contiguous (n, n_in) float32, float64 or uint8, or `Sparse` rows of them, multiplied by
-``input_scale`` as it is read. ``parameters``, ``outputs``, ``gradient`` and ``slots`` are
-C-contiguous and of the network's dtype. All else was checked before; a backend checks nothing.
+X is C-contiguous (n, n_in) float32, float64 or uint8, or, where no input is shifted, `Sparse` rows
+of them; it is shifted and scaled as it is read (`fastgd.engine.scaling`), targets are already.
+``parameters``, ``outputs``, ``gradient`` and ``slots`` are C-contiguous and of the network's dtype.
+All else was checked before; a backend checks nothing.
 """
 
 from __future__ import annotations

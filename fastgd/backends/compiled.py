@@ -28,6 +28,7 @@ Array = np.ndarray
 PREDICT, COST, GRADIENT, TRAIN = range(4)
 KINDS = {np.dtype(name): code for code, name in enumerate(("float32", "float64", "uint8"))}
 NOTHING = np.empty(0, dtype=np.int64)
+NO_NUMBERS = np.empty(0)
 NO_STEPS = np.empty((0, 2, len(COLUMNS) + 1))
 NO_DRAW = Draw(0, 0)
 #: The common columns of a step without penalties and limits.
@@ -57,7 +58,9 @@ class Call(NamedTuple):
     gathered: Array  # (ROWS * LD_X,) int32; sparse: columns of the block's rows
     lengths: Array  # ((1 + n_threads) * ROWS,) int32; sparse: their lengths, then cursors
     kind: int  # of the inputs: 0 float32, 1 float64, 2 uint8
-    scale: float  # number: what inputs are multiplied by
+    scale: float  # number: what inputs are multiplied by; not where columns differ:
+    shifts: Array  # (n_in,) float64: what is taken off each column, or absent
+    scales: Array  # (n_in,) float64: what each is multiplied by then, in float64
     order: Array  # (n,) int64: rows visited; absent: all in their order
     n: int  # visits
     batch: int  # visits in a mini-batch
@@ -154,7 +157,8 @@ class Compiled:
         n = len(rows)
         block = min(BLOCK * (4 if gradient else n_threads), 1 << (n - 1).bit_length())
         width = _width(rows.X)
-        if not isinstance(rows.X, Sparse) and n >= LOOK_ROWS and mostly_zeros(rows.X, 16):
+        looks = n >= LOOK_ROWS and not architecture.shifts_inputs
+        if looks and not isinstance(rows.X, Sparse) and mostly_zeros(rows.X, 16):
             width = architecture.n_inputs
         return plan_for(architecture, block, 0, gradient, width, n_threads, draw is not None)
 
@@ -191,6 +195,8 @@ def call_for(
     nothing = parameters[:0]
     classes, targets = (rows.Y, nothing) if rows.Y.ndim == 1 else (NOTHING, rows.Y.reshape(-1))
     bytes_, pointers, columns, kind = _inputs(rows.X, memory)
+    columns_scaled = architecture.input_columns
+    shifts, scales = columns_scaled or (NO_NUMBERS, NO_NUMBERS)
     seed, first_step, first_row = draw or NO_DRAW
     loss = architecture.loss
     return Call(
@@ -207,7 +213,9 @@ def call_for(
         gathered=memory.gathered,
         lengths=memory.lengths,
         kind=kind,
-        scale=parameters.dtype.type(architecture.input_scale),
+        scale=parameters.dtype.type(1 if columns_scaled else architecture.input_scale),
+        shifts=shifts,
+        scales=scales,
         order=NOTHING if rows.order is None else rows.order,
         n=len(rows),
         batch=batch_size or len(rows),

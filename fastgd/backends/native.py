@@ -128,4 +128,7 @@ def quick(
     )  # fmt: skip
     loss = architecture.loss
     free = loss.minimum is None and loss.maximum is None and not architecture.output.row_wise
-    return _native.Quick(_native.Call(call), rows, n_in, architecture.n_outputs, not free)
+    return _native.Quick(
+        _native.Call(call), rows, n_in, architecture.n_outputs, not free,
+        architecture.output_columns,
+    )  # fmt: skip

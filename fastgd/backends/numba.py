@@ -15,7 +15,8 @@ __all__ = ["forward", "loss_and_gradient", "train"]
 #: The caller's arrays: whether they are writable is part of their type, and Numba would compile the
 #: kernel again for each.
 READ_ONLY = (
-    "inputs", "pointers", "columns", "order", "classes", "targets", "weights", "table",
+    "inputs", "pointers", "columns", "shifts", "scales", "order", "classes", "targets", "weights",
+    "table",
 )  # fmt: skip
 
 

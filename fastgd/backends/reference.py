@@ -13,6 +13,7 @@ import numpy as np
 
 from fastgd.engine.architecture import Architecture
 from fastgd.engine.rows import Rows
+from fastgd.engine.scaling import standard_inputs
 from fastgd.engine.sparse import Sparse
 from fastgd.engine.step import apply_update
 from fastgd.rules.dropout import Draw, factors
@@ -134,8 +135,7 @@ def feed_forward(
     biases = architecture.layout.biases(parameters)
     masks = masks or [None] * len(architecture.sizes)
     zs: list[Array] = []
-    inputs = X.astype(architecture.dtype) * parameters.dtype.type(architecture.input_scale)
-    activations = [masked(inputs, masks[0])]
+    activations = [masked(standard_inputs(architecture, X), masks[0])]
     layers = zip(weights, biases, architecture.rules, [None, *masks[1:-1]], strict=True)
     for W, b, rule, mask in layers:
         z = masked(activations[-1], mask) @ W + b

@@ -105,12 +105,14 @@ def cache_folder() -> str:
 
 def describe_model(path: str, output: Output) -> dict[str, Any]:
     """Print what is in a model file, and return it."""
+    from fastgd.engine.scaling import SCALINGS, scaling_words
     from fastgd.network import load
 
     network = load(path, backend="numpy")
     a = network.architecture
     output.say(f"{path}: {network.n_parameters:,} weights and biases, {a.dtype}")
-    output.say(f"output {a.output}, loss {a.loss}, inputs times {a.input_scale:g}")
+    words = scaling_words(a) or [f"inputs times {a.input_scale:g}"]
+    output.say(", ".join([f"output {a.output}", f"loss {a.loss}", *words]))
     output.say()
     rows = [
         [str(layer), f"{W.shape[0]:,}", f"{W.shape[1]:,}", rule.name, f"{W.size + W.shape[1]:,}"]
@@ -129,6 +131,6 @@ def describe_model(path: str, output: Output) -> dict[str, Any]:
         "output": str(a.output),
         "loss": str(a.loss),
         "dtype": a.dtype,
-        "input_scale": a.input_scale,
+        **{name: getattr(network, name) for name in SCALINGS},
         "notes": network.notes,
     }

@@ -52,7 +52,7 @@ class Lines:
         """Do nothing: `Output` does."""
 
 
-def bars(output: Output, score_name: str, cost_factor: float) -> list[Progress]:
+def bars(output: Output, score_name: str) -> list[Progress]:
     """Return the callback that shows a fit, or none where nothing is to be shown.
 
     Parameters
@@ -60,12 +60,10 @@ def bars(output: Output, score_name: str, cost_factor: float) -> list[Progress]:
     output : Output
     score_name : str
         "accuracy" or "R^2".
-    cost_factor : float
-        What costs are multiplied by before they are shown.
     """
 
     def show(logs: Mapping[str, float]) -> str:
-        text = f"cost {logs['cost'] * cost_factor:<9.4g}"
+        text = f"cost {logs['cost']:<9.4g}"
         if "validation_score" in logs:
             text += f"  {score_text(logs['validation_score'], score_name)}"
         return text

@@ -18,7 +18,7 @@ from fastgd.cli.optimizing import optimizer_of
 from fastgd.cli.options import Command, option, output_options, with_options
 from fastgd.cli.output import Output, count
 from fastgd.cli.progress import bars, compile_kernels, score_text
-from fastgd.cli.scaling import Scaling, input_scale_of, scaling_for
+from fastgd.cli.scaling import input_scale_of
 from fastgd.cli.settings import HOLDOUT, OPTIONS, check, default_rate, rules_of
 
 if TYPE_CHECKING:
@@ -132,7 +132,6 @@ class Run:
         architecture = self.network.architecture
         check_examples(self.dataset.X, self.dataset.y, architecture)
         self.score_name = models.score_name(self.network, self.dataset.y)
-        self.scaling = self._scaling()
 
     def _divide(self) -> Dataset:
         """Hold rows out; return what tells how many inputs and classes there are."""
@@ -179,15 +178,6 @@ class Run:
             backend=given["backend"],
         )
 
-    def _scaling(self) -> Scaling:
-        X, y, architecture = self.dataset.X, self.dataset.y, self.network.architecture
-        wanted = not self.settings["no_standardize"]
-        unscaled = architecture.input_scale == 1 and self.settings["input_scale"] is None
-        assert y is not None
-        return scaling_for(
-            X, y, wanted and unscaled, wanted and not np.isfinite(architecture.output.reach).any()
-        )
-
     def describe(self) -> None:
         """Say what is going to be trained on what."""
         data, network = self.dataset, self.network
@@ -214,40 +204,33 @@ class Run:
         )
 
     def fit(self) -> History:
-        """Train, from the scaled data to a network for the data as it is."""
+        """Train; the network finds the scaling of its columns in the rows it learns from."""
         compile_kernels(self.network.dtype, self.network.backend, self.output)
-        scaling, data, given = self.scaling, self.dataset, self.settings
-        dtype = self.network.dtype
-        validation = None
-        if data.X_test is not None and data.y_test is not None and not self.split:
-            validation = scaling.inputs(data.X_test, dtype), scaling.targets(data.y_test)
-        assert data.y is not None
-        X, y = scaling.inputs(data.X, dtype), scaling.targets(data.y)
-        factor = scaling.cost_factor(self.network.architecture.loss)
+        data, given = self.dataset, self.settings
+        held_out = data.X_test is not None and data.y_test is not None and not self.split
         self.started = time.perf_counter()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="training interrupted")  # said below
             history = self.network.fit(
-                X,
-                y,
+                data.X,
+                data.y,
                 epochs=given["epochs"],
                 batch_size=given["batch_size"],
                 optimizer=self.optimizer,
                 sample_weight=data.weights,
                 class_weight=self.class_weight,
-                validation_data=validation,
+                validation_data=(data.X_test, data.y_test) if held_out else None,
                 validation_split=self.split,
-                callbacks=[*self.callbacks, *bars(self.output, self.score_name, factor)],
+                callbacks=[*self.callbacks, *bars(self.output, self.score_name)],
+                standardize=not given["no_standardize"],
             )
         self.seconds = time.perf_counter() - self.started
-        scaling.fold_into(self.network)
-        for costs in (history.cost, history.validation_cost):
-            costs[:] = [factor * cost for cost in costs]
         return history
 
     def report(self, history: History) -> dict[str, Any]:
         """Say how it went and what to do next; return it all for --json."""
         from fastgd.backends import current
+        from fastgd.engine.scaling import SCALINGS
 
         data, network, output = self.dataset, self.network, self.output
         held_out = data.X_test is not None
@@ -281,7 +264,7 @@ class Run:
             "output": str(a.output),
             "loss": str(a.loss),
             "dtype": a.dtype,
-            "input_scale": a.input_scale,
+            **{name: getattr(network, name) for name in SCALINGS},
             "seed": self.settings["seed"],
             "backend": self.settings["backend"] or current(),
             "epochs": history.epochs,

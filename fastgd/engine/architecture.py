@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastgd.engine.layout import Layout
+from fastgd.engine.scaling import SCALINGS, Vector, check_scaling
 from fastgd.errors import SettingError, SettingTypeError
 from fastgd.rules.activations import ACTIVATIONS, Activation
 from fastgd.rules.checks import check_integer, check_number
@@ -38,11 +39,17 @@ class Architecture:
         The loss, one that goes with ``output``.
     dtype : str
         ``"float32"`` or ``"float64"``.
-    input_scale : float
-        What inputs are multiplied by as they are read; not 0.
+    input_scale : float or array of shape (n_inputs,)
+        What inputs are multiplied by as they are read; not 0. Kept as a `Vector` where columns
+        differ, as are the other three.
     dropout : float or sequence of float
         The share of units a training step leaves out, from 0 to below 1: one number for every
         hidden layer, or one for the inputs and one for each hidden layer. Kept as the latter.
+    input_shift : float or array of shape (n_inputs,)
+        What is taken off inputs before.
+    output_shift, output_scale : float or array of shape (n_outputs,)
+        Targets are (y - output_shift) / output_scale for the network, its answers
+        output_shift + output_scale * a.
     """
 
     sizes: tuple[int, ...]
@@ -50,8 +57,11 @@ class Architecture:
     output: Any = "sigmoid"
     loss: Any = "quadratic"
     dtype: str = "float32"
-    input_scale: float = 1.0
+    input_scale: Any = 1.0
     dropout: Any = 0.0
+    input_shift: Any = 0.0
+    output_shift: Any = 0.0
+    output_scale: Any = 1.0
 
     def __post_init__(self) -> None:
         settings: dict[str, Any] = {"sizes": _check_sizes(self.sizes)}
@@ -60,7 +70,11 @@ class Architecture:
         output = ACTIVATIONS.find(self.output, "output")
         settings["output"], settings["loss"] = output, find_loss(self.loss, output.name)
         settings["dtype"] = _check_dtype(self.dtype)
-        settings["input_scale"] = _check_scale(self.input_scale, settings["dtype"])
+        for name in SCALINGS:
+            n = settings["sizes"][0 if name.startswith("input") else -1]
+            settings[name] = check_scaling(name, getattr(self, name), n)
+        _check_rounded(settings["input_scale"], settings["dtype"])
+        _check_output_scaling(settings)
         settings["dropout"] = _check_dropout(self.dropout, n_hidden)
         for name, value in settings.items():
             object.__setattr__(self, name, value)
@@ -69,6 +83,32 @@ class Architecture:
     def layout(self) -> Layout:
         """Where each weight and bias lies in the flat vector."""
         return Layout(self.sizes)
+
+    @cached_property
+    def input_columns(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The shift and scale of each input, float64; None where one scale says it all."""
+        if not isinstance(self.input_scale, Vector) and not self.shifts_inputs:
+            return None
+        return self._columns("input", self.n_inputs)
+
+    @cached_property
+    def output_columns(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The shift and scale of each output, float64; None where answers are the outputs."""
+        if (self.output_shift, self.output_scale) == (0.0, 1.0):
+            return None
+        return self._columns("output", self.n_outputs)
+
+    def _columns(self, what: str, n: int) -> tuple[np.ndarray, np.ndarray]:
+        shift, scale = (
+            np.ascontiguousarray(np.broadcast_to(np.asarray(getattr(self, name), np.float64), n))
+            for name in (f"{what}_shift", f"{what}_scale")
+        )
+        return shift, scale
+
+    @property
+    def shifts_inputs(self) -> bool:
+        """Whether inputs that are 0 are other numbers for the network."""
+        return self.input_shift != 0.0
 
     @property
     def rules(self) -> tuple[Activation, ...]:
@@ -115,8 +155,12 @@ class Architecture:
             "output": self.output.spec(),
             "loss": self.loss.spec(),
             "dtype": self.dtype,
-            "input_scale": self.input_scale,
             "dropout": list(self.dropout) if self.has_dropout else 0.0,
+            **{
+                name: np.asarray(value).tolist() if isinstance(value, Vector) else value
+                for name, value in ((name, getattr(self, name)) for name in SCALINGS)
+                if name == "input_scale" or value != SCALINGS[name]
+            },
         }
 
 
@@ -175,13 +219,27 @@ def _check_dtype(dtype: Any) -> str:
     return name
 
 
-def _check_scale(scale: object, dtype: str) -> float:
-    value = check_number("input_scale", scale)
+def _check_rounded(scale: float | Vector, dtype: str) -> None:
+    """Refuse one scale for all inputs that is 0 or infinite in the network's dtype."""
+    if isinstance(scale, Vector):  # multiplies in float64
+        return
     with np.errstate(over="ignore", under="ignore"):
-        rounded = np.dtype(dtype).type(value)
+        rounded = np.dtype(dtype).type(scale)
     if rounded == 0 or not np.isfinite(rounded):
         raise SettingError("input_scale", f"must not be 0 or infinite in {dtype}; got {scale!r}")
-    return value
+
+
+def _check_output_scaling(settings: dict[str, Any]) -> None:
+    """Refuse to scale targets that are classes, or that the loss bounds."""
+    loss, output = settings["loss"], settings["output"]
+    bounded = loss.minimum is not None or loss.maximum is not None or output.row_wise
+    for name in ("output_shift", "output_scale"):
+        if settings[name] != SCALINGS[name] and (loss.classifies or bounded):
+            raise SettingError(
+                name,
+                f"goes with numbers to predict, not with output {str(output)!r} and loss "
+                f"{str(loss)!r}, which bound their targets",
+            )
 
 
 def check_size(architecture: Architecture) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from fastgd.engine.architecture import Architecture
 from fastgd.engine.rows import Rows
+from fastgd.engine.scaling import standard_inputs, standard_targets
 from fastgd.engine.sparse import Sparse, compress, mostly_zeros
 from fastgd.engine.weights import check_weights
 from fastgd.errors import SettingError, SettingTypeError
@@ -36,34 +37,57 @@ class Inputs:
 
     Parameters
     ----------
-    X : ndarray of shape (n, n_inputs), or Sparse
+    given : ndarray of shape (n, n_inputs), or Sparse
         Checked by `check_inputs`.
-    dtype : str
-        The network's dtype, for what has to be converted.
+    architecture : Architecture
+        The network's: what has to be converted becomes its dtype, or float64 where it shifts or
+        scales columns, which is not rounded before.
     """
 
-    def __init__(self, X: Array | Sparse, dtype: str):
-        self.dtype = dtype
-        self.sparse = X if isinstance(X, Sparse) else None
-        self.direct = isinstance(X, Sparse) or _readable(X)
-        if not isinstance(X, Sparse) and not self.direct and _fits(X.size, dtype, X):
-            X, self.direct = _require(X, dtype), True
-        self.X = X
+    def __init__(self, given: Array | Sparse, architecture: Architecture):
+        self.given, self.architecture = given, architecture
+        self.shifts = architecture.shifts_inputs
+        self.dtype = architecture.dtype if architecture.input_columns is None else "float64"
+        self.sparse: Sparse | None = None
+        if isinstance(given, Sparse) and not self.shifts:
+            self.sparse = given
+
+    @cached_property
+    def X(self) -> Array | Sparse:
+        """What is read: the given rows, or those converted where that takes little memory."""
+        X = self.given
+        if self.sparse is not None:
+            return X
+        if isinstance(X, Sparse):
+            fits = _fits(len(X) * X.n_columns, X.values.dtype.name, X.values)
+            return X.dense() if fits else X
+        return _require(X, self.dtype) if not _readable(X) and _fits(X.size, self.dtype, X) else X
+
+    @property
+    def direct(self) -> bool:
+        """Whether backends can read the rows where they lie."""
+        X = self.X
+        return not self.shifts if isinstance(X, Sparse) else _readable(X)
+
+    def under(self, architecture: Architecture) -> Inputs:
+        """Return the same rows, read by another architecture."""
+        return Inputs(self.given, architecture)
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.given)
 
     @property
     def most_rows(self) -> int:
         """How many rows may be asked for at once."""
-        if isinstance(self.X, Sparse) or self.direct:
+        if self.direct:
             return len(self.X)
-        return max(1, PIECE // self.X.shape[1])
+        width = self.X.n_columns if isinstance(self.X, Sparse) else self.X.shape[1]
+        return max(1, PIECE // width)
 
     def leave_out_zeros(self) -> None:
         """Keep only the numbers that are not zero, where they are few: worth it before a fit."""
         X = self.X
-        if self.sparse or isinstance(X, Sparse) or not self.direct:
+        if self.sparse or self.shifts or isinstance(X, Sparse) or not self.direct:
             return
         if not mostly_zeros(X, 100):
             return
@@ -80,20 +104,25 @@ class Inputs:
     def take(self, order: Array) -> Array | Sparse:
         """Return the rows ``order``, copied."""
         if isinstance(self.X, Sparse):
-            return self.X.take(order)
+            return self.X.dense(order) if self.shifts else self.X.take(order)
         return _require(self.X[order], self.dtype if not self.direct else self.X.dtype)
 
     def rows(self, start: int, stop: int) -> Array | Sparse:
         """Return the rows from start to stop."""
-        if isinstance(self.X, Sparse) or self.direct:
+        if self.direct:
             return self.X[start:stop]
+        if isinstance(self.X, Sparse):
+            return self.X.dense(slice(start, stop))
         return _require(self.X[start:stop], self.dtype)
 
     def largest(self) -> float:
-        """Return the largest size of an input among the first rows: enough for advice."""
-        rows = self.rows(0, min(len(self), 1000))
-        numbers = rows.values[: rows.pointers[-1]] if isinstance(rows, Sparse) else rows
-        return float(np.abs(numbers.astype(np.float64)).max(initial=0))
+        """Return the largest size the network sees among the first rows: enough for advice."""
+        most = max(1, PIECE // self.architecture.n_inputs)
+        rows = self.rows(0, min(len(self), 1000, self.most_rows, most))
+        dense = rows.dense() if isinstance(rows, Sparse) else rows
+        with np.errstate(over="ignore"):
+            seen = standard_inputs(self.architecture, dense)
+        return float(np.abs(seen).max(initial=0))
 
 
 def _readable(X: Array) -> bool:
@@ -117,15 +146,15 @@ class Targets:
     Parameters
     ----------
     y : ndarray
-        Classes (n,) or numbers (n, n_outputs), checked by `check_targets`.
-    number : str
-        The network's dtype.
-    n_outputs : int
+        Classes (n,) or numbers (n, n_outputs), checked by `check_targets`; in the user's units.
+    architecture : Architecture
+        The network's: how numbers are scaled for it, and their dtype.
     """
 
-    def __init__(self, y: Array, number: str, n_outputs: int):
-        self.y, self.number, self.n_outputs = y, number, n_outputs
-        self.dtype = np.dtype(np.int64) if y.ndim == 1 else np.dtype(number)
+    def __init__(self, y: Array, architecture: Architecture):
+        self.y, self.architecture, self.n_outputs = y, architecture, architecture.n_outputs
+        classes = y.ndim == 1 and architecture.output_columns is None
+        self.dtype = np.dtype(np.int64 if classes else architecture.dtype)
 
     def __len__(self) -> int:
         return len(self.y)
@@ -145,7 +174,7 @@ class Targets:
         """Whether each target is one class of several, as a number or one-hot."""
         if self.are_classes:
             return True
-        pieces = (self.rows(i, i + self.most_rows) for i in range(0, len(self), self.most_rows))
+        pieces = (self.y[i : i + self.most_rows] for i in range(0, len(self), self.most_rows))
         return self.n_outputs > 1 and all(
             bool(((piece == 0) | (piece == 1)).all() and (piece.sum(axis=1) == 1).all())
             for piece in pieces
@@ -161,13 +190,22 @@ class Targets:
         one = self.n_outputs == 1 and bool(((self.y == 0) | (self.y == 1)).all())
         return self.y[:, 0].astype(np.int64) if one else None
 
-    def visit(self, order: Array) -> Array:
-        """Return the targets of the rows ``order``."""
-        return _require(self.y[order], self.dtype)
+    def visit(self, order: Array | slice) -> Array:
+        """Return the targets of some rows, as the network sees them."""
+        y = self.y[order]
+        if self.architecture.output_columns is None:
+            return _require(y, self.dtype)
+        return standard_targets(self.architecture, y)
 
     def rows(self, start: int, stop: int) -> Array:
-        """Return the targets of the rows from start to stop."""
-        return _require(self.y[start:stop], self.dtype)
+        """Return the targets of the rows from start to stop, as the network sees them."""
+        return self.visit(slice(start, stop))
+
+    def in_units(self, rows: slice) -> Array:
+        """Return the targets of some rows in the user's units: float64 where those are scaled."""
+        if self.architecture.output_columns is None:
+            return self.visit(rows)
+        return self.y[rows] if self.are_classes else self.y[rows].astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,10 +271,16 @@ class Examples:
         return self._some(np.flatnonzero(~held_out)), self._some(np.flatnonzero(held_out))
 
     def _some(self, rows: Array) -> Examples:
-        X = self.inputs.X
+        X = self.inputs.given
         chosen = X.take(rows) if isinstance(X, Sparse) else X[rows]
-        targets = Targets(self.targets.y[rows], self.targets.number, self.targets.n_outputs)
-        return Examples(Inputs(chosen, self.inputs.dtype), targets, self.weights_of(rows))
+        architecture = self.targets.architecture
+        targets = Targets(self.targets.y[rows], architecture)
+        return Examples(Inputs(chosen, architecture), targets, self.weights_of(rows))
+
+    def under(self, architecture: Architecture) -> Examples:
+        """Return the same examples, read by another architecture."""
+        targets = Targets(self.targets.y, architecture)
+        return Examples(self.inputs.under(architecture), targets, self.weights)
 
 
 def check_examples(
@@ -275,7 +319,7 @@ def check_inputs(
         If X is empty, has the wrong shape or holds NaN or infinity.
     """
     if hasattr(X, "tocsr"):
-        return Inputs(_check_sparse(X, architecture, name), architecture.dtype)
+        return Inputs(_check_sparse(X, architecture, name), architecture)
     array = _numeric(X, name)
     if array.ndim != 2:
         one = architecture.n_inputs == 1
@@ -294,8 +338,10 @@ def check_inputs(
             f"got shape {array.shape}",
         )
     if finite:
-        _check_finite(array, name, architecture.dtype)
-    return Inputs(array, architecture.dtype)
+        columns = architecture.input_columns
+        seen = columns and (lambda piece: standard_inputs(architecture, piece))
+        _check_finite(array, name, architecture.dtype, seen)
+    return Inputs(array, architecture)
 
 
 def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Targets:
@@ -310,7 +356,7 @@ def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Target
     if array.ndim == 1 and n_outputs == 1:
         array = array.reshape(-1, 1)
     if array.ndim == 1:
-        return Targets(_check_classes(array, n_outputs, name), architecture.dtype, n_outputs)
+        return Targets(_check_classes(array, n_outputs, name), architecture)
     if array.ndim != 2 or array.shape[1] != n_outputs:
         accepted = f"targets of shape (n, {n_outputs})"
         if n_outputs == 1:
@@ -318,9 +364,11 @@ def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Target
         else:
             accepted = f"classes of shape (n,) or {accepted}"
         raise SettingError(name, f"must be {accepted}; got shape {array.shape}")
-    _check_finite(array, name, architecture.dtype)
+    columns = architecture.output_columns
+    seen = columns and (lambda piece: standard_targets(architecture, piece))
+    _check_finite(array, name, architecture.dtype, seen)
     _check_bounds(array, architecture, name)
-    return Targets(array, architecture.dtype, n_outputs)
+    return Targets(array, architecture)
 
 
 def _numeric(given: Any, name: str) -> Array:
@@ -360,15 +408,20 @@ def _check_sparse(X: Any, architecture: Architecture, name: str) -> Sparse:
     if not csr.has_canonical_format:  # duplicates, or columns out of order
         csr = csr.copy()
         csr.sum_duplicates()
+    seen = csr.data
+    if architecture.input_columns is not None:  # numbers that are not there are 0: they will do
+        shift, scale = architecture.input_columns
+        seen = (seen.astype(np.float64) - shift[csr.indices]) * scale[csr.indices]
     with np.errstate(over="ignore"):
-        finite = np.isfinite(csr.data.astype(architecture.dtype, copy=False))
+        finite = np.isfinite(seen.astype(architecture.dtype, copy=False))
     if not finite.all():
         at = int(np.argmin(finite))
         row = int(np.searchsorted(csr.indptr, at, side="right")) - 1
         index, value = (row, int(csr.indices[at])), csr.data[at]
         why = f", too large for {architecture.dtype}" if np.isfinite(value) else ""
         raise SettingError(name, f"must be finite; {_place(name, index)} is {value}{why}")
-    kind = csr.dtype if _readable(csr.data) else architecture.dtype
+    wide = "float64" if architecture.input_columns else architecture.dtype
+    kind = csr.dtype if _readable(csr.data) else wide
     return Sparse(
         _require(csr.data, kind),
         _require(csr.indices, np.int32),
@@ -425,17 +478,19 @@ def _words(index: tuple[int, ...]) -> list[str]:
     return words
 
 
-def _check_finite(array: Array, name: str, dtype: str) -> None:
-    """Raise where a number is NaN, infinite or too large for ``dtype``; a piece at a time."""
+def _check_finite(array: Array, name: str, dtype: str, seen: Any = None) -> None:
+    """Raise where a number is NaN, infinite or too large for ``dtype``; a piece at a time.
+
+    ``seen`` makes of a piece what the network sees of it; by default the numbers as they are.
+    """
     if array.dtype.kind != "f":
         return
     narrow = array.dtype.itemsize > np.dtype(dtype).itemsize
     step = max(1, PIECE // max(1, array.shape[1] if array.ndim == 2 else 1))
     for start in range(0, len(array), step):
         piece = array[start : start + step]
-        if narrow:
-            with np.errstate(over="ignore"):
-                piece = piece.astype(dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            piece = seen(piece) if seen else piece.astype(dtype) if narrow else piece
         finite = np.isfinite(piece)
         if not finite.all():
             first = np.unravel_index(np.argmin(finite), finite.shape)

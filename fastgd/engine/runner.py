@@ -11,6 +11,7 @@ import numpy as np
 from fastgd.engine.architecture import Architecture
 from fastgd.engine.inputs import Examples, Inputs
 from fastgd.engine.metrics import Score
+from fastgd.engine.scaling import in_units
 from fastgd.engine.threads import threads_for
 
 __all__ = ["Runner"]
@@ -62,13 +63,17 @@ class Runner:
             )
 
     def predict(self, parameters: Array, inputs: Inputs) -> tuple[Array, bool]:
-        """Return the outputs (n, n_outputs), and whether all inputs are finite."""
-        n = len(inputs)
-        outputs = np.empty((n, self.architecture.n_outputs), dtype=self.architecture.dtype)
-        finite = [
-            self.outputs(parameters, inputs, rows, outputs[rows]) for rows in self.pieces(inputs, n)
-        ]
-        return outputs, all(finite)
+        """Return the answers (n, n_outputs), in the units of targets; and whether X is finite."""
+        n, architecture = len(inputs), self.architecture
+        scaled = architecture.output_columns is not None
+        dtype = "float64" if scaled else architecture.dtype
+        answers, finite = np.empty((n, architecture.n_outputs), dtype), True
+        for rows in self.pieces(inputs, n):
+            outputs = np.empty(answers[rows].shape, architecture.dtype) if scaled else answers[rows]
+            finite = self.outputs(parameters, inputs, rows, outputs) and finite
+            if scaled:
+                answers[rows] = in_units(architecture, outputs)
+        return answers, finite
 
     def total(self, parameters: Array, examples: Examples, gradient: Array | None) -> float:
         """Return the sum of the examples' costs, and add their gradients."""
@@ -103,7 +108,8 @@ class Runner:
                 n = piece.stop - piece.start
                 outputs = np.empty((n, self.architecture.n_outputs), dtype=self.architecture.dtype)
                 self.outputs(parameters, examples.inputs, piece, outputs)
-                rows = examples.targets.rows(piece.start, piece.stop)
+                outputs = in_units(self.architecture, outputs)
+                rows = examples.targets.in_units(piece)
                 for score in scores:
                     score.add(outputs, rows, examples.weights_of(piece))
             return [score.result() for score in scores]

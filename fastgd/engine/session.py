@@ -60,7 +60,8 @@ class Session:
     runner : Runner
         The architecture, and what computes it.
     optimizer : Optimizer
-        Its slots are those of ``state`` for as long as it is the same.
+        Its slots are those of ``state`` for as long as it is the same. Where another takes its
+        place in ``state``, the next steps are that one's.
     state : State
         What is changed.
     batch_size : int
@@ -107,6 +108,7 @@ class Session:
             If the cost or a parameter is not finite; the state is that after the last good step.
         """
         state = self.state
+        self.optimizer = state.optimizer or self.optimizer  # a callback may have changed its rate
         if state.order is None:
             n = len(examples)
             state.order = state.rng.permutation(n) if self.shuffle else np.arange(n)
@@ -231,12 +233,15 @@ class Session:
 
     def _diverged(self, examples: Examples) -> DivergenceError:
         rate = self.rate
-        largest = examples.inputs.largest() * abs(self.runner.architecture.input_scale)
+        largest = examples.inputs.largest()
         # Far too high a rate is not a tenth too high: name one that suits most networks.
         lower = min(rate / 10, 0.1)
         advice = f"a learning rate of {lower:g} or less" if rate else "other parameters"
         if largest > 10:
-            advice += f", or inputs scaled to about 1 (the largest is {largest:g}; input_scale=...)"
+            advice += (
+                f", or inputs scaled to about 1 (the largest is {largest:g}; standardize=True, or "
+                "input_scale=...)"
+            )
         epoch = self.state.epoch + 1
         return DivergenceError(
             f"the cost became NaN or infinite in epoch {epoch} at learning rate {rate:g}",

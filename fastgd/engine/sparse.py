@@ -56,11 +56,9 @@ class Sparse:
 
     def dense(self, rows: Array | slice = slice(None)) -> Array:
         """Return some rows with their zeros: for the reference, and for looking at."""
-        chosen = np.arange(len(self))[rows]
+        chosen = self.take(np.arange(len(self))[rows])
         X = np.zeros((len(chosen), self.n_columns), dtype=self.values.dtype)
-        for i, row in enumerate(chosen):
-            kept = slice(self.pointers[row], self.pointers[row + 1])
-            X[i, self.columns[kept]] = self.values[kept]
+        X[np.repeat(np.arange(len(X)), np.diff(chosen.pointers)), chosen.columns] = chosen.values
         return X
 
 

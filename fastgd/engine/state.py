@@ -68,6 +68,13 @@ class State:
         self.optimizer, self.epoch = optimizer, 0
         self.end_epoch()
 
+    @property
+    def at_work(self) -> Optimizer:
+        """The optimizer, where there is one."""
+        if self.optimizer is None:
+            raise ValueError("there is no learning_rate yet: no optimizer has been at work")
+        return self.optimizer
+
     def epoch_of(self, optimizer: Optimizer) -> int:
         """Return at which epoch that optimizer would go on."""
         return self.epoch if optimizer == self.optimizer else 0
@@ -82,5 +89,5 @@ class State:
 
 
 def _alike(new: Optimizer, old: Optimizer) -> bool:
-    """Return whether the slots of one optimizer mean the same to another."""
-    return type(new) is type(old) and new.update is old.update
+    """Return whether the slots of one optimizer mean the same to another, whatever its numbers."""
+    return new.whole == old.whole and new.update is old.update

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastgd.engine.architecture import Architecture
+from fastgd.engine.scaling import scaling_words
 
 __all__ = ["Layer", "Summary"]
 
@@ -29,6 +30,7 @@ class Summary:
     n_inputs: int
     loss: str
     dtype: str
+    scaling: str = ""
 
     @classmethod
     def of(cls, architecture: Architecture) -> Summary:
@@ -48,7 +50,10 @@ class Summary:
                 zip(architecture.layout.shapes, architecture.rules, shares, strict=True), 1
             )
         ]
-        return cls(layers, architecture.n_inputs, str(architecture.loss), architecture.dtype)
+        return cls(
+            layers, architecture.n_inputs, str(architecture.loss), architecture.dtype,
+            ", ".join(scaling_words(architecture)),
+        )  # fmt: skip
 
     @property
     def n_parameters(self) -> int:
@@ -78,4 +83,5 @@ class Summary:
             ).rstrip()
             for row in rows
         ]
-        return "\n".join([*lines, f"loss {self.loss}, {self.dtype}"])
+        lines.append(f"loss {self.loss}, {self.dtype}")
+        return "\n".join([*lines, self.scaling] if self.scaling else lines)

@@ -48,7 +48,7 @@ class Costs:
         if getattr(self.runner.backend(), "leaves_out_zeros", True):
             examples.inputs.leave_out_zeros()
             if examples.inputs.sparse is not None:
-                sparse = Inputs(examples.inputs.sparse, network.dtype)
+                sparse = Inputs(examples.inputs.sparse, network.architecture)
                 examples = replace(examples, inputs=sparse)
         self.examples = examples
 

@@ -36,6 +36,8 @@ __all__ = [
 
 Array = np.ndarray
 
+#: How many changes of activations are computed at once, for many vectors: 2 MiB of them.
+AT_ONCE = 1 << 18
 #: Up to so many parameters all second derivatives are computed: 72 MB of them.
 MOST_PARAMETERS = 3000
 #: Up to so many, eigenvalues come from the whole matrix: Lanczos would not be faster.
@@ -82,21 +84,25 @@ class Hessian:
         ValueError
             If a number of the product is not finite: the message says which.
         """
-        product = np.zeros_like(self.parameters)
+        return self._times(v[None])[0]
+
+    def _times(self, vectors: Array) -> Array:
+        """Return the products with k vectors (k, n_parameters), at once."""
+        products = np.zeros_like(vectors)
         with np.errstate(over="ignore", invalid="ignore"):
             for X, Y in self._blocks(self.inputs, self.targets):
-                self._add(X, Y, v, product)
+                self._add(X, Y, vectors, products)
             if self.architecture.loss.batch_average:
-                product /= len(self.inputs)
-        finite = np.isfinite(product)
+                products /= len(self.inputs)
+        finite = np.isfinite(products)
         if not finite.all():
-            index = int(np.argmin(finite))
+            row, index = map(int, np.unravel_index(np.argmin(finite), finite.shape))
             name = Names(self.architecture.sizes).parameter(index)
             raise ValueError(
                 f"the second derivatives must be finite; for parameters[{index}] ({name}) there is "
-                f"{product[index]}: the network's numbers overflow on X, it may have diverged"
+                f"{products[row, index]}: the network's numbers overflow on X, it may have diverged"
             )
-        return product
+        return products
 
     def matrix(self) -> Array:
         """Return the Hessian itself, float64 of shape (n_parameters, n_parameters), symmetric.
@@ -113,11 +119,11 @@ class Hessian:
                 f"parameters; this one has {n:,}, so {n:,} x {n:,} of them: hessian_vector gives "
                 "their product with any vector, largest_eigenvalue the steepest curvature"
             )
-        found, unit = np.empty((n, n)), np.zeros(n)
-        for i in range(n):
-            unit[i] = 1
-            found[i] = self.times(unit)
-            unit[i] = 0
+        found = np.empty((n, n))
+        rows = min(reference.BLOCK, len(self.inputs))
+        some = max(1, AT_ONCE // (rows * sum(self.architecture.sizes[1:])))
+        for start in range(0, n, some):
+            found[start : start + some] = self._times(np.eye(min(some, n - start), n, start))
         return (found + found.T) / 2  # equal but for rounding
 
     def _blocks(self, inputs: Inputs, targets: Targets) -> Iterator[tuple[Array, Array]]:
@@ -127,43 +133,44 @@ class Hessian:
         for start in range(0, n, rows):
             stop = min(start + rows, n)
             X = reference.dense(inputs.rows(start, stop), slice(None))
-            # Numbers the network reads in float32 are these numbers for it.
-            X = X.astype(self.dtype, copy=False).astype(np.float64, copy=False)
+            if self.architecture.input_columns is None:
+                # Numbers the network reads in float32 are these numbers for it.
+                X = X.astype(self.dtype, copy=False).astype(np.float64, copy=False)
             yield X, reference.one_hot(self.architecture, targets.rows(start, stop))
 
-    def _add(self, X: Array, Y: Array, v: Array, product: Array) -> None:
-        """Add to the product what these rows contribute."""
+    def _add(self, X: Array, Y: Array, vectors: Array, products: Array) -> None:
+        """Add to the products what these rows contribute; vectors are the first axis of R{...}."""
         architecture, layout = self.architecture, self.architecture.layout
         zs, activations = reference.feed_forward(architecture, self.parameters, X)
         deltas = reference.carry_back(architecture, self.parameters, zs, activations, Y)
-        R_zs, R_activations = self._forward(zs, activations, v)
+        R_zs, R_activations = self._forward(zs, activations, vectors)
         R_delta = self._output_change(zs[-1], activations[-1], Y, R_zs[-1], R_activations[-1])
-        weights, V = layout.weights(self.parameters), layout.weights(v)
-        R_weights, R_biases = layout.weights(product), layout.biases(product)
+        weights, V = layout.weights(self.parameters), layout.weights(vectors)
+        R_weights, R_biases = layout.weights(products), layout.biases(products)
         for layer in range(len(zs) - 1, -1, -1):
             a, delta = activations[layer], deltas[layer]
             R_weights[layer] += a.T @ R_delta
-            R_biases[layer] += R_delta.sum(axis=0)
+            R_biases[layer] += R_delta.sum(axis=1)
             if layer == 0:  # the inputs do not change
                 break
-            R_weights[layer] += R_activations[layer].T @ delta
+            R_weights[layer] += R_activations[layer].swapaxes(1, 2) @ delta
             rule, z = architecture.rules[layer - 1], zs[layer - 1]
             carried = delta @ weights[layer].T
-            R_carried = R_delta @ weights[layer].T + delta @ V[layer].T
+            R_carried = R_delta @ weights[layer].T + delta @ V[layer].swapaxes(1, 2)
             R_delta = R_carried * rule.derivative(z, a)
             R_delta += carried * rule.second_derivative(z, a) * R_zs[layer - 1]
 
-    def _forward(self, zs: list[Array], activations: list[Array], v: Array) -> Any:
+    def _forward(self, zs: list[Array], activations: list[Array], vectors: Array) -> Any:
         """Return R{z} of every layer, and R{a} with that of the inputs, 0, first."""
         weights, layout = (
             self.architecture.layout.weights(self.parameters),
             self.architecture.layout,
         )
-        V, V_biases = layout.weights(v), layout.biases(v)
+        V, V_biases = layout.weights(vectors), layout.biases(vectors)
         R_zs: list[Array] = []
-        R_activations = [np.zeros((1, 1))]
+        R_activations = [np.zeros((1, 1, 1))]
         for layer, rule in enumerate(self.architecture.rules):
-            R_z = activations[layer] @ V[layer] + V_biases[layer]
+            R_z = activations[layer] @ V[layer] + V_biases[layer][:, None]
             if layer:
                 R_z += R_activations[layer] @ weights[layer]
             R_zs.append(R_z)

@@ -31,7 +31,7 @@ class Layers:
     z : list of ndarray, each (n, n_out)
         The weighted inputs of each layer; for a softmax output log a, from which it is read.
     a : list of ndarray
-        The activations, the inputs (times ``input_scale``) first: one more than layers.
+        The activations, the inputs (shifted and scaled) first: one more than layers.
     delta : list of ndarray, each (n, n_out), or None
         dC/dz of each example's own cost, where targets are given.
     """

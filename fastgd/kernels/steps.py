@@ -187,6 +187,52 @@ def convert(source, kind, first, n, x, scale):
 
 
 @compiled
+def _convert_by_column(numbers, x, shifts, scales):
+    for i in range(x.size):
+        x[i] = x.dtype.type((np.float64(numbers[i]) - shifts[i]) * scales[i])
+
+
+@compiled
+def _convert_at(numbers, x, shifts, scales, columns):
+    for i in range(x.size):
+        x[i] = x.dtype.type((np.float64(numbers[i]) - shifts[columns[i]]) * scales[columns[i]])
+
+
+@compiled
+def convert_by_column(source, kind, first, n, x, shifts, scales, columns):
+    """Do the same where each column has its own shift and scale: in float64, rounded once.
+
+    ``columns`` are those of the numbers; empty: all in their order.
+    """
+    never_inline()
+    if kind == 0:
+        numbers = part(source, first * 4, n * 4).view(np.float32)
+        if columns.size:
+            _convert_at(numbers, x, shifts, scales, columns)
+        else:
+            _convert_by_column(numbers, x, shifts, scales)
+    elif kind == 1:
+        wide = part(source, first * 8, n * 8).view(np.float64)
+        if columns.size:
+            _convert_at(wide, x, shifts, scales, columns)
+        else:
+            _convert_by_column(wide, x, shifts, scales)
+    elif columns.size:
+        _convert_at(part(source, first, n), x, shifts, scales, columns)
+    else:
+        _convert_by_column(part(source, first, n), x, shifts, scales)
+
+
+@inlined
+def read_inputs(call, first, n, x, columns):
+    """Read n numbers of the inputs, from number ``first`` on, as the network sees them."""
+    if len(call.scales):
+        convert_by_column(call.inputs, call.kind, first, n, x, call.shifts, call.scales, columns)
+    else:
+        convert(call.inputs, call.kind, first, n, x, call.scale)
+
+
+@compiled
 def all_finite(x):
     """Return whether all numbers are finite: those that are not make x - x NaN."""
     found = False
@@ -225,7 +271,7 @@ def drop_units(t, b, layer, source, target):
 
 @inlined
 def gather(t, b):
-    """Read this thread's rows of the block, times the scale, into the block's inputs.
+    """Read this thread's rows of the block, shifted and scaled, into the block's inputs.
 
     The cost of a row that cannot be predicted, for its numbers are not finite, is NaN.
     """
@@ -245,15 +291,15 @@ def gather(t, b):
                 for at in range(pointers[ahead], pointers[ahead + 1], 16):
                     prefetch(inputs, at * itemsize)
                     prefetch(columns, at)
-            convert(inputs, call.kind, begin, count, part(work, x, count), call.scale)
             kept, read = part(call.gathered, row * ld, count), part(columns, begin, count)
+            read_inputs(call, begin, count, part(work, x, count), read)
             for i in range(count):
                 kept[i] = read[i]
         else:
             if ahead >= 0:
                 for at in range(ahead * n * itemsize, (ahead + 1) * n * itemsize, 64):
                     prefetch(inputs, at)
-            convert(inputs, call.kind, source * n, n, part(work, x, n), call.scale)
+            read_inputs(call, source * n, n, part(work, x, n), part(columns, 0, 0))
             if t.sparse:
                 count = compress(work, call.gathered, n, x, row * ld)
         if t.sparse:

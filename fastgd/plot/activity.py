@@ -61,7 +61,7 @@ class ActivityDisplay(Display):
     Parameters
     ----------
     inputs : ndarray of shape (n_inputs,)
-        As the network reads them, times ``input_scale``.
+        As the network sees them, shifted and scaled.
     image_shape : (height, width) or None
     activations : list of ndarray
         Those of each layer; the last are the outputs, as `Network.predict` gives them.

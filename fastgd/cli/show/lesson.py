@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-import numpy as np
 
 from fastgd import data as sources
 from fastgd.cli.options import option
 from fastgd.cli.output import Output, count
 from fastgd.cli.progress import compile_kernels
-from fastgd.cli.scaling import input_scale_of, scaling_for
+from fastgd.cli.scaling import input_scale_of
 from fastgd.cli.settings import default_rate, rules_of
 from fastgd.cli.types import Layers
 from fastgd.data import Dataset
+from fastgd.engine.inputs import check_examples
+from fastgd.engine.scaling import SCALINGS, standardized
 from fastgd.network import Network
 from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.optimizers import SGD
@@ -36,7 +37,7 @@ RULES = (
 
 @dataclass
 class Lesson:
-    """A network that has not learned yet, and its examples, scaled for training."""
+    """A network that has not learned yet, scaled for its examples."""
 
     network: Network
     dataset: Dataset
@@ -108,8 +109,8 @@ def a_lesson(
         [dataset.n_features, *hidden, n_outputs], activation=activation, output=output, loss=loss,
         input_scale=scale, seed=seed,
     )  # fmt: skip
-    anywhere = bool(np.isinf(network.architecture.output.reach).all())
-    scaling = scaling_for(X, y, scale == 1, anywhere)
+    scaled = standardized(network.architecture, check_examples(X, y, network.architecture))
+    network = network.like(**{name: getattr(scaled, name) for name in SCALINGS}, seed=seed)
     X, y = X[:examples], y[:examples]
     out.say(
         f"network  {'-'.join(map(str, network.sizes))} ({f'{activation}, ' if hidden else ''}"
@@ -118,6 +119,4 @@ def a_lesson(
     )
     compile_kernels(network.dtype, None, out)
     rate = default_rate(classes, activation) if learning_rate is None else learning_rate
-    validation = scaling.inputs(X_test, network.dtype), scaling.targets(y_test)
-    X, y = scaling.inputs(X, network.dtype), scaling.targets(y)
-    return Lesson(network, dataset, X, y, validation, epochs, batch_size, seed, rate)
+    return Lesson(network, dataset, X, y, (X_test, y_test), epochs, batch_size, seed, rate)

@@ -12,6 +12,7 @@ import numpy as np
 from fastgd.engine.history import History
 from fastgd.engine.inputs import Targets
 from fastgd.engine.metrics import Accuracy, score_kind
+from fastgd.engine.scaling import standard_answers
 from fastgd.errors import DivergenceError, SettingTypeError
 from fastgd.explain.layers import Layers, layers
 from fastgd.explain.units import at_end, distinct_units
@@ -161,14 +162,15 @@ class Case:
 
     @cached_property
     def outputs(self) -> Array:
-        """The outputs for all examples; float64."""
-        return self.network.predict(self.X).astype(np.float64)
+        """The outputs for all examples, in the units the network sees; float64."""
+        return standard_answers(self.network.architecture, self.network.predict(self.X))
 
     @cached_property
     def wanted(self) -> Array:
-        """All targets as rows of numbers (n, n_outputs); float64."""
+        """All targets as rows (n, n_outputs), in the units the network sees; float64."""
         y = self.targets.y
-        return np.eye(self.network.sizes[-1])[y] if y.ndim == 1 else y.astype(np.float64)
+        rows = np.eye(self.network.sizes[-1])[y] if y.ndim == 1 else y
+        return standard_answers(self.network.architecture, rows)
 
     @cached_property
     def cost(self) -> float:
@@ -211,7 +213,8 @@ class Case:
         """Whether the score is an accuracy, or the targets of one output are 0 and 1 only."""
         if score_kind(self.network.architecture, self.targets) is Accuracy:
             return True
-        return self.wanted.shape[1] == 1 and bool(((self.wanted == 0) | (self.wanted == 1)).all())
+        y = self.targets.y
+        return self.wanted.shape[1] == 1 and bool(((y == 0) | (y == 1)).all())
 
     @cached_property
     def score_name(self) -> str:

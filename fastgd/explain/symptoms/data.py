@@ -43,7 +43,9 @@ def inputs_not_scaled(case: Case) -> Iterator[Finding]:
     busy = X[:, (np.median(X, axis=0) != X).mean(axis=0) >= BUSY]
     if rms > LARGE or 0 < rms < SMALL:
         problem = rms > 6 * LARGE
-        evidence.append(f"times input_scale they are of size {rms:.3g} (root mean square), not 1")
+        evidence.append(
+            f"as the network sees them they are of size {rms:.3g} (root mean square), not 1"
+        )
         numbers["rms"] = rms
     spread = busy.std(axis=0)
     busy, spread = busy[:, spread > 0], spread[spread > 0]
@@ -67,8 +69,8 @@ def inputs_not_scaled(case: Case) -> Iterator[Finding]:
             "inputs not scaled",
             "problem" if problem else "warning",
             "; ".join(evidence),
-            "scale each column to mean 0 and standard deviation 1: (X - X.mean(0)) / X.std(0), "
-            "with the training data's numbers for all data; for pixels input_scale=1/255 will do",
+            "scale each column to mean 0 and standard deviation 1: fit(standardize=True), which "
+            "keeps the training data's numbers for all data; for pixels input_scale=1/255 will do",
             numbers,
         )
 
