@@ -28,6 +28,7 @@ from fastgd.engine.threads import check_threads
 from fastgd.engine.validation import held_out
 from fastgd.errors import SettingError, SettingTypeError
 from fastgd.lbfgs import WholeFit
+from fastgd.recipe import Training
 from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
 from fastgd.rules.optimizers import Optimizer, find_optimizer
@@ -221,9 +222,9 @@ class Network:
         X: Any,
         y: Any = None,
         *,
-        epochs: int = 10,
-        batch_size: int = 32,
-        optimizer: str | Optimizer = "sgd",
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        optimizer: str | Optimizer | None = None,
         sample_weight: Any = None,
         class_weight: Any = None,
         validation_data: tuple[Any, ...] | None = None,
@@ -231,8 +232,12 @@ class Network:
         callbacks: Any = (),
         metrics: Any = (),
         shuffle: bool = True,
+        verbose: bool = True,
     ) -> History:
         """Train on examples, from the parameters the network has.
+
+        Where no optimizer is given, `fastgd.recipe` chooses it, and what else is not said, by what
+        is learned and from how many examples; one line says what it chose.
 
         Parameters
         ----------
@@ -242,11 +247,12 @@ class Network:
             function that returns one, which is gone through once an epoch.
         y : array
             Classes (n,), targets (n, n_outputs), or numbers (n,) for one output.
-        epochs : int, default 10
-            How often every example is visited.
-        batch_size : int, default 32
-            Examples in a mini-batch; the last of an epoch may be smaller. More than n means n.
-        optimizer : Optimizer or str, default ``SGD(learning_rate=0.1)``
+        epochs : int, optional
+            How often every example is visited; 10 by default where an optimizer is given.
+        batch_size : int, optional
+            Examples in a mini-batch; the last of an epoch may be smaller. More than n means n. 32
+            by default where an optimizer is given.
+        optimizer : Optimizer or str, optional
             How the gradient changes the parameters. What it gathers (momentum, averages, the place
             in its schedule) is kept from fit to fit for as long as the optimizer is equal.
         sample_weight : array of shape (n,), optional
@@ -273,6 +279,9 @@ class Network:
             and, as ``validation_...``, on those held out.
         shuffle : bool, default True
             Whether each epoch visits the examples in a new order.
+        verbose : bool, default True
+            Whether to print the line that says what was chosen; nothing is printed where an
+            optimizer is given.
 
         Returns
         -------
@@ -286,17 +295,17 @@ class Network:
         DivergenceError
             If the cost becomes NaN or infinite; the last finite parameters are kept.
         """
-        check_integer("epochs", epochs, 0)
-        check_integer("batch_size", batch_size, 1)
-        check_flag("shuffle", shuffle)
+        said = Training.said(optimizer, epochs, batch_size)
+        check_flag("shuffle", shuffle), check_flag("verbose", verbose)
         share = check_number("validation_split", validation_split, minimum=0, below=1)
-        chosen, listeners = find_optimizer(optimizer), check_callbacks(callbacks)
+        listeners = check_callbacks(callbacks)
         makers = check_metrics(metrics)
         check_finite(self.state.parameters)
         examples, chunks = self._check_data(X, y, sample_weight, class_weight)
         validation = self.check_validation(validation_data)
         if share:
             examples, validation = self._hold_out(examples, share, validation)
+        chosen, epochs, batch_size = said.complete(self.architecture, examples)
         if examples is not None:
             trained = examples.by_class(class_weight, self.architecture)
             if getattr(self.runner.backend(), "leaves_out_zeros", True):
@@ -314,6 +323,8 @@ class Network:
             history,
         )  # fmt: skip
         fit.check()
+        if verbose and said.optimizer is None:
+            print(Training(chosen, epochs, batch_size))
         return fit.run(epochs)
 
     def _check_data(

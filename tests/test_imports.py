@@ -22,7 +22,7 @@ LAYERS = (
     ["engine"],
     ["backends", "kernels"],
     ["explain", "files"],
-    ["network", "lbfgs"],
+    ["network", "lbfgs", "recipe"],
 )
 #: Layers that need nothing but NumPy.
 INNER = 3

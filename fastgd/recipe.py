@@ -1,0 +1,179 @@
+"""What a fit does where nothing is said: chosen by what is learned, and from how many rows.
+
+`choose` is the whole of it; docs/defaults.md says on which tables it was found, and what each part
+is worth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastgd.rules.checks import check_integer
+from fastgd.rules.losses import CrossEntropy
+from fastgd.rules.optimizers import AdamW, Optimizer, find_optimizer
+from fastgd.rules.schedules import Cosine
+
+if TYPE_CHECKING:
+    from fastgd.engine.architecture import Architecture
+    from fastgd.engine.inputs import Examples
+
+__all__ = ["Recipe", "Training", "choose"]
+
+TASKS = ("classes", "numbers")
+#: How many rows chunks are taken to bring: nobody knows before they came.
+MANY = 100_000
+#: From so many rows on, mini-batches are so large: small ones teach more a row, large ones are
+#: faster.
+BATCH_SIZES = ((0, 32), (1_000, 64), (5_000, 128), (20_000, 256))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and a way to train it.
+
+    Attributes
+    ----------
+    task : {"classes", "numbers"}
+        What is learned.
+    n_inputs, n_outputs : int
+        Columns read, and outputs.
+    hidden : tuple of int
+        Units of the hidden layers.
+    activation, output, init : str
+        As in `Network`.
+    loss : str or Loss
+        As in `Network`.
+    optimizer : Optimizer
+        With its schedule.
+    epochs, batch_size : int
+        As in `Network.fit`.
+    standardize : bool
+        Whether inputs, and numbers to predict, are brought to mean 0 and deviation 1.
+
+    Print it for one line that says what was chosen.
+    """
+
+    task: str
+    n_inputs: int
+    n_outputs: int
+    hidden: tuple[int, ...]
+    activation: str
+    output: str
+    init: str
+    loss: Any
+    optimizer: Optimizer
+    epochs: int
+    batch_size: int
+    standardize: bool = True
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Inputs, hidden layers, outputs."""
+        return (self.n_inputs, *self.hidden, self.n_outputs)
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """What `Network` takes besides sizes."""
+        return {
+            "activation": self.activation, "output": self.output, "loss": self.loss,
+            "init": self.init,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        units = " and ".join(map(str, self.hidden))
+        training = Training(self.optimizer, self.epochs, self.batch_size)
+        return f"{units} {self.activation} units; {training}"
+
+
+class Training(NamedTuple):
+    """How a network is trained, as far as it is known. Print it for one line that says it."""
+
+    optimizer: Optimizer | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+
+    @classmethod
+    def said(cls, optimizer: Any, epochs: Any, batch_size: Any) -> Training:
+        """Return what somebody said, checked.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If something is not accepted.
+        """
+        return cls(
+            None if optimizer is None else find_optimizer(optimizer),
+            None if epochs is None else check_integer("epochs", epochs, 0),
+            None if batch_size is None else check_integer("batch_size", batch_size, 1),
+        )
+
+    def complete(
+        self, architecture: Architecture, examples: Examples | None
+    ) -> tuple[Optimizer, int, int]:
+        """Return all three: the recipe's where no optimizer was given, else plain defaults."""
+        if self.optimizer is not None:
+            epochs, batch_size = 10 if self.epochs is None else self.epochs, self.batch_size or 32
+            return self.optimizer, epochs, batch_size
+        classes = architecture.loss.classifies
+        if examples is not None:
+            classes = classes or examples.targets.are_exclusive
+        n_rows = MANY if examples is None else len(examples)
+        sizes = architecture.sizes
+        recipe = choose("classes" if classes else "numbers", n_rows, sizes[0], sizes[-1])
+        return (
+            recipe.optimizer,
+            recipe.epochs if self.epochs is None else self.epochs,
+            self.batch_size or recipe.batch_size,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.epochs} epochs in batches of {self.batch_size} with {self.optimizer}"
+
+
+def choose(task: str, n_rows: int, n_inputs: int, n_outputs: int) -> Recipe:
+    """Return the recipe for a task.
+
+    Parameters
+    ----------
+    task : {"classes", "numbers"}
+    n_rows : int
+        How many rows are trained on.
+    n_inputs, n_outputs : int
+        Columns read (each category is one), and classes or numbers to predict.
+
+    Examples
+    --------
+    >>> recipe = choose("numbers", n_rows=400, n_inputs=10, n_outputs=1)
+    >>> recipe.sizes
+    (10, 128, 128, 1)
+    """
+    if task not in TASKS:
+        raise ValueError(f"task must be one of {', '.join(TASKS)}; got {task!r}")
+    classes = task == "classes"
+    return Recipe(
+        task=task, n_inputs=n_inputs, n_outputs=n_outputs, hidden=(128, 128), activation="relu",
+        output="softmax" if classes else "identity", init="he_normal",
+        loss=CrossEntropy(label_smoothing=0.1) if classes else "mse",
+        optimizer=AdamW(Cosine(0.002), weight_decay=_weight_decay(classes, n_rows)),
+        epochs=_epochs(n_rows), batch_size=_batch_size(n_rows),
+    )  # fmt: skip
+
+
+def _weight_decay(classes: bool, n_rows: int) -> float:
+    """Return the weight decay: strong, as what keeps a network from learning few rows by heart.
+
+    Numbers are more exact than labels, so that many rows of them need less of it.
+    """
+    return 2.0 if classes else round(float(np.clip(1500 / max(n_rows, 1), 0.05, 2)), 2)
+
+
+def _epochs(n_rows: int) -> int:
+    """Return the epochs: few rows are seen more often."""
+    return int(np.clip(250_000 / max(n_rows, 1), 20, 100))
+
+
+def _batch_size(n_rows: int) -> int:
+    return max(size for rows, size in BATCH_SIZES if n_rows >= rows)
