@@ -305,7 +305,7 @@ class Network:
         validation = self.check_validation(validation_data)
         if share:
             examples, validation = self._hold_out(examples, share, validation)
-        chosen, epochs, batch_size = said.complete(self.architecture, examples)
+        chosen, epochs, batch_size, _ = said.complete(self.architecture, examples)
         if examples is not None:
             trained = examples.by_class(class_weight, self.architecture)
             if getattr(self.runner.backend(), "leaves_out_zeros", True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastgd.rules.checks import check_integer
+from fastgd.rules.checks import check_flag, check_integer
 from fastgd.rules.losses import CrossEntropy
 from fastgd.rules.optimizers import AdamW, Optimizer, find_optimizer
 from fastgd.rules.schedules import Cosine
@@ -84,19 +84,26 @@ class Recipe:
 
     def __str__(self) -> str:
         units = " and ".join(map(str, self.hidden))
-        training = Training(self.optimizer, self.epochs, self.batch_size)
-        return f"{units} {self.activation} units; {training}"
+        return f"{units} {self.activation} units; {self.training}"
+
+    @property
+    def training(self) -> Training:
+        """How it is trained."""
+        return Training(self.optimizer, self.epochs, self.batch_size, self.standardize)
 
 
 class Training(NamedTuple):
     """How a network is trained, as far as it is known. Print it for one line that says it."""
 
-    optimizer: Optimizer | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
+    optimizer: Any = None
+    epochs: Any = None
+    batch_size: Any = None
+    standardize: Any = None
 
     @classmethod
-    def said(cls, optimizer: Any, epochs: Any, batch_size: Any) -> Training:
+    def said(
+        cls, optimizer: Any, epochs: Any, batch_size: Any, standardize: Any = None
+    ) -> Training:
         """Return what somebody said, checked.
 
         Raises
@@ -108,29 +115,34 @@ class Training(NamedTuple):
             None if optimizer is None else find_optimizer(optimizer),
             None if epochs is None else check_integer("epochs", epochs, 0),
             None if batch_size is None else check_integer("batch_size", batch_size, 1),
+            None if standardize is None else check_flag("standardize", standardize),
         )
 
-    def complete(
-        self, architecture: Architecture, examples: Examples | None
-    ) -> tuple[Optimizer, int, int]:
-        """Return all three: the recipe's where no optimizer was given, else plain defaults."""
-        if self.optimizer is not None:
-            epochs, batch_size = 10 if self.epochs is None else self.epochs, self.batch_size or 32
-            return self.optimizer, epochs, batch_size
-        classes = architecture.loss.classifies
-        if examples is not None:
-            classes = classes or examples.targets.are_exclusive
-        n_rows = MANY if examples is None else len(examples)
-        sizes = architecture.sizes
-        recipe = choose("classes" if classes else "numbers", n_rows, sizes[0], sizes[-1])
-        return (
-            recipe.optimizer,
-            recipe.epochs if self.epochs is None else self.epochs,
-            self.batch_size or recipe.batch_size,
-        )
+    def complete(self, architecture: Architecture, examples: Examples | None) -> Training:
+        """Return all of it: the recipe's where no optimizer was given, else plain defaults."""
+        rest = PLAIN if self.optimizer is not None else _for_network(architecture, examples)
+        return Training(*(b if a is None else a for a, b in zip(self, rest, strict=True)))
 
     def __str__(self) -> str:
-        return f"{self.epochs} epochs in batches of {self.batch_size} with {self.optimizer}"
+        s = "" if self.epochs == 1 else "s"
+        line = f"{self.epochs} epoch{s} in batches of {self.batch_size} with {self.optimizer}"
+        return f"{line}, on standardised data" if self.standardize else line
+
+
+#: What is not said beside an optimizer.
+PLAIN = Training(None, 10, 32, False)
+
+
+def _for_network(architecture: Architecture, examples: Examples | None) -> Training:
+    """Return what the recipe does for a network that is there, and its examples or chunks."""
+    classes = architecture.loss.classifies or (
+        examples is not None and examples.targets.are_exclusive
+    )
+    n_rows = MANY if examples is None else len(examples)
+    sizes = architecture.sizes
+    recipe = choose("classes" if classes else "numbers", n_rows, sizes[0], sizes[-1])
+    training = recipe.training
+    return training if examples is not None else training._replace(standardize=False)
 
 
 def choose(task: str, n_rows: int, n_inputs: int, n_outputs: int) -> Recipe:

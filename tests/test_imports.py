@@ -125,7 +125,7 @@ def test_importing_fastgd_loads_nothing_heavy():
 
 
 def test_the_reference_needs_no_numba():
-    fit = "net = fastgd.Network([2, 3, 1]); net.fit([[1, 2], [3, 4]], [1, 0], epochs=1)"
+    fit = "net = fastgd.Network([2, 3, 1]); net.fit([[1, 2], [3, 4]], [1, 0], verbose=False)"
     assert (
         run(f"import fastgd; {fit}; net.score([[1, 2]], [1]); {LOADED}", FASTGD_BACKEND="numpy")
         == "[]"
