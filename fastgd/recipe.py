@@ -169,17 +169,19 @@ def choose(task: str, n_rows: int, n_inputs: int, n_outputs: int) -> Recipe:
         task=task, n_inputs=n_inputs, n_outputs=n_outputs, hidden=(128, 128), activation="relu",
         output="softmax" if classes else "identity", init="he_normal",
         loss=CrossEntropy(label_smoothing=0.1) if classes else "mse",
-        optimizer=AdamW(Cosine(0.002), weight_decay=_weight_decay(classes, n_rows)),
+        optimizer=AdamW(Cosine(0.002), weight_decay=_weight_decay(classes, n_rows, n_outputs)),
         epochs=_epochs(n_rows), batch_size=_batch_size(n_rows),
     )  # fmt: skip
 
 
-def _weight_decay(classes: bool, n_rows: int) -> float:
-    """Return the weight decay: strong, as what keeps a network from learning few rows by heart.
+def _weight_decay(classes: bool, n_rows: int, n_outputs: int) -> float:
+    """Return the weight decay: strong, as what keeps a network from learning rows by heart.
 
-    Numbers are more exact than labels, so that many rows of them need less of it.
+    The more classes there are, and the more rows of numbers (which say more than labels), the more
+    there is to learn and the less it may be.
     """
-    return 2.0 if classes else round(float(np.clip(1500 / max(n_rows, 1), 0.05, 2)), 2)
+    share = (2 / max(n_outputs, 2)) ** 0.5 if classes else 1000 / max(n_rows, 1)
+    return round(2 * float(np.clip(share, 0.025, 1)), 2)
 
 
 def _epochs(n_rows: int) -> int:

@@ -366,7 +366,8 @@ net = fastgd.Network([250, 8, 250 if wide else 10], seed=0, backend=backend)
 if task == "score":
     net.score(X, y)
 else:
-    net.fit(X, y, epochs=1, optimizer="sgd", batch_size=rows if batch_size == "all" else int(batch_size))
+    batch_size = rows if batch_size == "all" else int(batch_size)
+    net.fit(X, y, epochs=1, batch_size=batch_size, optimizer="sgd")
 print(size, peak() - start - size)
 """
 
