@@ -252,7 +252,7 @@ class TestScikitLearn:
             shuffle=False, max_iter=epochs, tol=0, n_iter_no_change=1000, random_state=5,
             **{"alpha": 0, "momentum": 0, **settings},
         )  # fmt: skip
-        return model.fit(X, y, optimizer="sgd")
+        return model.fit(X, y)
 
     def flat(self, model):
         layers = zip(model.coefs_, model.intercepts_, strict=True)

@@ -490,7 +490,7 @@ class TestDivergence:
         ({"epochs": -1}, ValueError, "epochs must be an integer at least 0; got -1"),
         ({"epochs": 1.0}, TypeError, "epochs must be an integer at least 0; got 1.0"),
         ({"epochs": "10"}, TypeError, "epochs must be an integer at least 0; got '10'"),
-        ({"epochs": None}, TypeError, "epochs must be an integer"),
+        ({"epochs": "two"}, TypeError, "epochs must be an integer"),
         ({"batch_size": 0}, ValueError, "batch_size must be an integer at least 1; got 0"),
         ({"batch_size": -5}, ValueError, "batch_size must be an integer at least 1; got -5"),
         ({"batch_size": 2.5}, TypeError, "batch_size must be an integer at least 1; got 2.5"),
@@ -500,7 +500,7 @@ class TestDivergence:
         ({"optimizer": "sdg"}, ValueError, "optimizer must be one of .*'sdg'; did you mean 'sgd'"),
         ({"optimizer": 0.1}, TypeError, r"optimizer must be .*SGD\(learning_rate=0.1\).*got 0.1"),
         ({"optimizer": SGD}, TypeError, r"optimizer must be an optimizer such as .*SGD\("),
-        ({"optimizer": None}, TypeError, "optimizer must be .*; got None"),
+        ({"optimizer": 0.1}, TypeError, "optimizer must be .*; got 0.1"),
         (
             {"validation_data": X},
             TypeError,

@@ -275,7 +275,7 @@ class CosLog(PerStep, Rated):
     --------
     >>> schedule = CosLog(1.0, epochs=15)
     >>> [round(schedule(epoch), 3) for epoch in range(8)]
-    [0.0, 0.0, 0.933, 0.0, 0.461, 0.962, 0.854, 0.0]
+    [0.0, 0.0, 0.93, 0.0, 0.718, 0.93, 0.324, 0.0]
     """
 
     name = "coslog"
