@@ -55,6 +55,7 @@ from fastgd.rules.optimizers import (
 from fastgd.rules.schedules import (
     Constant,
     Cosine,
+    CosLog,
     Exponential,
     InverseScaling,
     OneCycle,
@@ -89,6 +90,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CSVLog",
     "Constant",
+    "CosLog",
     "Cosine",
     "CrossEntropy",
     "DataError",

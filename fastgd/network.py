@@ -33,6 +33,7 @@ from fastgd.engine.validation import held_out
 from fastgd.errors import SettingError, SettingTypeError
 from fastgd.explaining import Explaining
 from fastgd.lbfgs import WholeFit
+from fastgd.recipe import Training
 from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
 from fastgd.rules.optimizers import Optimizer, find_optimizer
@@ -254,9 +255,9 @@ class Network(Answers, Scaled, Explaining):
         X: Any,
         y: Any = None,
         *,
-        epochs: int = 10,
-        batch_size: int = 32,
-        optimizer: str | Optimizer = "sgd",
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        optimizer: str | Optimizer | None = None,
         sample_weight: Any = None,
         class_weight: Any = None,
         validation_data: tuple[Any, ...] | None = None,
@@ -265,9 +266,13 @@ class Network(Answers, Scaled, Explaining):
         metrics: Any = (),
         shuffle: bool = True,
         on_interrupt: str = "stop",
-        standardize: bool = False,
+        standardize: bool | None = None,
+        verbose: bool = True,
     ) -> History:
         """Train on examples, from the parameters the network has.
+
+        Where no optimizer is given, `fastgd.recipe` chooses it, and what else is not said, by what
+        is learned and from how many examples; one line says what it chose.
 
         Parameters
         ----------
@@ -278,11 +283,12 @@ class Network(Answers, Scaled, Explaining):
         y : array
             Classes (n,), targets (n, n_outputs), or numbers (n,) for one output. Classes are 0,
             1, ..., or labels, text for example, which become the network's `classes`.
-        epochs : int, default 10
-            How often every example is visited.
-        batch_size : int, default 32
-            Examples in a mini-batch; the last of an epoch may be smaller. More than n means n.
-        optimizer : Optimizer or str, default ``SGD(learning_rate=0.1)``
+        epochs : int, optional
+            How often every example is visited; 10 by default where an optimizer is given.
+        batch_size : int, optional
+            Examples in a mini-batch; the last of an epoch may be smaller. More than n means n. 32
+            by default where an optimizer is given.
+        optimizer : Optimizer or str, optional
             How the gradient changes the parameters. What it gathers (momentum, averages, the place
             in its schedule) is kept from fit to fit for as long as the optimizer is equal.
         sample_weight : array of shape (n,), optional
@@ -312,12 +318,16 @@ class Network(Answers, Scaled, Explaining):
         on_interrupt : {"stop", "raise"}, default "stop"
             Whether Ctrl-C ends the fit, which returns, or is raised; the network keeps what it has
             learned either way. A second Ctrl-C within 5 s is always raised.
-        standardize : bool, default False
+        standardize : bool, optional
             Whether to scale columns, where the network has no scaling of its own yet: each input
             to mean 0 and standard deviation 1 over the examples trained on (less where a number
             would be further than 10 from 0), and so each output where numbers are predicted
             without bounds. Sparse inputs are scaled, not shifted. X is not copied for it, and the
-            scaling is part of the network from then on: see ``input_shift`` of `Network`.
+            scaling is part of the network from then on: see ``input_shift`` of `Network`. By
+            default not where an optimizer is given.
+        verbose : bool, default True
+            Whether to print the line that says what was chosen; nothing is printed where an
+            optimizer is given.
 
         Returns
         -------
@@ -331,12 +341,10 @@ class Network(Answers, Scaled, Explaining):
         DivergenceError
             If the cost becomes NaN or infinite; the last finite parameters are kept.
         """
-        check_integer("epochs", epochs, 0)
-        check_integer("batch_size", batch_size, 1)
-        check_flag("shuffle", shuffle)
-        check_flag("standardize", standardize)
+        said = Training.said(optimizer, epochs, batch_size, standardize)
+        check_flag("shuffle", shuffle), check_flag("verbose", verbose)
         share = check_number("validation_split", validation_split, minimum=0, below=1)
-        chosen, listeners = find_optimizer(optimizer), check_callbacks(callbacks)
+        listeners = check_callbacks(callbacks)
         makers = check_metrics(metrics)
         check_finite(self.state.parameters)
         labels = self.labels.learned_from(y, self.architecture)
@@ -345,16 +353,17 @@ class Network(Answers, Scaled, Explaining):
         validation = self.check_validation(validation_data, labels)
         if share:
             examples, validation = self._hold_out(examples, share, validation)
+        chosen, epochs, batch_size, scaled = said.complete(self.architecture, examples)
         architecture = self.architecture
-        if standardize:
+        if scaled:
             architecture = standardized(architecture, examples)
         if architecture != self.architecture and examples is not None:
             examples = examples.under(architecture)
             validation = validation and validation.under(architecture)
         runner = dataclasses.replace(self.runner, architecture=architecture)
         if examples is not None:
-            hint_at_pixels(examples.inputs, self.architecture)
-            trained = examples.by_class(class_weight, self.architecture)
+            hint_at_pixels(examples.inputs, architecture)
+            trained = examples.by_class(class_weight, architecture)
             if getattr(self.runner.backend(), "leaves_out_zeros", True):
                 trained.inputs.leave_out_zeros()
             batch_size, chunks = min(batch_size, len(trained)), lambda: (trained,)
@@ -376,6 +385,8 @@ class Network(Answers, Scaled, Explaining):
         fit.check()
         self.labels = labels
         self._become(architecture)
+        if verbose and said.optimizer is None:
+            print(Training(chosen, epochs, batch_size, scaled))
         return fit.run(epochs)
 
     def _become(self, architecture: Architecture) -> None:

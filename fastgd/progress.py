@@ -30,7 +30,9 @@ class Progress:
     >>> import fastgd, sys
     >>> net = fastgd.Network([2, 1], output="identity", loss="mse", init="zeros")
     >>> bar = fastgd.Progress(file=sys.stdout)
-    >>> history = net.fit([[1, 2], [3, 4]], [1, 0], epochs=2, shuffle=False, callbacks=bar)
+    >>> history = net.fit(
+    ...     [[1, 2], [3, 4]], [1, 0], epochs=2, optimizer="sgd", shuffle=False, callbacks=bar
+    ... )
     epoch 1/2  cost 0.5
     epoch 2/2  cost 0.8
     """

@@ -281,7 +281,7 @@ class TestEvaluate:
     def test_a_network_saved_from_python(self):
         digits = data.load_digits()
         net = fastgd.Network([64, 10], input_scale=1 / 16, seed=1)
-        net.fit(digits.X, digits.y)
+        net.fit(digits.X, digits.y, optimizer="sgd")
         net.save("mine.safetensors")
         record = run_json("evaluate", "mine.safetensors", "digits")
         assert record["score"] == net.score(digits.X, digits.y) and record["rows"] == "all"

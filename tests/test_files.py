@@ -66,12 +66,12 @@ class TestRoundTrip:
         assert same(fastgd.load(path), net)
 
     def test_after_training(self, net, path):
-        net.fit(X, np.arange(20) % 3, epochs=3)
+        net.fit(X, np.arange(20) % 3, epochs=3, optimizer="sgd")
         net.save(path)
         other = fastgd.load(path)
         assert same(other, net)
         for network in (net, other):
-            network.fit(X, np.arange(20) % 3, epochs=1, shuffle=False)
+            network.fit(X, np.arange(20) % 3, epochs=1, shuffle=False, optimizer="sgd")
         assert same(other, net)
 
     def test_paths(self, net, path):

@@ -100,16 +100,23 @@ class TestClassWeight:
     def test_is_the_sample_weight_of_each_class(self, backend):
         nets = [classifier(backend) for _ in range(3)]
         by_class = np.array([0.5, 2.0, 1.0])
-        nets[0].fit(X, CLASSES, sample_weight=W * by_class[CLASSES])
-        nets[1].fit(X, CLASSES, sample_weight=W, class_weight={0: 0.5, 1: 2.0})
-        nets[2].fit(X, np.eye(3)[CLASSES], sample_weight=W, class_weight={0: 0.5, 1: 2})
+        nets[0].fit(X, CLASSES, sample_weight=W * by_class[CLASSES], optimizer="sgd")
+        nets[1].fit(X, CLASSES, sample_weight=W, class_weight={0: 0.5, 1: 2.0}, optimizer="sgd")
+        nets[2].fit(
+            X, np.eye(3)[CLASSES], sample_weight=W, class_weight={0: 0.5, 1: 2}, optimizer="sgd"
+        )
         for net in nets[1:]:
             np.testing.assert_allclose(net.parameters, nets[0].parameters, rtol=1e-12)
 
     def test_counts_in_training_alone(self):
         net = classifier()
         history = net.fit(
-            X, CLASSES, class_weight={0: 0.0}, validation_data=(X, CLASSES), metrics=["accuracy"]
+            X,
+            CLASSES,
+            class_weight={0: 0.0},
+            validation_data=(X, CLASSES),
+            metrics=["accuracy"],
+            optimizer="sgd",
         )
         assert history.validation_score[-1] == history.accuracy[-1] == net.score(X, CLASSES)
 
@@ -126,11 +133,11 @@ class TestClassWeight:
     )
     def test_refused(self, given, error, message):
         with pytest.raises(error, match=message):
-            classifier().fit(X, CLASSES, class_weight=given)
+            classifier().fit(X, CLASSES, class_weight=given, optimizer="sgd")
 
     def test_numbers_have_no_classes(self):
         with pytest.raises(ValueError, match="y must hold classes; y holds numbers"):
-            regressor().fit(X, Y, class_weight="balanced")
+            regressor().fit(X, Y, class_weight="balanced", optimizer="sgd")
 
 
 def test_weights_at_their_ends():
@@ -151,7 +158,9 @@ class TestValidationSplit:
 
         net = classifier(backend)
         wild = np.where(np.arange(60)[:, None] < 0, X, X)
-        history = net.fit(wild, CLASSES, validation_split=0.25, epochs=2, callbacks=Watch())
+        history = net.fit(
+            wild, CLASSES, validation_split=0.25, epochs=2, callbacks=Watch(), optimizer="sgd"
+        )
         assert seen == {"begin"} and len(history.validation_cost) == 2
 
     def test_shares_of_classes(self):
@@ -168,23 +177,25 @@ class TestValidationSplit:
     def test_the_same_rows_in_each_fit(self):
         """Held-out targets no network could learn: if any were trained on, its cost would move."""
         whole, parts = classifier(), classifier()
-        whole.fit(X, CLASSES, epochs=4, validation_split=0.3)
+        whole.fit(X, CLASSES, epochs=4, validation_split=0.3, optimizer="sgd")
         for _ in range(4):
-            parts.fit(X, CLASSES, epochs=1, validation_split=0.3)
+            parts.fit(X, CLASSES, epochs=1, validation_split=0.3, optimizer="sgd")
         assert np.array_equal(whole.parameters, parts.parameters)
 
     @pytest.mark.parametrize("share", [-0.1, 1.0, 2])
     def test_refused(self, share):
         with pytest.raises(ValueError, match="validation_split must be a number at least 0"):
-            classifier().fit(X, CLASSES, validation_split=share)
+            classifier().fit(X, CLASSES, validation_split=share, optimizer="sgd")
 
     def test_too_few(self):
         with pytest.raises(ValueError, match="leaves none on one side"):
-            classifier().fit(X[:3], CLASSES[:3], validation_split=0.01)
+            classifier().fit(X[:3], CLASSES[:3], validation_split=0.01, optimizer="sgd")
 
     def test_not_both(self):
         with pytest.raises(ValueError, match="must not both be given"):
-            classifier().fit(X, CLASSES, validation_split=0.1, validation_data=(X, CLASSES))
+            classifier().fit(
+                X, CLASSES, validation_split=0.1, validation_data=(X, CLASSES), optimizer="sgd"
+            )
 
 
 class TestMetrics:
@@ -193,7 +204,7 @@ class TestMetrics:
         net = classifier(backend)
         history = net.fit(
             X, CLASSES, epochs=1, metrics=["accuracy", "top_2", "f1", "mae"],
-            validation_data=(X[:30], CLASSES[:30], W[:30]),
+            validation_data=(X[:30], CLASSES[:30], W[:30]), optimizer="sgd"
         )  # fmt: skip
         said = net.predict(X)
         found = said.argmax(axis=1)
@@ -212,18 +223,20 @@ class TestMetrics:
             return np.abs(y - outputs).max()
 
         net = regressor(backend)
-        history = net.fit(X, Y, epochs=2, metrics=["r2", "mae", worst], validation_split=0.2)
+        history = net.fit(
+            X, Y, epochs=2, metrics=["r2", "mae", worst], validation_split=0.2, optimizer="sgd"
+        )
         said = net.predict(X)
         assert set(history) >= {"r2", "mae", "worst", "validation_r2", "validation_worst"}
         assert 0 < history.worst[-1] <= np.abs(Y - said).max() + 1e-12
         whole = regressor(backend)
-        history = whole.fit(X, Y, epochs=1, metrics=["r2", "mae"])
+        history = whole.fit(X, Y, epochs=1, metrics=["r2", "mae"], optimizer="sgd")
         assert history.r2[0] == pytest.approx(metrics.r2_score(Y, whole.predict(X)))
         assert history.mae[0] == pytest.approx(metrics.mean_absolute_error(Y, whole.predict(X)))
 
     def test_unknown(self):
         with pytest.raises(ValueError, match=r"metrics must be one of .*'acuracy'; did you"):
-            classifier().fit(X, CLASSES, metrics=["acuracy"])
+            classifier().fit(X, CLASSES, metrics=["acuracy"], optimizer="sgd")
 
     def test_every_metric_is_a_name(self):
         assert list(METRICS) == [score.name for score in METRICS.values()]
@@ -255,16 +268,20 @@ class Record:
 class TestCallbacks:
     def test_order_of_events(self, backend):
         record = Record(every=2)
-        classifier(backend).fit(X, CLASSES, epochs=2, batch_size=20, callbacks=record)
+        classifier(backend).fit(
+            X, CLASSES, epochs=2, batch_size=20, callbacks=record, optimizer="sgd"
+        )
         begin = ["begin", "epoch 0", 2, "end 0", "epoch 1", 4, 6, "end 1", "epochs"]
         assert record.events == begin
 
     def test_stops_after_a_batch(self, backend):
         record, net, same = Record(stop_at=4), classifier(backend), classifier(backend)
-        history = net.fit(X, CLASSES, epochs=9, batch_size=20, callbacks=record, shuffle=False)
+        history = net.fit(
+            X, CLASSES, epochs=9, batch_size=20, callbacks=record, shuffle=False, optimizer="sgd"
+        )
         assert record.events[-3:] == ["epoch 1", 4, "callback"] and history.epochs == 1
-        same.fit(X, CLASSES, epochs=1, batch_size=20, shuffle=False)
-        same.fit(X[:20], CLASSES[:20], epochs=1, batch_size=20, shuffle=False)
+        same.fit(X, CLASSES, epochs=1, batch_size=20, shuffle=False, optimizer="sgd")
+        same.fit(X[:20], CLASSES[:20], epochs=1, batch_size=20, shuffle=False, optimizer="sgd")
         np.testing.assert_allclose(net.parameters, same.parameters, rtol=1e-12)
 
     def test_listening_changes_nothing(self, backend):
@@ -276,7 +293,7 @@ class TestCallbacks:
 
     def test_every_is_checked(self):
         with pytest.raises(ValueError, match="every of Record must be an integer at least 1"):
-            classifier().fit(X, CLASSES, callbacks=Record(every=0))
+            classifier().fit(X, CLASSES, callbacks=Record(every=0), optimizer="sgd")
 
     def test_an_error_of_theirs_is_theirs(self, backend):
         class Broken:
@@ -286,10 +303,10 @@ class TestCallbacks:
 
         net, same = classifier(backend), classifier(backend)
         with pytest.raises(ZeroDivisionError, match="mine"):
-            net.fit(X, CLASSES, epochs=5, callbacks=Broken())
-        same.fit(X, CLASSES, epochs=2)
+            net.fit(X, CLASSES, epochs=5, callbacks=Broken(), optimizer="sgd")
+        same.fit(X, CLASSES, epochs=2, optimizer="sgd")
         assert np.array_equal(net.parameters, same.parameters)
-        net.fit(X, CLASSES, epochs=1)
+        net.fit(X, CLASSES, epochs=1, optimizer="sgd")
 
 
 class Said:
@@ -352,7 +369,7 @@ class TestEarlyStopping:
     def test_scores_are_better_when_higher(self, backend):
         stop = fastgd.BestParameters("validation_score")
         history = classifier(backend).fit(
-            X, CLASSES, epochs=5, validation_data=(X, CLASSES), callbacks=stop
+            X, CLASSES, epochs=5, validation_data=(X, CLASSES), callbacks=stop, optimizer="sgd"
         )
         assert stop.best_value == max(history.validation_score)
 
@@ -360,10 +377,12 @@ class TestEarlyStopping:
         net = classifier()
         before = net.parameters.copy()
         with pytest.raises(ValueError, match=r"monitor .* not measured; .*would add"):
-            net.fit(X, CLASSES, callbacks=fastgd.EarlyStopping("validation_cost"))
+            net.fit(X, CLASSES, callbacks=fastgd.EarlyStopping("validation_cost"), optimizer="sgd")
         assert np.array_equal(net.parameters, before)
         with pytest.raises(ValueError, match=r"higher_is_better must be given: .*'mine'"):
-            net.fit(X, CLASSES, metrics=[mine], callbacks=fastgd.EarlyStopping("mine"))
+            net.fit(
+                X, CLASSES, metrics=[mine], callbacks=fastgd.EarlyStopping("mine"), optimizer="sgd"
+            )
 
     @pytest.mark.parametrize(
         ("settings", "error", "message"),
@@ -385,7 +404,7 @@ def mine(y, outputs):
 
 def test_time_budget(backend):
     history = classifier(backend).fit(
-        X, CLASSES, epochs=10**9, callbacks=fastgd.TimeBudget(seconds=0.2)
+        X, CLASSES, epochs=10**9, callbacks=fastgd.TimeBudget(seconds=0.2), optimizer="sgd"
     )
     assert history.stop_reason == "callback" and sum(history.seconds) < 5
     with pytest.raises(ValueError, match="seconds must be a number above 0; got 0"):
@@ -395,7 +414,9 @@ def test_time_budget(backend):
 def test_csv_log(tmp_path, backend):
     log = fastgd.CSVLog(tmp_path / "log.csv")
     for _ in range(2):
-        history = classifier(backend).fit(X, CLASSES, epochs=3, callbacks=log, metrics=["f1"])
+        history = classifier(backend).fit(
+            X, CLASSES, epochs=3, callbacks=log, metrics=["f1"], optimizer="sgd"
+        )
     rows = list(csv.DictReader((tmp_path / "log.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     for name, values in history.items():
@@ -426,8 +447,8 @@ class TestChunks:
     def test_an_iterator_serves_one_epoch(self, backend):
         net, same = classifier(backend), classifier(backend)
         with pytest.raises(ValueError, match="ended in epoch 1: it can be gone through once"):
-            net.fit(self.chunks(), epochs=2)
-        same.fit(self.chunks(), epochs=1)
+            net.fit(self.chunks(), epochs=2, optimizer="sgd")
+        same.fit(self.chunks(), epochs=1, optimizer="sgd")
         assert np.array_equal(net.parameters, same.parameters)
 
     def test_what_goes_wrong_in_it(self, backend):
@@ -440,32 +461,32 @@ class TestChunks:
             yield X[20:, :3], CLASSES[20:]
 
         same = classifier(backend)
-        same.fit(X[:20], CLASSES[:20], epochs=1)
+        same.fit(X[:20], CLASSES[:20], epochs=1, optimizer="sgd")
         net = classifier(backend)
         with pytest.raises(OSError, match="the disk is gone"):
-            net.fit(raises())
+            net.fit(raises(), optimizer="sgd")
         assert np.array_equal(net.parameters, same.parameters)
         net = classifier(backend)
         with pytest.raises(ValueError, match="X of chunk 1 must have 4 columns"):
-            net.fit(narrows())
+            net.fit(narrows(), optimizer="sgd")
         assert np.array_equal(net.parameters, same.parameters)
         with pytest.raises(ValueError, match="at least one chunk"):
-            net.fit(iter([]))
+            net.fit(iter([]), optimizer="sgd")
         with pytest.raises(TypeError, match=r"must yield pairs .* chunk 0 is ndarray"):
-            net.fit(iter([X]))
+            net.fit(iter([X]), optimizer="sgd")
         with pytest.raises(TypeError, match="y must be given"):
-            net.fit(X)
+            net.fit(X, optimizer="sgd")
         with pytest.raises(ValueError, match="sample_weight must come with the chunks"):
-            net.fit(self.chunks(), sample_weight=W)
+            net.fit(self.chunks(), sample_weight=W, optimizer="sgd")
         with pytest.raises(ValueError, match="validation_split needs X and y as arrays"):
-            net.fit(self.chunks(), validation_split=0.1)
+            net.fit(self.chunks(), validation_split=0.1, optimizer="sgd")
 
     def test_a_memory_map(self, tmp_path, backend):
         np.save(tmp_path / "X.npy", X.astype(np.float32))
         mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
         nets = [classifier(backend) for _ in range(2)]
         for net, data in zip(nets, (mapped, np.array(mapped)), strict=True):
-            net.fit(data, CLASSES, epochs=2)
+            net.fit(data, CLASSES, epochs=2, optimizer="sgd")
         assert np.array_equal(nets[0].parameters, nets[1].parameters)
 
 

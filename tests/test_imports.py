@@ -27,7 +27,7 @@ LAYERS = (
     ["engine"],
     ["backends", "kernels"],
     ["explain", "files"],
-    ["network", "lbfgs", "explaining"],
+    ["network", "lbfgs", "explaining", "recipe"],
 )
 #: Layers that need nothing but NumPy.
 INNER = 3
@@ -173,7 +173,7 @@ def test_importing_fastgd_loads_nothing_heavy():
 
 
 def test_the_reference_needs_no_numba():
-    fit = "net = fastgd.Network([2, 3, 1]); net.fit([[1, 2], [3, 4]], [1, 0], epochs=1)"
+    fit = "net = fastgd.Network([2, 3, 1]); net.fit([[1, 2], [3, 4]], [1, 0], verbose=False)"
     assert (
         run(f"import fastgd; {fit}; net.score([[1, 2]], [1]); {LOADED}", FASTGD_BACKEND="numpy")
         == "[]"

@@ -138,7 +138,7 @@ class TestForms:
         twin = fastgd.Network(
             net.sizes, output=net.architecture.output, seed=1, backend=net.backend
         )
-        history = twin.fit(X, y, epochs=2, batch_size=7, validation_data=(X, y))
+        history = twin.fit(X, y, epochs=2, batch_size=7, validation_data=(X, y), optimizer="sgd")
         return twin.parameters.tobytes(), history.cost, history.validation_cost
 
 
@@ -146,7 +146,7 @@ def test_no_form_is_compiled_for():
     """Compiling takes seconds: all data reach the kernels as one kind of array."""
     run = pytest.importorskip("fastgd.kernels.entries").run
     net = fastgd.Network([6, 5, 3], seed=1, backend="numba")
-    net.fit(WHOLE, CLASSES, epochs=1)
+    net.fit(WHOLE, CLASSES, epochs=1, optimizer="sgd")
     before = list(run.signatures)
     X, targets, classes = (
         WHOLE.astype("float32"),
@@ -157,7 +157,7 @@ def test_no_form_is_compiled_for():
         column = changed(classes[:, None])[:, 0]
         for data in ((changed(X), classes), (X, changed(targets)), (X, column)):
             net.predict(data[0]), net.loss(*data), net.gradient(*data), net.score(*data)
-            net.fit(*data, epochs=1, validation_data=data)
+            net.fit(*data, epochs=1, validation_data=data, optimizer="sgd")
             assert list(run.signatures) == before, changed.__name__
 
 
@@ -176,8 +176,8 @@ class TestPandas:
         before = frame.copy()
         assert np.array_equal(net.predict(frame), net.predict(WHOLE))
         twin = fastgd.Network(net.sizes, seed=1, backend=net.backend)
-        net.fit(frame, y, epochs=2, validation_data=(frame[:10], y[:10]))
-        twin.fit(WHOLE, CLASSES, epochs=2)
+        net.fit(frame, y, epochs=2, validation_data=(frame[:10], y[:10]), optimizer="sgd")
+        twin.fit(WHOLE, CLASSES, epochs=2, optimizer="sgd")
         assert net.parameters.tobytes() == twin.parameters.tobytes()
         assert net.score(frame, self.pd.DataFrame(np.eye(3)[CLASSES])) == net.score(WHOLE, CLASSES)
         self.pd.testing.assert_frame_equal(frame, before)
@@ -199,7 +199,7 @@ class TestPandas:
         y = self.pd.Series(["cat", "dog", "cow"] * 20)
         with pytest.raises(TypeError, match=r"y must hold numbers; got 'cat' at y\[0\] .*classes"):
             net.score(WHOLE, y)
-        net.fit(WHOLE, y, epochs=1)
+        net.fit(WHOLE, y, epochs=1, optimizer="sgd")
         assert net.classes.tolist() == ["cat", "cow", "dog"]
 
 
@@ -320,7 +320,7 @@ class TestRefused:
     def test_sparse_targets(self, net):
         sparse = pytest.importorskip("scipy.sparse")
         with pytest.raises(TypeError, match="y must be a dense array"):
-            net.fit(WHOLE, sparse.csr_matrix(TARGETS))
+            net.fit(WHOLE, sparse.csr_matrix(TARGETS), optimizer="sgd")
 
     @pytest.mark.parametrize(
         ("output", "y", "message"),
@@ -371,7 +371,8 @@ net = fastgd.Network([250, 8, 250 if wide else 10], seed=0, backend=backend)
 if task == "score":
     net.score(X, y)
 else:
-    net.fit(X, y, epochs=1, batch_size=rows if batch_size == "all" else int(batch_size))
+    batch_size = rows if batch_size == "all" else int(batch_size)
+    net.fit(X, y, epochs=1, batch_size=batch_size, optimizer="sgd")
 print(size, peak() - start - size)
 """
 

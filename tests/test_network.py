@@ -185,7 +185,7 @@ class TestParameters:
         parameters, W = net.parameters, net.weights[0]
         net.parameters = np.arange(43) / 43
         assert net.parameters is parameters and W[0, 1] == np.float32(1 / 43)
-        net.fit(X, TARGETS, epochs=1)
+        net.fit(X, TARGETS, epochs=1, optimizer="sgd")
         assert net.parameters is parameters and np.shares_memory(W, parameters)
         assert not np.array_equal(parameters, (np.arange(43) / 43).astype(np.float32))
 
@@ -224,7 +224,7 @@ class TestParameters:
         net.weights[0][0, 0] = np.nan
         before = net.parameters.tobytes()
         with pytest.raises(ValueError, match=r"parameters must be finite; parameters\[0\] is nan"):
-            net.fit(X, TARGETS)
+            net.fit(X, TARGETS, optimizer="sgd")
         assert net.parameters.tobytes() == before
 
     @pytest.mark.parametrize("name", ["weights", "biases", "sizes", "dtype", "n_parameters"])
@@ -343,12 +343,12 @@ class TestScore:
 class TestCopies:
     @pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
     def test_a_copy_goes_its_own_way(self, net, copied):
-        net.fit(X, TARGETS, epochs=1)
+        net.fit(X, TARGETS, epochs=1, optimizer="sgd")
         other = copied(net)
         assert other.parameters.tobytes() == net.parameters.tobytes()
-        net.fit(X, TARGETS, epochs=2)
+        net.fit(X, TARGETS, epochs=2, optimizer="sgd")
         assert other.parameters.tobytes() != net.parameters.tobytes()
-        other.fit(X, TARGETS, epochs=2)
+        other.fit(X, TARGETS, epochs=2, optimizer="sgd")
         assert other.parameters.tobytes() == net.parameters.tobytes()
         other.weights[0][:] = 0
         assert np.shares_memory(other.weights[0], other.parameters) and net.weights[0].all()

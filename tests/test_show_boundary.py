@@ -27,7 +27,7 @@ def trained(problem="moons", **options):
     X, y = toy(problem)
     chosen = {"activation": "tanh", "output": "softmax", "loss": "cross_entropy"} | options
     net = fastgd.Network([2, 8, int(y.max()) + 1], seed=0, **chosen)
-    net.fit(X, y, epochs=100, batch_size=10)
+    net.fit(X, y, epochs=100, batch_size=10, optimizer="sgd")
     return net, X, y
 
 
@@ -42,7 +42,7 @@ def test_picture(tmp_path, look, problem):
 def test_picture_of_a_regression(tmp_path, look):
     X = np.random.default_rng(0).uniform(-1, 1, (MOST_POINTS + 50, 2))
     net = fastgd.Network([2, 6, 1], activation="tanh", output="identity", seed=0)
-    net.fit(X, X[:, 0] * X[:, 1], epochs=3)
+    net.fit(X, X[:, 0] * X[:, 1], epochs=3, optimizer="sgd")
     with theme(look):
         display = BoundaryDisplay.from_network(
             net, X, X[:, 0] * X[:, 1], feature_names=["width (cm)", "height (cm)"]

@@ -51,7 +51,9 @@ def test_bad_input():
     with pytest.raises(TypeError, match=r"history must be what net\.fit returns"):
         CurvesDisplay.from_history([1, 2, 3])
     with pytest.raises(ValueError, match="at least one epoch"):
-        CurvesDisplay.from_history(fastgd.Network([1, 1]).fit([[1.0]], [1.0], epochs=0))
+        CurvesDisplay.from_history(
+            fastgd.Network([1, 1]).fit([[1.0]], [1.0], epochs=0, optimizer="sgd")
+        )
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])

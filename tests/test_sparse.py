@@ -143,7 +143,7 @@ def test_bad_sparse_inputs(X, y):
     row = int(np.searchsorted(csr.indptr, 5, side="right")) - 1
     column = int(csr.indices[5])
     with pytest.raises(ValueError, match=rf"X\[{row}, {column}\] \(row {row} column {column}\)"):
-        net.fit(bad, y)
+        net.fit(bad, y, optimizer="sgd")
 
 
 @pytest.mark.parametrize("index", [-1, 4, 2**30])
@@ -151,7 +151,7 @@ def test_columns_outside_of_the_matrix(backend, index):
     csr = scipy_sparse.csr_matrix(np.eye(4, dtype="f4"))
     csr.indices[1] = index
     net = fastgd.Network([4, 3, 2], seed=1, backend=backend)
-    for use in (net.predict, lambda X: net.fit(X, [0, 1, 0, 1])):
+    for use in (net.predict, lambda X: net.fit(X, [0, 1, 0, 1], optimizer="sgd")):
         with pytest.raises(ValueError, match=rf"X is no valid CSR.*indices\[1\] is {index}"):
             use(csr)
 

@@ -47,7 +47,9 @@ class BestParameters:
     >>> digits = fastgd.data.load("digits")
     >>> best = fastgd.BestParameters()
     >>> net = fastgd.Network([64, 20, 10], output="softmax", loss="cross_entropy", seed=1)
-    >>> history = net.fit(digits.X / 16, digits.y, validation_split=0.2, callbacks=best, epochs=3)
+    >>> history = net.fit(
+    ...     digits.X / 16, digits.y, validation_split=0.2, callbacks=best, epochs=3, verbose=False
+    ... )
     >>> best.best_value == min(history.validation_cost)
     True
     """

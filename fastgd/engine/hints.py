@@ -19,7 +19,8 @@ ROWS = 256
 
 def hint_at_pixels(inputs: Inputs, architecture: Architecture) -> None:
     """Warn where inputs are raw pixels: in that size they saturate every unit."""
-    if architecture.n_inputs < FEWEST or architecture.input_scale != 1:
+    scaled = architecture.input_columns is not None or architecture.input_scale != 1
+    if architecture.n_inputs < FEWEST or scaled:
         return
     step = max(1, len(inputs) // ROWS)
     X = inputs.take(np.arange(0, len(inputs), step)[:ROWS])

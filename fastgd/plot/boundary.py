@@ -66,7 +66,7 @@ class BoundaryDisplay(Display):
     >>> from fastgd.plot import BoundaryDisplay
     >>> X, y = toy("moons")
     >>> net = fastgd.Network([2, 8, 2], output="softmax", loss="cross_entropy", seed=0)
-    >>> history = net.fit(X, y, epochs=50)
+    >>> history = net.fit(X, y, epochs=50, optimizer="sgd")
     >>> display = BoundaryDisplay.from_network(net, X, y)  # doctest: +SKIP
     >>> int(display.wrong.sum())  # doctest: +SKIP
     40

@@ -22,8 +22,9 @@ from fastgd.rules.registry import Registry
 from fastgd.rules.schedule import Clock, Constant, PerStep, Rated, Schedule, find_schedule
 
 __all__ = [
-    "SCHEDULES", "Clock", "Constant", "Cosine", "Exponential", "InverseScaling", "OneCycle",
-    "Piecewise", "Polynomial", "ReduceOnPlateau", "Schedule", "Step", "Warmup", "find_schedule",
+    "SCHEDULES", "Clock", "Constant", "CosLog", "Cosine", "Exponential", "InverseScaling",
+    "OneCycle", "Piecewise", "Polynomial", "ReduceOnPlateau", "Schedule", "Step", "Warmup",
+    "find_schedule",
 ]  # fmt: skip
 
 Array = np.ndarray
@@ -253,6 +254,46 @@ class Cosine(PerStep, Rated):
         return _half_wave(self.learning_rate, self.minimum, share)
 
 
+@dataclass(frozen=True, repr=False)
+class CosLog(PerStep, Rated):
+    """Whole cosine waves, each twice as long as the one before (Holzmueller et al. 2024, eq. 2).
+
+    learning_rate (1 - cos(2 pi log2(1 + (2^cycles - 1) t))) / 2, where t goes from 0 to 1 in the
+    epochs given; RealMLP's coslog4 with four cycles. Each wave ends at 0 with a network as good as
+    a fit of that length makes: where one of the epochs is kept, they are the candidates.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The largest rate.
+    epochs : float, optional
+        How many epochs it takes; by default all of the fit.
+    cycles : int, default 4
+        How many waves there are.
+
+    Examples
+    --------
+    >>> schedule = CosLog(1.0, epochs=15)
+    >>> [round(schedule(epoch), 3) for epoch in range(8)]
+    [0.0, 0.0, 0.93, 0.0, 0.718, 0.93, 0.324, 0.0]
+    """
+
+    name = "coslog"
+    epochs: float | None = None
+    cycles: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.epochs is not None:
+            self._check("epochs", above=0)
+        object.__setattr__(self, "cycles", check_integer("cycles", self.cycles, 1))
+
+    def _rates(self, steps: Array, clock: Clock) -> Array:
+        share = self._share(self.epochs, steps, clock)
+        waves = np.log2(1 + (2.0**self.cycles - 1) * share)
+        return self.learning_rate * (1 - np.cos(2 * np.pi * waves)) / 2
+
+
 def _share_of_period(time: Array, factor: float) -> Array:
     """Return the share of its period that is over; time in first periods.
 
@@ -480,7 +521,7 @@ class ReduceOnPlateau(PerStep, Rated):
 SCHEDULES: Registry[type[Schedule]] = Registry(
     "schedule",
     [
-        Constant, Step, Exponential, InverseScaling, Piecewise, Polynomial, Cosine, OneCycle,
-        Warmup, ReduceOnPlateau,
+        Constant, Step, Exponential, InverseScaling, Piecewise, Polynomial, Cosine, CosLog,
+        OneCycle, Warmup, ReduceOnPlateau,
     ],
 )  # fmt: skip
