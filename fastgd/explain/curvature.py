@@ -36,8 +36,6 @@ __all__ = [
 
 Array = np.ndarray
 
-#: How many changes of activations are computed at once, for many vectors: 2 MiB of them.
-AT_ONCE = 1 << 18
 #: Up to so many parameters all second derivatives are computed: 72 MB of them.
 MOST_PARAMETERS = 3000
 #: Up to so many, eigenvalues come from the whole matrix: Lanczos would not be faster.
@@ -84,25 +82,26 @@ class Hessian:
         ValueError
             If a number of the product is not finite: the message says which.
         """
-        return self._times(v[None])[0]
-
-    def _times(self, vectors: Array) -> Array:
-        """Return the products with k vectors (k, n_parameters), at once."""
-        products = np.zeros_like(vectors)
+        product = np.zeros_like(self.parameters)
         with np.errstate(over="ignore", invalid="ignore"):
             for X, Y in self._blocks(self.inputs, self.targets):
-                self._add(X, Y, vectors, products)
+                self._add(X, Y, v, product)
             if self.architecture.loss.batch_average:
-                products /= len(self.inputs)
-        finite = np.isfinite(products)
+                product /= len(self.inputs)
+        self._check_finite(product)
+        return product
+
+    def _check_finite(self, numbers: Array) -> None:
+        """Raise unless second derivatives (..., n_parameters) are finite."""
+        finite = np.isfinite(numbers)
         if not finite.all():
-            row, index = map(int, np.unravel_index(np.argmin(finite), finite.shape))
+            place = np.unravel_index(np.argmin(finite), finite.shape)
+            index = int(place[-1])
             name = Names(self.architecture.sizes).parameter(index)
             raise ValueError(
                 f"the second derivatives must be finite; for parameters[{index}] ({name}) there is "
-                f"{products[row, index]}: the network's numbers overflow on X, it may have diverged"
+                f"{numbers[place]}: the network's numbers overflow on X, it may have diverged"
             )
-        return products
 
     def matrix(self) -> Array:
         """Return the Hessian itself, float64 of shape (n_parameters, n_parameters), symmetric.
@@ -119,12 +118,14 @@ class Hessian:
                 f"parameters; this one has {n:,}, so {n:,} x {n:,} of them: hessian_vector gives "
                 "their product with any vector, largest_eigenvalue the steepest curvature"
             )
-        found = np.empty((n, n))
-        rows = min(reference.BLOCK, len(self.inputs))
-        some = max(1, AT_ONCE // (rows * sum(self.architecture.sizes[1:])))
-        for start in range(0, n, some):
-            found[start : start + some] = self._times(np.eye(min(some, n - start), n, start))
-        return (found + found.T) / 2  # equal but for rounding
+        found = np.zeros((n, n))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for X, Y in self._blocks(self.inputs, self.targets):
+                self._add_matrix(X, Y, found)
+        if self.architecture.loss.batch_average:
+            found /= len(self.inputs)
+        self._check_finite(found)
+        return np.tril(found) + np.tril(found, -1).T
 
     def _blocks(self, inputs: Inputs, targets: Targets) -> Iterator[tuple[Array, Array]]:
         """Yield inputs and targets, rows by rows, so that memory stays bounded."""
@@ -138,39 +139,87 @@ class Hessian:
                 X = X.astype(self.dtype, copy=False).astype(np.float64, copy=False)
             yield X, reference.one_hot(self.architecture, targets.rows(start, stop))
 
-    def _add(self, X: Array, Y: Array, vectors: Array, products: Array) -> None:
-        """Add to the products what these rows contribute; vectors are the first axis of R{...}."""
+    def _add(self, X: Array, Y: Array, v: Array, product: Array) -> None:
+        """Add to the product what these rows contribute."""
         architecture, layout = self.architecture, self.architecture.layout
         zs, activations = reference.feed_forward(architecture, self.parameters, X)
         deltas = reference.carry_back(architecture, self.parameters, zs, activations, Y)
-        R_zs, R_activations = self._forward(zs, activations, vectors)
+        R_zs, R_activations = self._forward(zs, activations, v)
         R_delta = self._output_change(zs[-1], activations[-1], Y, R_zs[-1], R_activations[-1])
-        weights, V = layout.weights(self.parameters), layout.weights(vectors)
-        R_weights, R_biases = layout.weights(products), layout.biases(products)
+        weights, V = layout.weights(self.parameters), layout.weights(v)
+        R_weights, R_biases = layout.weights(product), layout.biases(product)
         for layer in range(len(zs) - 1, -1, -1):
             a, delta = activations[layer], deltas[layer]
             R_weights[layer] += a.T @ R_delta
-            R_biases[layer] += R_delta.sum(axis=1)
+            R_biases[layer] += R_delta.sum(axis=0)
             if layer == 0:  # the inputs do not change
                 break
-            R_weights[layer] += R_activations[layer].swapaxes(1, 2) @ delta
+            R_weights[layer] += R_activations[layer].T @ delta
             rule, z = architecture.rules[layer - 1], zs[layer - 1]
             carried = delta @ weights[layer].T
-            R_carried = R_delta @ weights[layer].T + delta @ V[layer].swapaxes(1, 2)
+            R_carried = R_delta @ weights[layer].T + delta @ V[layer].T
             R_delta = R_carried * rule.derivative(z, a)
             R_delta += carried * rule.second_derivative(z, a) * R_zs[layer - 1]
 
-    def _forward(self, zs: list[Array], activations: list[Array], vectors: Array) -> Any:
+    def _add_matrix(self, X: Array, Y: Array, found: Array) -> None:
+        """Add to the lower half of the Hessian what these rows contribute.
+
+        A change of one weight W[i, j] or bias b[j] changes z[j] by a_prev[i], or 1, and all after
+        it in proportion. So R{...} is computed once a unit j, for R{z[j]} = 1, and each row's part
+        of the derivatives by the parameters from that layer on is multiplied by a_prev.
+        """
+        architecture, layout = self.architecture, self.architecture.layout
+        zs, activations = reference.feed_forward(architecture, self.parameters, X)
+        deltas = reference.carry_back(architecture, self.parameters, zs, activations, Y)
+        ones = np.ones((len(X), 1))
+        read = [np.hstack([a, ones]) for a in activations[:-1]]  # a bias reads a 1
+        for layer, (n_in, n_out) in enumerate(layout.shapes):
+            begin = layout.offsets[layer]
+            for j in range(n_out):
+                unit = np.zeros_like(zs[layer])
+                unit[:, j] = 1
+                R = self._after(layer, unit, zs, activations, deltas, Y)
+                columns = begin + j + n_out * np.arange(n_in + 1)
+                for later, (R_a, R_delta) in enumerate(R, layer):
+                    part = read[later][:, :, None] * R_delta[:, None, :]
+                    if later > layer:
+                        part[:, :-1] += R_a[:, :, None] * deltas[later][:, None, :]
+                    rows = layout.offsets[later] + np.arange(part[0].size)
+                    found[np.ix_(rows, columns)] += part.reshape(len(X), -1).T @ read[layer]
+
+    def _after(
+        self, layer: int, R_z: Array, zs: list[Array], activations: list[Array],
+        deltas: list[Array], Y: Array,
+    ) -> list[tuple[Array, Array]]:  # fmt: skip
+        """Return R{a_prev} and R{delta} of a layer and those after it, from R{z} of the layer."""
+        architecture, rules = self.architecture, self.architecture.rules
+        weights = architecture.layout.weights(self.parameters)
+        R_zs, R_as = [R_z], [np.zeros((1, 1))]
+        for later in range(layer, len(zs)):
+            R_as.append(rules[later].change(zs[later], activations[later + 1], R_zs[-1]))
+            if later + 1 < len(zs):
+                R_zs.append(R_as[-1] @ weights[later + 1])
+        R_delta = self._output_change(zs[-1], activations[-1], Y, R_zs[-1], R_as[-1])
+        R_deltas = [R_delta]
+        for later in range(len(zs) - 1, layer, -1):
+            z, a, rule = zs[later - 1], activations[later], rules[later - 1]
+            R_delta = (R_delta @ weights[later].T) * rule.derivative(z, a)
+            carried = deltas[later] @ weights[later].T
+            R_delta += carried * rule.second_derivative(z, a) * R_zs[later - 1 - layer]
+            R_deltas.append(R_delta)
+        return list(zip(R_as, R_deltas[::-1], strict=False))
+
+    def _forward(self, zs: list[Array], activations: list[Array], v: Array) -> Any:
         """Return R{z} of every layer, and R{a} with that of the inputs, 0, first."""
         weights, layout = (
             self.architecture.layout.weights(self.parameters),
             self.architecture.layout,
         )
-        V, V_biases = layout.weights(vectors), layout.biases(vectors)
+        V, V_biases = layout.weights(v), layout.biases(v)
         R_zs: list[Array] = []
-        R_activations = [np.zeros((1, 1, 1))]
+        R_activations = [np.zeros((1, 1))]
         for layer, rule in enumerate(self.architecture.rules):
-            R_z = activations[layer] @ V[layer] + V_biases[layer][:, None]
+            R_z = activations[layer] @ V[layer] + V_biases[layer]
             if layer:
                 R_z += R_activations[layer] @ weights[layer]
             R_zs.append(R_z)

@@ -189,7 +189,7 @@ class Softmax(Activation):
 
     def change(self, z: Array, a: Array, dz: Array) -> Array:
         # da_j/dz_k = a_j (1 if j is k, else 0) - a_j a_k
-        return a * (dz - (a * dz).sum(axis=-1, keepdims=True))
+        return a * (dz - (a * dz).sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True)
