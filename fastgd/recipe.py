@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastgd.rules.checks import check_flag, check_integer
-from fastgd.rules.losses import CrossEntropy
 from fastgd.rules.optimizers import AdamW, Optimizer, find_optimizer
 from fastgd.rules.schedules import Cosine
 
@@ -168,7 +167,7 @@ def choose(task: str, n_rows: int, n_inputs: int, n_outputs: int) -> Recipe:
     return Recipe(
         task=task, n_inputs=n_inputs, n_outputs=n_outputs, hidden=(128, 128), activation="relu",
         output="softmax" if classes else "identity", init="he_normal",
-        loss=CrossEntropy(label_smoothing=0.1) if classes else "mse",
+        loss="cross_entropy" if classes else "mse",
         optimizer=AdamW(Cosine(0.002), weight_decay=_weight_decay(classes, n_rows, n_outputs)),
         epochs=_epochs(n_rows), batch_size=_batch_size(n_rows),
     )  # fmt: skip
