@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from fastgd.descent import descend
     from fastgd.explain.rates import suggest_learning_rate
     from fastgd.progress import Progress
-    from fastgd.tables import Table
+    from fastgd.tables import Model, Table, train
 
 __version__ = "0.1.0"
 
@@ -109,6 +109,7 @@ __all__ = [
     "Lion",
     "LogCosh",
     "MissingExtraError",
+    "Model",
     "Nadam",
     "Network",
     "OneCycle",
@@ -132,6 +133,7 @@ __all__ = [
     "set_backend",
     "show_backends",
     "suggest_learning_rate",
+    "train",
     "warmup",
 ]
 
@@ -151,10 +153,12 @@ def warmup(dtype: str | None = None) -> None:
 #: What is loaded when it is first used: modules, and functions with the module they are in.
 _MODULES = ("book", "data", "explain", "plot", "tables")
 _FUNCTIONS = {
+    "Model": "tables",
     "Progress": "progress",
     "Table": "tables",
     "descend": "descent",
     "suggest_learning_rate": "explain.rates",
+    "train": "tables",
 }
 
 

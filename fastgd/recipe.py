@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fastgd.engine.architecture import Architecture
     from fastgd.engine.inputs import Examples
 
-__all__ = ["Recipe", "Training", "choose"]
+__all__ = ["Recipe", "Training", "choose", "recipe_for"]
 
 TASKS = ("classes", "numbers")
 #: How many rows chunks are taken to bring: nobody knows before they came.
@@ -171,6 +171,14 @@ def choose(task: str, n_rows: int, n_inputs: int, n_outputs: int) -> Recipe:
         optimizer=AdamW(Cosine(0.002), weight_decay=_weight_decay(classes, n_rows, n_outputs)),
         epochs=_epochs(n_rows), batch_size=_batch_size(n_rows),
     )  # fmt: skip
+
+
+def recipe_for(dataset: Any, n_rows: int) -> Recipe:
+    """Return the recipe for a `fastgd.data.Dataset`, of which so many rows are trained on."""
+    y = dataset.y
+    n_outputs = dataset.n_classes or (1 if y.ndim == 1 else y.shape[1])
+    task = "classes" if dataset.is_classification else "numbers"
+    return choose(task, n_rows, dataset.n_features, n_outputs)
 
 
 def _weight_decay(classes: bool, n_rows: int, n_outputs: int) -> float:

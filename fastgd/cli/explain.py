@@ -105,7 +105,8 @@ def explain(
     compile_kernels(network.dtype, backend, output)
     X, y = some_rows(part.X, part.y, rows, seed)
     names = dataset.feature_names or tuple(f"input {k}" for k in range(X.shape[1]))
-    groups = column_groups(X.shape[1], names)
+    columns = dataset.columns
+    groups = column_groups(X.shape[1], names) if columns is None else columns.groups
     with moving_bar(output) as move:
         importance = importance_of(network, X, y, groups, repeats=repeats, seed=seed, progress=move)
     dependence = dependence_of(network, X, groups, input_names=names, seed=seed)

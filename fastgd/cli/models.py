@@ -1,4 +1,4 @@
-"""Models and data together: how what a model file remembers of its data (`fastgd.data.notes`) is used.
+"""Models and data together: what a model file remembers of its data, `fastgd.data.notes`, in use.
 
 A network saved from Python has no notes; then the network itself says what it can.
 """

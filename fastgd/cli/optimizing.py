@@ -134,9 +134,8 @@ LEARNING = [
         "Most used",
         "--optimizer",
         metavar="NAME",
-        default=DEFAULT_OPTIMIZER,
-        show_default=True,
-        help=f"How the gradient changes the weights: {', '.join(OPTIMIZERS)}.",
+        help=f"How the gradient changes the weights: {', '.join(OPTIMIZERS)}.  "
+        f"[default: chosen; {DEFAULT_OPTIMIZER} beside a rate]",
     ),
     option(
         "Most used",

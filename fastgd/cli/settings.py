@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,10 +18,20 @@ from fastgd.rules.checks import check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
 from fastgd.rules.losses import LOSS_NAMES, PUBLIC_LOSSES
 
-__all__ = ["HOLDOUT", "OPTIONS", "SEP", "check", "default_rate", "rules_of"]
+if TYPE_CHECKING:
+    from fastgd.recipe import Recipe
+
+__all__ = [
+    "HOLDOUT", "OPTIONS", "SEP", "check", "chosen_for", "completed", "default_rate", "rules_of",
+]  # fmt: skip
 
 #: The share of the rows that is held out of training.
 HOLDOUT = 0.2
+#: What is not said beside an optimizer or a rate.
+PLAIN: dict[str, Any] = {
+    "hidden": [[100]], "activation": "sigmoid", "init": "normal", "epochs": 50, "batch_size": 10,
+    "optimizer": "sgd",
+}  # fmt: skip
 
 
 def _names(names: Iterable[str]) -> str:
@@ -46,16 +56,15 @@ MOST_USED = [
         "--hidden",
         type=Layers(),
         multiple=True,
-        default=["100"],
-        help="Units in each hidden layer: 30, or 16,16 for two layers, or none.  [default: 100]",
+        help="Units in each hidden layer: 30, or 16,16 for two layers, or none.  "
+        "[default: chosen; 100 beside an optimizer or a rate]",
     ),
     option(
         "Most used",
         "--epochs",
         type=int,
         metavar="N",
-        default=50,
-        help="How often every example is visited.  [default: 50]",
+        help="How often every example is visited.  [default: chosen; else 50]",
     ),
     *LEARNING,
     EARLY_STOPPING,
@@ -123,11 +132,10 @@ NETWORK = [
         "Network",
         "--activation",
         type=RuleNames(several=True),
-        default="sigmoid",
-        show_default=True,
         **NAME,
         help=f"What hidden units compute: {_names(ELEMENTWISE)}; one for all layers, or one for "
-        "each, as relu,tanh. Parameters in brackets: leaky_relu(alpha=0.1).",
+        "each, as relu,tanh. Parameters in brackets: leaky_relu(alpha=0.1).  "
+        "[default: chosen; else sigmoid]",
     ),
     option(
         "Network",
@@ -157,10 +165,8 @@ NETWORK = [
     option(
         "Network",
         "--init",
-        default="normal",
-        show_default=True,
         **NAME,
-        help=f"How weights start: {_names(INITIALIZERS)}.",
+        help=f"How weights start: {_names(INITIALIZERS)}.  [default: chosen; else normal]",
     ),
     option(
         "Network",
@@ -178,8 +184,7 @@ TRAINING = [
         "--batch-size",
         type=int,
         metavar="N",
-        default=10,
-        help="Examples in a mini-batch; each mini-batch is one step.  [default: 10]",
+        help="Examples in a mini-batch; each mini-batch is one step.  [default: chosen; else 10]",
     ),
     option(
         "Training",
@@ -214,13 +219,38 @@ def default_rate(classes: bool, activation: Any) -> float:
 
 def check(given: dict[str, Any]) -> None:
     """Refuse bad settings before any work; the network refuses the rest when it is made."""
-    check_integer("epochs", given["epochs"], 0)
-    check_integer("batch_size", given["batch_size"], 1)
+    for name, least in (("epochs", 0), ("batch_size", 1)):
+        if given[name] is not None:
+            check_integer(name, given[name], least)
     check_integer("seed", given["seed"], 0)
     if given["holdout"] is not None:
         check_number("holdout", given["holdout"], minimum=0, below=1)
     check_fit(given)
-    optimizing.optimizer_of(given, rate=0.1)
+    if not chosen_for(given):
+        optimizing.optimizer_of(given | completed(given), rate=0.1)
+
+
+def chosen_for(given: dict[str, Any]) -> bool:
+    """Whether the training is left to `fastgd.recipe`: nothing is said of optimizer and rate."""
+    names = ("optimizer", "learning_rate", "warmup", *optimizing.SETTINGS, *optimizing.LIMIT_WORDS)
+    return given["schedule"] == "constant" and all(given.get(name) is None for name in names)
+
+
+def completed(given: dict[str, Any], recipe: Recipe | None = None) -> dict[str, Any]:
+    """Return the settings with what was not given: the recipe's, else plain defaults.
+
+    >>> completed({name: None for name in PLAIN} | {"epochs": 3})["epochs"]
+    3
+    """
+    rest = PLAIN
+    if recipe is not None:
+        names = ("epochs", "batch_size", "activation", "init")
+        rest = {name: getattr(recipe, name) for name in names} | {"hidden": [list(recipe.hidden)]}
+        if given["activation"] is not None:  # the recipe's start is for its own
+            rest["init"] = PLAIN["init"]
+    return {
+        name: value if given[name] in (None, ()) else given[name] for name, value in rest.items()
+    }
 
 
 def rules_of(classes: bool, output: Any, loss: Any) -> tuple[Any, Any]:

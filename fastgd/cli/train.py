@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 import time
 import warnings
@@ -19,12 +20,21 @@ from fastgd.cli.options import Command, option, output_options, with_options
 from fastgd.cli.output import Output, count
 from fastgd.cli.progress import bars, compile_kernels, score_text
 from fastgd.cli.scaling import input_scale_of
-from fastgd.cli.settings import HOLDOUT, OPTIONS, check, default_rate, rules_of
+from fastgd.cli.settings import (
+    HOLDOUT,
+    OPTIONS,
+    check,
+    chosen_for,
+    completed,
+    default_rate,
+    rules_of,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from fastgd.data import Dataset
     from fastgd.engine.history import History
     from fastgd.network import Network
+    from fastgd.recipe import Recipe
     from fastgd.tables import Table
 
 __all__ = ["train"]
@@ -65,6 +75,9 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     folder of MNIST files, a table (.csv, .parquet, .xlsx, ...) of numbers, words and dates with or
     without gaps, or an .npz with arrays X and y. Ctrl-C ends the training early and keeps what has
     been learned.
+
+    Where nothing is said of optimizer, rate and schedule, network and training are chosen by what
+    is to be learned and from how many rows, and a line says what was chosen.
     """
     from fastgd.backends import backend
     from fastgd.engine.threads import available_threads
@@ -84,9 +97,11 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     run = Run(data, source, test, out, settings, output)
     run.describe()
     history = run.fit()
-    run.network.save(out)
+    run.judge(history)
+    if not run.kept:
+        run.network.save(out)
     output.finish(run.report(history))
-    return INTERRUPTED if history.stop_reason == "interrupted" else 0
+    return INTERRUPTED if history.stop_reason == "interrupted" else int(run.kept)
 
 
 def default_out(name: str) -> str:
@@ -115,17 +130,23 @@ class Run:
     output: Output
 
     def __post_init__(self) -> None:
+        from fastgd.data.notes import labels_of
         from fastgd.engine.inputs import check_examples
+        from fastgd.recipe import recipe_for
 
         given, seed = self.settings, self.settings["seed"]
         whole = self._divide()
-        self.network = self._make_network(whole)
+        recipe = recipe_for(whole, len(self.dataset.X)) if chosen_for(given) else None
+        given |= completed(given, recipe)
+        self.network = self._make_network(whole, recipe)
+        self.network.classes = labels_of(whole)
         rate = default_rate(whole.is_classification, given["activation"])
-        self.optimizer = optimizer_of(given, rate)
+        self.optimizer = recipe.optimizer if recipe else optimizer_of(given, rate)
         self.network.notes = models.notes_for(whole, seed, self.holdout)
         self.network.notes["training"] = (
             f"{given['epochs']} epochs, batches of {given['batch_size']}, {self.optimizer}"
         )
+        self.chosen = recipe is not None
         self.class_weight = class_weight_of(given["class_weight"], whole)
         self.split = validation_split(given)
         self.callbacks = stoppers(given)
@@ -154,7 +175,7 @@ class Run:
                 self.dataset = split(self.dataset, self.holdout, seed)
         return whole
 
-    def _make_network(self, dataset: Dataset) -> Network:
+    def _make_network(self, dataset: Dataset, recipe: Recipe | None) -> Network:
         from fastgd.network import Network
 
         given, y = self.settings, dataset.y
@@ -163,6 +184,8 @@ class Run:
             raise click.UsageError(f"{self.source}: every row has the same class; nothing to learn")
         n_outputs = dataset.n_classes or (1 if y.ndim == 1 else y.shape[1])
         output, loss = rules_of(dataset.is_classification, given["output"], given["loss"])
+        if recipe is not None and given["output"] is None and given["loss"] is None:
+            output, loss = recipe.output, recipe.loss
         hidden = [size for layers in given["hidden"] for size in layers]
         scale = given["input_scale"]
         return Network(
@@ -179,7 +202,9 @@ class Run:
         )
 
     def describe(self) -> None:
-        """Say what is going to be trained on what."""
+        """Say what is going to be trained on what, and how where that was chosen."""
+        from fastgd.recipe import Training
+
         data, network = self.dataset, self.network
         what = "rows"
         if data.image_shape is not None:
@@ -202,6 +227,10 @@ class Run:
             f"network  {'-'.join(map(str, a.sizes))}: {network.n_parameters:,} weights and biases "
             f"({hidden}{a.output}, {a.loss})"
         )
+        if self.chosen:
+            given = self.settings
+            training = Training(self.optimizer, given["epochs"], given["batch_size"], None)
+            self.output.say(f"training {training} (chosen for {len(data.X):,} rows)")
 
     def fit(self) -> History:
         """Train; the network finds the scaling of its columns in the rows it learns from."""
@@ -234,8 +263,8 @@ class Run:
 
         data, network, output = self.dataset, self.network, self.output
         held_out = data.X_test is not None
-        X, y = (data.X_test, data.y_test) if held_out else (data.X, data.y)
-        score, cost = network.score(X, y), network.loss(X, y)
+        X = data.X_test if held_out else data.X
+        score, cost = self.score, self.cost
         rows = f"{'the' if held_out else 'all'} {len(X):,} rows"  # type: ignore[arg-type]
         seen = "held out" if held_out else "it was trained on"
         early = f" of {self.settings['epochs']}" if history.stop_reason == "callback" else ""
@@ -244,13 +273,14 @@ class Run:
             f"result   {score_text(score, self.score_name)} on {rows} {seen}; "
             f"{epochs} in {self.seconds:.2g} s"
         )
-        output.say(f"wrote    {self.out}")
+        if not self.kept:
+            output.say(f"wrote    {self.out}")
         if history.stop_reason == "interrupted":
             epoch = history.epochs + 1
             output.note(f"interrupted in epoch {epoch}; wrote the network so far to {self.out}")
-        if history.epochs >= ENOUGH_EPOCHS:
-            self._note_failure(score, y)
-        self._say_next()
+        self._note_failure(history)
+        if not self.kept:
+            self._say_next()
         a = network.architecture
         return {
             "command": "train",
@@ -281,21 +311,45 @@ class Run:
             "stop_reason": history.stop_reason,
             "notes": data.notes,
             "columns": None if data.columns is None else data.columns.rows(),
-            "out": self.out,
+            "chosen": self.chosen,
+            "learned": not self.failed,
+            "out": None if self.kept else self.out,
         }
 
-    def _note_failure(self, score: float, y: Any) -> None:
-        """Say so where the network is no better than one that always says the same."""
+    def judge(self, history: History) -> None:
+        """Measure the network, and see whether it is better than one that always says the same.
+
+        Where it is not, a model that is there already is kept.
+        """
+        data, network = self.dataset, self.network
+        self.X, self.y = (data.X, data.y) if data.X_test is None else (data.X_test, data.y_test)
+        self.score, self.cost = network.score(self.X, self.y), network.loss(self.X, self.y)
+        constant = 0.0
         if self.score_name == "accuracy":
-            constant = np.unique(y, return_counts=True)[1].max() / len(y)
-            what = f"always saying the commonest class would reach {100 * constant:.2f} %"
+            constant = np.unique(self.y, return_counts=True)[1].max() / len(self.y)
+        self.constant = constant
+        self.failed = history.epochs >= ENOUGH_EPOCHS and self.score <= constant
+        self.kept = self.failed and os.path.exists(self.out)
+
+    def _note_failure(self, history: History) -> None:
+        """Say so where the network has learned nothing, with the finding that matters first."""
+        if not self.failed:
+            return
+        what = "always saying the mean would reach 0"
+        if self.score_name == "accuracy":
+            what = f"always saying the commonest class would reach {100 * self.constant:.2f} %"
+        data, note = self.dataset, self.output.note
+        note(f"it has learned nothing: {what}")
+        found = self.network.diagnose(
+            data.X, data.y, history=history, optimizer=self.optimizer,
+            batch_size=self.settings["batch_size"],
+        ).findings  # fmt: skip
+        if found:
+            note(f"{found[0].name}: {found[0].evidence}; try: {found[0].advice}")
+        if self.kept:
+            note(f"kept the model that was in {self.out}; --out names another file")
         else:
-            constant, what = 0.0, "always saying the mean would reach 0"
-        if score <= constant:
-            self.output.note(
-                f"it has learned nothing: {what}; try another learning rate, and see: "
-                f"fastgd show diagnosis {self.out} {self.source}"
-            )
+            note(f"see: fastgd show diagnosis {self.out} {self.source}")
 
     def _say_next(self) -> None:
         model, source = shlex.quote(self.out), shlex.quote(self.source)

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fastgd.data.notes import notes_for
+from fastgd.data.notes import labels_of, notes_for
 from fastgd.errors import DataError, SettingError
 from fastgd.network import Network
-from fastgd.recipe import Recipe, choose
+from fastgd.recipe import recipe_for
 from fastgd.rules.checks import check_flag, check_number
 from fastgd.tables.model import Model
 from fastgd.tables.table import Table
 
-if TYPE_CHECKING:
-    from fastgd.data.dataset import Dataset
-
-__all__ = ["HOLDOUT", "recipe_for", "train"]
+__all__ = ["HOLDOUT", "train"]
 
 #: The share of the rows that is held out of training.
 HOLDOUT = 0.2
-
-
-def recipe_for(dataset: Dataset) -> Recipe:
-    """Return the network and training that suit a dataset, from the rows it trains on.
-
-    Raises
-    ------
-    DataError
-        If all rows have the same class: there is nothing to learn.
-    """
-    y = dataset.y
-    assert y is not None
-    if dataset.n_classes == 1:
-        raise DataError(f"{dataset.name}: every row has the same class; nothing to learn")
-    n_outputs = dataset.n_classes or (1 if y.ndim == 1 else y.shape[1])
-    task = "classes" if dataset.is_classification else "numbers"
-    return choose(task, len(dataset.X), dataset.n_features, n_outputs)
 
 
 def train(
@@ -107,14 +87,16 @@ def train(
     about = {"ignore": ignore, "categorical": categorical, "weights": weights, "sep": sep}
     table = _table(source, {"target": target, **about, "task": task})
     dataset = table.divide(holdout, seed)
-    recipe = recipe_for(dataset)
+    if dataset.n_classes == 1:
+        raise DataError(f"{dataset.name}: every row has the same class; nothing to learn")
+    recipe = recipe_for(dataset, len(dataset.X))
     rules = recipe.rules
     if activation is not None:
         rules |= {"activation": activation, "init": "normal"}
     sizes = [recipe.n_inputs, *(recipe.hidden if hidden is None else hidden), recipe.n_outputs]
     network = Network(sizes, **rules, dropout=dropout, dtype=dtype, seed=seed, backend=backend)
     network.notes = notes_for(dataset, seed, holdout)
-    _label(network, dataset)
+    network.classes = labels_of(dataset)
     history = network.fit(
         dataset.X, dataset.y, sample_weight=dataset.weights, verbose=verbose,
         **{"standardize": True, **fit},
@@ -143,9 +125,3 @@ def _table(source: Any, options: dict[str, Any]) -> Table:
     if not source.target_names:
         raise SettingError("source", "must be a table with a target: Table.read(..., target=...)")
     return source
-
-
-def _label(network: Network, dataset: Dataset) -> None:
-    """Tell a network the labels of its classes."""
-    if dataset.class_names is not None:
-        network.classes = dataset.class_names
