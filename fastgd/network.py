@@ -337,10 +337,11 @@ class Network(Scaled, Explaining):
         architecture = self.architecture
         if standardize:
             architecture = standardized(architecture, examples)
-        if architecture != self.architecture and examples is not None:
+        if architecture is not self.architecture and examples is not None:
             examples = examples.under(architecture)
             validation = validation and validation.under(architecture)
-        runner = dataclasses.replace(self.runner, architecture=architecture)
+        runner = self.runner
+        runner.architecture = architecture
         if examples is not None:
             trained = examples.by_class(class_weight, self.architecture)
             if getattr(self.runner.backend(), "leaves_out_zeros", True):
@@ -363,7 +364,7 @@ class Network(Scaled, Explaining):
 
     def _become(self, architecture: Architecture) -> None:
         """Take another architecture for the same parameters."""
-        if architecture != self.architecture:
+        if architecture is not self.architecture:
             self.architecture, self._quick, self._stepper = architecture, None, None
 
     def _check_data(
