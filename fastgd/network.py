@@ -176,6 +176,7 @@ class Network(Scaled, Explaining):
 
         Examples
         --------
+        >>> import fastgd
         >>> class Halve:
         ...     def on_epoch_end(self, network, epoch, logs):
         ...         network.learning_rate /= 2
