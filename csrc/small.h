@@ -38,7 +38,8 @@ static void small_predict(Thread *t) {
     const integer *last = layer_of(t, t->block[N_LAYERS]);
     for (integer row = 0; row < call->n; row++) {
         number *a = t->work + t->block[X];
-        read_inputs(call, row * layer_of(t, 1)[N_IN], layer_of(t, 1)[N_IN], a, NULL);
+        read_inputs(call, row * layer_of(t, 1)[N_IN], layer_of(t, 1)[N_IN], a, NULL,
+                    (number)call->scale);
         if (!all_finite(layer_of(t, 1)[N_IN], a)) call->costs[0] = NAN;
         for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
             const integer *l = layer_of(t, i);

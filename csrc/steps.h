@@ -144,8 +144,9 @@ static void convert(const void *source, integer kind, integer first, integer n, 
     } \
 } while (0)
 
-static void convert_by_column(const void *source, integer kind, integer first, integer n, number *x,
-                              const double *shifts, const double *scales, const int32_t *columns) {
+__attribute__((noinline)) static void convert_by_column(
+    const void *source, integer kind, integer first, integer n, number *x,
+    const double *shifts, const double *scales, const int32_t *columns) {
     switch (kind) {
         case FLOAT32: CONVERT_BY_COLUMN(float); break;
         case FLOAT64: CONVERT_BY_COLUMN(double); break;
@@ -155,10 +156,10 @@ static void convert_by_column(const void *source, integer kind, integer first, i
 
 /* Read n numbers of the inputs, from number `first` on, as the network sees them. */
 INLINE void read_inputs(const Call *call, integer first, integer n, number *x,
-                        const int32_t *columns) {
-    if (call->scales)
+                        const int32_t *columns, number scale) {
+    if (__builtin_expect(call->scales != NULL, 0))
         convert_by_column(call->inputs, call->kind, first, n, x, call->shifts, call->scales, columns);
-    else convert(call->inputs, call->kind, first, n, x, (number)call->scale);
+    else convert(call->inputs, call->kind, first, n, x, scale);
 }
 
 /* Whether n numbers are all finite: those that are not have every bit of the exponent. */
@@ -225,7 +226,7 @@ static void gather(const Thread *t, Block b) {
                 }
             integer begin = call->pointers[source];
             count = call->pointers[source + 1] - begin;
-            read_inputs(call, begin, count, x, call->columns + begin);
+            read_inputs(call, begin, count, x, call->columns + begin, scale);
             if (count) /* there may be no columns at all */
                 memcpy(columns, call->columns + begin, (size_t)count * sizeof(int32_t));
         } else {
@@ -235,7 +236,7 @@ static void gather(const Thread *t, Block b) {
             if (sparse(t) && itemsize == sizeof(number) && !call->scales)
                 count = compress(n, (const number *)inputs + source * n, scale, x, columns);
             else {
-                read_inputs(call, source * n, n, x, NULL);
+                read_inputs(call, source * n, n, x, NULL, scale);
                 if (sparse(t)) count = compress(n, x, 1, x, columns);
             }
         }

@@ -181,6 +181,7 @@ class Network(Answers, Scaled, Explaining):
 
         Examples
         --------
+        >>> import fastgd
         >>> class Halve:
         ...     def on_epoch_end(self, network, epoch, logs):
         ...         network.learning_rate /= 2
@@ -357,10 +358,11 @@ class Network(Answers, Scaled, Explaining):
         architecture = self.architecture
         if scaled:
             architecture = standardized(architecture, examples)
-        if architecture != self.architecture and examples is not None:
+        if architecture is not self.architecture and examples is not None:
             examples = examples.under(architecture)
             validation = validation and validation.under(architecture)
-        runner = dataclasses.replace(self.runner, architecture=architecture)
+        runner = self.runner
+        runner.architecture = architecture
         if examples is not None:
             hint_at_pixels(examples.inputs, architecture)
             trained = examples.by_class(class_weight, architecture)
@@ -391,7 +393,7 @@ class Network(Answers, Scaled, Explaining):
 
     def _become(self, architecture: Architecture) -> None:
         """Take another architecture for the same parameters."""
-        if architecture != self.architecture:
+        if architecture is not self.architecture:
             self.architecture, self._quick, self._stepper = architecture, None, None
 
     def _check_data(

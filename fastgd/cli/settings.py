@@ -248,9 +248,7 @@ def completed(given: dict[str, Any], recipe: Recipe | None = None) -> dict[str, 
         rest = {name: getattr(recipe, name) for name in names} | {"hidden": [list(recipe.hidden)]}
         if given["activation"] is not None:  # the recipe's start is for its own
             rest["init"] = PLAIN["init"]
-    return {
-        name: value if given[name] in (None, ()) else given[name] for name, value in rest.items()
-    }
+    return rest | {name: given[name] for name in rest if given[name] not in (None, ())}
 
 
 def rules_of(classes: bool, output: Any, loss: Any) -> tuple[Any, Any]:

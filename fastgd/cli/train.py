@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
+#: An R^2 that chance may reach.
+NOTHING = 0.02
 #: After fewer epochs nobody expects a network to have learned much.
 ENOUGH_EPOCHS = 10
 
@@ -322,13 +324,13 @@ class Run:
         Where it is not, a model that is there already is kept.
         """
         data, network = self.dataset, self.network
-        self.X, self.y = (data.X, data.y) if data.X_test is None else (data.X_test, data.y_test)
-        self.score, self.cost = network.score(self.X, self.y), network.loss(self.X, self.y)
-        constant = 0.0
+        X, y = (data.X, data.y) if data.X_test is None else (data.X_test, data.y_test)
+        assert y is not None
+        self.score, self.cost = network.score(X, y), network.loss(X, y)
+        self.constant, least = 0.0, NOTHING
         if self.score_name == "accuracy":
-            constant = np.unique(self.y, return_counts=True)[1].max() / len(self.y)
-        self.constant = constant
-        self.failed = history.epochs >= ENOUGH_EPOCHS and self.score <= constant
+            self.constant = least = np.unique(y, return_counts=True)[1].max() / len(y)
+        self.failed = history.epochs >= ENOUGH_EPOCHS and self.score <= least
         self.kept = self.failed and os.path.exists(self.out)
 
     def _note_failure(self, history: History) -> None:

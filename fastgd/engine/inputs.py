@@ -63,7 +63,7 @@ class Inputs:
             return X.dense() if fits else X
         return _require(X, self.dtype) if not _readable(X) and _fits(X.size, self.dtype, X) else X
 
-    @property
+    @cached_property
     def direct(self) -> bool:
         """Whether backends can read the rows where they lie."""
         X = self.X

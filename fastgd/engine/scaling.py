@@ -213,7 +213,7 @@ def standardized(architecture: Architecture, examples: Examples | None) -> Archi
     if outputs and not examples.targets.are_exclusive:
         shift, scale = _of_columns(examples.targets.y)
         found |= {"output_shift": shift, "output_scale": 1 / scale}
-    return replace(a, **found)
+    return replace(a, **found) if found else a
 
 
 def _of_columns(X: Array) -> tuple[Array, Array]:
