@@ -14,7 +14,7 @@ from fastgd import files
 from fastgd.backends import backend as _backend
 from fastgd.backends.reference import feed_forward
 from fastgd.engine.answers import Answers
-from fastgd.engine.architecture import Architecture, check_size
+from fastgd.engine.architecture import Architecture, check_size, one_for_all
 from fastgd.engine.chunks import Chunks, are_chunks
 from fastgd.engine.fit import Fit, check_callbacks, check_on_interrupt
 from fastgd.engine.hints import hint_at_pixels
@@ -26,7 +26,7 @@ from fastgd.engine.runner import Runner
 from fastgd.engine.scaling import Scaled, standardized
 from fastgd.engine.session import Session
 from fastgd.engine.state import State
-from fastgd.engine.stepping import Stepper, check_finite
+from fastgd.engine.stepping import Stepper, check_finite, check_parameters
 from fastgd.engine.summary import Summary
 from fastgd.engine.threads import check_threads
 from fastgd.engine.validation import held_out
@@ -221,22 +221,8 @@ class Network(Answers, Scaled, Explaining):
 
     @parameters.setter
     def parameters(self, values: Any) -> None:
-        given = np.asarray(values)
         changed_in_place = values is self.state.parameters  # net.parameters += ...
-        if given.shape != (self.n_parameters,):
-            raise SettingError(
-                "parameters", f"must have shape ({self.n_parameters},); got shape {given.shape}"
-            )
-        if given.dtype.kind not in "biuf":
-            raise SettingTypeError("parameters", f"must be real numbers; got dtype {given.dtype}")
-        with np.errstate(over="ignore"):
-            converted = given.astype(self.dtype)
-        finite = np.isfinite(converted)
-        if not finite.all():
-            index = int(np.argmin(finite))
-            raise SettingError(
-                "parameters", f"must be finite; parameters[{index}] is {given[index]}"
-            )
+        converted = check_parameters(values, self.n_parameters, self.dtype)
         self.state.parameters[:] = converted
         if not changed_in_place:
             self.state.forget()
@@ -535,7 +521,7 @@ class Network(Answers, Scaled, Explaining):
             if field.name not in settings
         }
         if "sizes" in settings:  # one activation for each hidden layer: how many may change
-            same |= {k: _one_for_all(k, getattr(a, k)) for k in ("activation", "dropout")}
+            same |= {k: one_for_all(k, getattr(a, k)) for k in ("activation", "dropout")}
         made = {**same, "backend": self.backend, "threads": self.threads, **settings}
         network = Network(made.pop("sizes"), **made)
         if network.architecture.n_classes == a.n_classes:
@@ -609,12 +595,3 @@ def load(path: str | os.PathLike[str], *, backend: str | None = None) -> Network
     network.parameters = parameters
     network.notes, network.labels = notes, labels
     return network
-
-
-def _one_for_all(name: str, values: tuple) -> Any:
-    """Return the one value that all hidden layers have, or refuse to guess for others."""
-    hidden = values if name == "activation" else values[1:]
-    default: Any = "sigmoid" if name == "activation" else 0.0
-    if len(set(hidden)) > 1 or (name == "dropout" and values[0]):
-        raise ValueError(f"like(sizes=...) needs {name}=...: the layers of this one differ in it")
-    return hidden[0] if hidden else default

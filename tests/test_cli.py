@@ -127,7 +127,8 @@ class TestTrain:
         out, err = run("train", "digits", "--epochs", 2, "--out", "my model.safetensors")
         assert err == ""
         assert "1,438 images of 8 x 8 pixels, 359 held out, 10 classes" in out
-        assert "64-100-10: 7,510 weights and biases" in out
+        assert "64-128-128-10: 26,122 weights and biases" in out
+        assert "training 2 epochs in batches of 64 with AdamW(" in out
         assert "wrote    my model.safetensors" in out
         assert out.endswith(
             "Next:\n"
@@ -475,7 +476,7 @@ class TestInfo:
         assert set(record["backends"]) == set(BACKENDS) and record["fastgd"] == fastgd.__version__
 
     def test_describes_a_model(self):
-        run("train", "digits", "--hidden", "16,12", "--epochs", 1, "-q")
+        run("train", "digits", "--hidden", "16,12", "--epochs", 1, "--optimizer", "sgd", "-q")
         out, _ = run("info", "digits.safetensors")
         layers = [line.split() for line in out.splitlines() if line[:1].isdigit()]
         assert layers == [

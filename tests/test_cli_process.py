@@ -88,7 +88,7 @@ def test_a_live_bar_on_a_terminal():
     os.close(ours)
     assert started.wait() == 0
     text = shown.decode()
-    assert "\x1b[" in text and "epoch 50/50" in text and "examples/s" in text
+    assert "\x1b[" in text and "epoch 100/100" in text and "examples/s" in text
     assert text.count("wrote ") == 1
 
 

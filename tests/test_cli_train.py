@@ -83,8 +83,9 @@ def test_optimizers(name):
 
 def test_rate_left_out_is_the_optimizers_own():
     same(run(*SHORT, "--optimizer=adam"), trained("adam"))
-    same(run(*SHORT), trained(fastgd.SGD(0.5)))
-    same(run(*SHORT, "--activation=silu"), trained(fastgd.SGD(0.1), activation="silu"))
+    same(run(*SHORT, "--optimizer=sgd"), trained(fastgd.SGD(0.5)))
+    silu = run(*SHORT, "--optimizer=sgd", "--activation=silu")
+    same(silu, trained(fastgd.SGD(0.1), activation="silu"))
 
 
 @pytest.mark.parametrize("name", sorted(set(OFFERED) - {"constant"}))
@@ -159,7 +160,8 @@ class TestStopping:
         assert record["stop_reason"] == "callback" and record["epochs"] < 60
 
     def test_share(self):
-        same(run(*SHORT, "--validation-split=0.3"), trained(fastgd.SGD(0.5), split=0.3))
+        sgd = run(*SHORT, "--optimizer=sgd", "--validation-split=0.3")
+        same(sgd, trained(fastgd.SGD(0.5), split=0.3))
 
     def test_time(self):
         record = run("digits", "--epochs=100000", "--time-budget=0.3")
@@ -178,7 +180,7 @@ class TestWeights:
         [("balanced", "balanced"), ("3=5,0=0.5", {3: 5.0, 0: 0.5})],
     )
     def test_classes(self, given, weights):
-        record = run(*SHORT, f"--class-weight={given}")
+        record = run(*SHORT, "--optimizer=sgd", f"--class-weight={given}")
         same(record, trained(fastgd.SGD(0.5), class_weight=weights))
 
     def test_classes_by_label(self, pets):
@@ -197,6 +199,7 @@ class TestWeights:
         assert table.feature_names == ("weight", "height")
         np.testing.assert_array_equal(table.weights, 1 + np.arange(120) % 3)
         options = ["--target=pet", "--sample-weight=times", "--epochs=3", "--batch-size=200"]
+        options.append("--optimizer=sgd")
         record = run(pets, *options, "--holdout=0", "--no-standardize", "--dtype=float64")
         model = fastgd.load(record["out"])
         net = fastgd.Network(
@@ -233,7 +236,10 @@ class TestWeights:
         (["digits", "--loss=mse(a=1)"], "it has no parameters"),
         (["digits", "--loss=huber(delta)"], "is not a name with its numbers"),
         (["digits", "--loss=mse,huber"], "are 2 names; give one"),
-        (["digits", "--activation=relu,tanh"], "--activation must be one activation, or a list"),
+        (
+            ["digits", "--activation=relu,tanh,elu"],
+            "--activation must be one activation, or a list",
+        ),
         (["digits", "--optimizer=lbfgs", "--learning-rate=1.5"], "--learning-rate must be left"),
         (["digits", "--clip-norm=0"], "--clip-norm must be a number above 0"),
         (["digits", "--warmup=-1"], "--warmup must be a number above 0"),

@@ -52,7 +52,7 @@ class TestCtrlC:
 
 class TestPixels:
     def fit(self, X, **settings):
-        fastgd.Network([X.shape[1], 3], seed=0, **settings).fit(X, Y, epochs=1)
+        fastgd.Network([X.shape[1], 3], seed=0, **settings).fit(X, Y, epochs=1, optimizer="sgd")
 
     @pytest.mark.parametrize("dtype", ["uint8", "float32", "int64"])
     def test_raw_ones_get_a_hint(self, dtype):

@@ -132,7 +132,6 @@ class Run:
     output: Output
 
     def __post_init__(self) -> None:
-        from fastgd.data.notes import labels_of
         from fastgd.engine.inputs import check_examples
         from fastgd.recipe import recipe_for
 
@@ -141,7 +140,7 @@ class Run:
         recipe = recipe_for(whole, len(self.dataset.X)) if chosen_for(given) else None
         given |= completed(given, recipe)
         self.network = self._make_network(whole, recipe)
-        self.network.classes = labels_of(whole)
+        self.network.classes = whole.class_names
         rate = default_rate(whole.is_classification, given["activation"])
         self.optimizer = recipe.optimizer if recipe else optimizer_of(given, rate)
         self.network.notes = models.notes_for(whole, seed, self.holdout)

@@ -22,7 +22,7 @@ import numpy as np
 
 from fastgd.data.dataset import Dataset
 
-__all__ = ["checksum", "class_names", "labels_of", "notes_for"]
+__all__ = ["checksum", "class_names", "notes_for"]
 
 
 def notes_for(dataset: Dataset, seed: int, holdout: float | None) -> dict[str, str]:
@@ -48,19 +48,6 @@ def notes_for(dataset: Dataset, seed: int, holdout: float | None) -> dict[str, s
 def class_names(dataset: Dataset) -> tuple[str, ...]:
     """Return the label of each class; 0, 1, ... where the data has no other."""
     return dataset.class_names or tuple(map(str, range(dataset.n_classes or 0)))
-
-
-def labels_of(dataset: Dataset) -> np.ndarray | None:
-    """Return the labels as `Network.classes` has them, whole numbers as numbers; None for 0, 1, ...
-
-    >>> labels_of(Dataset(np.zeros((2, 1)), np.array([0, 1]), class_names=("3", "5")))
-    array([3, 5])
-    """
-    names = dataset.class_names
-    if names is None:
-        return None
-    whole = all(name.lstrip("-").isascii() and name.lstrip("-").isdigit() for name in names)
-    return np.array([int(name) for name in names]) if whole else np.array(names)
 
 
 def checksum(dataset: Dataset) -> str:

@@ -40,7 +40,7 @@ class Answers:
         --------
         >>> import fastgd
         >>> net = fastgd.Network([1, 2], output="softmax", loss="cross_entropy", seed=1)
-        >>> history = net.fit([[-1.0], [1.0]] * 9, ["cat", "dog"] * 9, epochs=50)
+        >>> history = net.fit([[-1.0], [1.0]] * 9, ["cat", "dog"] * 9, verbose=False)
         >>> net.classes.tolist(), net.predict_classes([[2.0], [-3.0]]).tolist()
         (['cat', 'dog'], ['dog', 'cat'])
         """

@@ -256,3 +256,12 @@ def check_size(architecture: Architecture) -> None:
             f"{list(architecture.sizes)} make {n:,} parameters, which need "
             f"{needed / 2**30:,.1f} GiB; this machine has {memory / 2**30:,.1f} GiB",
         )
+
+
+def one_for_all(name: str, values: tuple) -> Any:
+    """Return the one value that all hidden layers have, or refuse to guess for others."""
+    hidden = values if name == "activation" else values[1:]
+    default: Any = "sigmoid" if name == "activation" else 0.0
+    if len(set(hidden)) > 1 or (name == "dropout" and values[0]):
+        raise ValueError(f"like(sizes=...) needs {name}=...: the layers of this one differ in it")
+    return hidden[0] if hidden else default

@@ -11,7 +11,7 @@ from fastgd.engine.inputs import check_examples
 from fastgd.engine.runner import Runner
 from fastgd.engine.session import Session
 from fastgd.engine.state import State
-from fastgd.errors import DivergenceError
+from fastgd.errors import DivergenceError, SettingError, SettingTypeError
 from fastgd.rules.optimizers import Optimizer
 from fastgd.rules.schedules import Clock
 
@@ -100,3 +100,19 @@ def check_finite(parameters: np.ndarray) -> None:
         raise ValueError(
             f"the network's parameters must be finite; parameters[{index}] is {parameters[index]}"
         )
+
+
+def check_parameters(values: Any, n: int, dtype: str) -> np.ndarray:
+    """Return values as n finite parameters of that dtype, or raise."""
+    given = np.asarray(values)
+    if given.shape != (n,):
+        raise SettingError("parameters", f"must have shape ({n},); got shape {given.shape}")
+    if given.dtype.kind not in "biuf":
+        raise SettingTypeError("parameters", f"must be real numbers; got dtype {given.dtype}")
+    with np.errstate(over="ignore"):
+        converted = given.astype(dtype)
+    finite = np.isfinite(converted)
+    if not finite.all():
+        index = int(np.argmin(finite))
+        raise SettingError("parameters", f"must be finite; parameters[{index}] is {given[index]}")
+    return converted

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgd.engine.metrics import classes_of
 from fastgd.errors import DataError
 from fastgd.explain.dependence import Dependence, dependence_of
 from fastgd.explain.importance import Importance, importance_of
@@ -77,8 +78,10 @@ class Model:
     def predict(self, rows: Any) -> Array:
         """Return each row's label, or number: (n,), or (n, k) where several are learned."""
         X = self._inputs(rows)
-        if self.target.classifies:
-            return self.network.predict_classes(X)
+        classes = self.classes
+        if classes is not None:
+            outputs = self.network.predict(X)
+            return classes[classes_of(outputs, self.network.architecture.loss.threshold)]
         outputs = self.network.predict(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
@@ -88,8 +91,12 @@ class Model:
 
     @property
     def classes(self) -> Array | None:
-        """The labels of the classes, None where numbers are predicted."""
-        return self.network.classes if self.target.classifies else None
+        """The labels of the classes, whole numbers as such; None where numbers are predicted."""
+        if self.target.labels is None:
+            return None
+        labels = np.array(self.target.labels)
+        whole = all(label.removeprefix("-").isdecimal() for label in self.target.labels)
+        return labels.astype(np.int64) if whole else labels
 
     def score(self, rows: Any) -> float:
         """Return the accuracy, or R^2, on rows with their targets."""

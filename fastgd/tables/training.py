@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fastgd.data.notes import labels_of, notes_for
+from fastgd.data.notes import notes_for
 from fastgd.errors import DataError, SettingError
 from fastgd.network import Network
 from fastgd.recipe import recipe_for
@@ -77,7 +77,7 @@ def train(
     Examples
     --------
     >>> import fastgd
-    >>> houses = {"rooms": list(range(2, 8)) * 20, "price": [110.0 * r for r in range(2, 8)] * 20}
+    >>> houses = {"rooms": [2, 3, 4, 5] * 30, "price": [220.5, 330.5, 440.5, 550.5] * 30}
     >>> model = fastgd.train(houses, target="price", verbose=False)
     >>> model.predict({"rooms": [5]}).round(-1)
     array([550.])
@@ -96,7 +96,7 @@ def train(
     sizes = [recipe.n_inputs, *(recipe.hidden if hidden is None else hidden), recipe.n_outputs]
     network = Network(sizes, **rules, dropout=dropout, dtype=dtype, seed=seed, backend=backend)
     network.notes = notes_for(dataset, seed, holdout)
-    network.classes = labels_of(dataset)
+    network.classes = dataset.class_names
     history = network.fit(
         dataset.X, dataset.y, sample_weight=dataset.weights, verbose=verbose,
         **{"standardize": True, **fit},
