@@ -140,3 +140,18 @@ class TestBackends:
             e = float(np.array(e, dtype=dtype))
             exact = mpmath.log(mpmath.cosh(mpmath.mpf(e)))
             assert abs(net.loss([[0.0]], [[e]]) - exact) <= 8 * np.finfo(dtype).eps * exact
+
+    @pytest.mark.parametrize("epsilon", [1e-8, 0.3, 3e5])
+    def test_quotients(self, backend, dtype, epsilon):
+        """An Adagrad step from 0: g / (|g| + epsilon), over many sizes of the divisor."""
+        g = np.random.default_rng(2).uniform(-1, 1, 300) * 10.0 ** np.arange(-30, 30).repeat(5)
+        g = np.clip(g, -1e15, 1e15).astype(dtype)
+        net = fastgd.Network(
+            [1, 300], output="identity", init="zeros", dtype=dtype, backend=backend
+        )
+        with np.errstate(under="ignore"):
+            net.partial_fit([[1.0]], -g[None], optimizer=fastgd.Adagrad(1.0, epsilon=epsilon))
+        seen = mpmath.mpf(float(np.array(epsilon, dtype=dtype)))
+        big = np.abs(g) > 1e-15  # smaller ones have squares that are not normal in float32
+        exact = [-mpmath.mpf(float(x)) / (abs(mpmath.mpf(float(x))) + seen) for x in g[big]]
+        assert places_off(net.weights[0][0][big], exact) <= 4
