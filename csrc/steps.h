@@ -27,6 +27,10 @@ INLINE integer smaller(integer a, integer b) { return a < b ? a : b; }
 /* This thread's part of n things, in whole units. */
 static void share(integer n, integer unit, integer thread, integer n_threads, integer *start,
                   integer *stop) {
+    if (n_threads == 1) { /* divisions cost as much as a small layer's update */
+        *start = 0, *stop = n;
+        return;
+    }
     integer units = (n + unit - 1) / unit;
     *start = smaller(n, units * thread / n_threads * unit);
     *stop = smaller(n, units * (thread + 1) / n_threads * unit);

@@ -57,6 +57,8 @@ ZERO, ONE = np.int64(0), np.int64(1)
 @compiled
 def share(n, unit, thread, n_threads):
     """Return this thread's part of n things, in whole units, as start and stop."""
+    if n_threads == 1:  # divisions cost as much as a small layer's update
+        return 0, n
     units = (n + unit - 1) // unit
     return min(n, units * thread // n_threads * unit), min(
         n, units * (thread + 1) // n_threads * unit
