@@ -88,7 +88,9 @@ def compare(name: str, path: Path) -> None:
     chosen = recipe.choose("numbers", len(data.X), data.n_features, 1)
     epoch = best(lambda: one_epoch(chosen, data), 2)
     setup = best(lambda: one_epoch(chosen, data, 0), 2)
-    print(f"{name}: {len(table):,} rows, {path.stat().st_size / 1e6:.0f} MB, {data.n_features} inputs")
+    print(
+        f"{name}: {len(table):,} rows, {path.stat().st_size / 1e6:.0f} MB, {data.n_features} inputs"
+    )
     print(f"  pandas.read_csv        {pandas:6.2f} s")
     print(f"  Table.read             {read:6.2f} s")
     print(f"  divide and encode      {divide:6.2f} s")
