@@ -8,6 +8,10 @@ held out. The epoch is the first one that `fastgd.recipe` chooses for the rows t
 
 Each figure is the least seconds of a few calls: of the processor, which others on the machine
 cannot disturb, so on one thread.
+
+The sum is not within 1.5 times pandas' read, and cannot be on one thread with two layers of 128
+units: reading costs what pandas' read costs, and 92 GFLOP an epoch (`mixed`) take more than that
+read at any speed one core has. bench/RESULTS.md has the parts.
 """
 
 from __future__ import annotations
