@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pandas._libs.parsers import STR_NA_VALUES
 
 import fastgd.data as data
 
@@ -268,6 +269,8 @@ LABEL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 
 
 def is_label(text: str) -> bool:
+    if text in STR_NA_VALUES:  # words for an empty cell
+        return False
     try:
         float(text)
     except ValueError:

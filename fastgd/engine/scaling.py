@@ -7,6 +7,7 @@ one for each; computed in float64, and rounded once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,10 @@ Array = np.ndarray
 SCALINGS = {"input_shift": 0.0, "input_scale": 1.0, "output_shift": 0.0, "output_scale": 1.0}
 #: No number is further than this from the shift, in scales: rare large values are shrunk.
 FURTHEST = 10.0
-#: How many numbers are looked at together.
-PIECE = 1 << 18
+#: How many numbers are looked at together: they and what is made of them stay in the cache.
+PIECE = 1 << 15
+#: How many numbers lie side by side.
+SIDE = 256
 
 
 class Vector:
@@ -219,25 +222,45 @@ def standardized(architecture: Architecture, examples: Examples | None) -> Archi
 def _of_columns(X: Array) -> tuple[Array, Array]:
     """Return each column's mean and what scales it, reading a piece of the rows at a time."""
     n, width = X.shape
-    step = max(1, PIECE // width)
-    pieces = [slice(start, start + step) for start in range(0, n, step)]
-    mean = np.zeros(width)
-    for rows in pieces:
-        mean += _read(X, rows).sum(axis=0) / n
-    furthest, squares = np.zeros(width), np.zeros(width)
-    for rows in pieces:
-        furthest = np.maximum(furthest, np.abs(_read(X, rows) - mean).max(axis=0))
+    mean, low, high = np.zeros(width), np.full(width, np.inf), np.full(width, -np.inf)
+    for piece in _pieces(X):
+        mean += _down(np.add, piece, width) / n
+        low = np.minimum(low, _down(np.minimum, piece, width))
+        high = np.maximum(high, _down(np.maximum, piece, width))
+    furthest = np.maximum(high - mean, mean - low)
     reach = np.where(furthest > 0, furthest, 1)  # squares neither overflow nor vanish
-    for rows in pieces:
-        squares += (((_read(X, rows) - mean) / reach) ** 2).sum(axis=0)
+    squares = np.zeros(width)
+    for piece in _pieces(X):
+        side = piece.shape[1] // width
+        away = piece - np.tile(mean, side)
+        away /= np.tile(reach, side)
+        away *= away
+        squares += _down(np.add, away, width)
     # What a mean rounds to is no spread.
     furthest[furthest <= 1e-15 * np.abs(mean)] = 0
     return mean, _scale(furthest, np.sqrt(squares / n) * reach)
 
 
-def _read(X: Array, rows: slice) -> Array:
-    """Return some rows, float64 in one order: sums then do not depend on how X lies."""
-    return X[rows].astype(np.float64, order="C")
+def _pieces(X: Array) -> Iterator[Array]:
+    """Yield rows as float64, in one order: sums then do not depend on how X lies.
+
+    Several narrow rows lie side by side, for NumPy is slow where rows are short.
+    """
+    n, width = X.shape
+    side = max(1, SIDE // width)
+    step = max(1, PIECE // (width * side)) * side
+    for start in range(0, n, step):
+        piece = X[start : start + step].astype(np.float64, order="C", copy=False)
+        whole = len(piece) // side * side
+        if whole:
+            yield piece[:whole].reshape(-1, width * side)
+        if whole < len(piece):
+            yield piece[whole:]
+
+
+def _down(reduce: np.ufunc, piece: Array, width: int) -> Array:
+    """Reduce the rows of a piece, those side by side, too, to one number a column."""
+    return reduce.reduce(reduce.reduce(piece, axis=0).reshape(-1, width), axis=0)
 
 
 def _of_sparse(X: Sparse) -> tuple[float, Array]:

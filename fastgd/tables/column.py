@@ -150,6 +150,9 @@ def numbers_in(cells: Cells, style: str = "", truth: bool = False) -> Array:
         numbers = numbers_of(cells.words.words, style)
         cells.refuse_words(numbers.good, "not a number")
         values = np.append(numbers.values, np.nan)[cells.words.codes]
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):  # then all are: no need to look at each
+            return values
     infinite = np.isinf(values)
     return np.where(infinite, np.nan, values) if infinite.any() else values
 

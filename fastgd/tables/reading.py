@@ -8,12 +8,13 @@ import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,9 @@ SEPARATORS = (",", ";", "\t", "|")
 SPOKEN = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 #: The lines that separators and decimal commas are judged by.
 SAMPLE = 50
+#: So many bytes of a file are looked at together: they stay in the cache.
+PIECE = 1 << 18
+ZIP = b"PK\x03\x04"
 
 
 @dataclass
@@ -67,6 +71,56 @@ class Source:
         return DataError(f"{self.path}, {where}, column {short(bad.column)}: {bad.problem}")
 
 
+class Text:
+    """A text in UTF-8, without a byte order mark: a file that is one as it lies, or bytes.
+
+    Attributes
+    ----------
+    path : Path
+    content : bytes or None
+        None where the file is read as it lies, which takes no memory.
+    checksum : str
+        The CRC-32 of the file, unpacked.
+    encoding : str or None
+        What the file was if it was something else.
+    quoted : bool
+        Whether a quotation mark is in it.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.content: bytes | None = None
+        self.encoding: str | None = None
+        crc, as_it_lies, self.quoted = 0, not _is_packed(path), False
+        if as_it_lies:
+            for piece in self.pieces():
+                crc = zlib.crc32(piece, crc)
+                self.quoted = self.quoted or b'"' in piece
+                if not piece.isascii():
+                    as_it_lies = False
+                    break
+        if not as_it_lies:
+            content = _content(path)
+            crc = zlib.crc32(content)
+            self.content, self.encoding = _in_utf8(path, content)
+            self.quoted = b'"' in self.content
+        self.checksum = f"{crc:08x}"
+
+    def open(self) -> BinaryIO:
+        """Open it at its beginning."""
+        return self.path.open("rb") if self.content is None else io.BytesIO(self.content)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield it, so many bytes at a time."""
+        with self.open() as file:
+            while piece := file.read(PIECE):
+                yield piece
+
+    def read(self) -> bytes:
+        """Return all of it."""
+        return self.path.read_bytes() if self.content is None else self.content
+
+
 @dataclass
 class Header:
     """The text of a file, and what its first lines say.
@@ -74,27 +128,24 @@ class Header:
     Attributes
     ----------
     path : Path
-    text : bytes
-        In UTF-8, without a byte order mark.
+    text : Text
     separator : str
     names : list of str
     decimal : str
         "," where commas are decimal.
     notes : list of str
-    checksum : str
     """
 
     path: Path
-    text: bytes
+    text: Text
     separator: str
     names: list[str]
     decimal: str
     notes: list[str]
-    checksum: str
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the rows that are not blank, each with the line it begins on, from 1."""
-        return _records(self.text, self.separator, self.path)
+        return _records(self.text.open, self.separator, self.path)
 
     def line_of(self, row: int) -> int:
         """Return the line of a row, both as they are counted: from 0, and from 1."""
@@ -109,12 +160,14 @@ class Header:
             With the line, where pandas cannot read it.
         """
         self.check_width(islice(self.records(), 1, 2))
+        content = self.text.content
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             warnings.simplefilter("error", pd.errors.DtypeWarning)
             try:
                 return pd.read_csv(
-                    io.BytesIO(self.text),
+                    self.path.absolute() if content is None else io.BytesIO(content),
+                    compression=None,
                     sep=self.separator,
                     decimal=self.decimal,
                     header=0,
@@ -144,12 +197,13 @@ class Header:
         suspect = False
         if frame.iloc[:, -1].isna().any():
             suspect = _count(self.text, self.separator) != (len(frame) + 1) * (len(self.names) - 1)
-        if not suspect and b'"' in self.text:
-            lines = _count(self.text, "\n") + (not self.text.endswith(b"\n"))
+        if not suspect and self.text.quoted:
+            text = self.text.read()
+            lines = _count(self.text, "\n") + (not text.endswith(b"\n"))
             ends = re.escape(self.separator) + r'\r\n"'
             stray = re.compile(f'"(?<![{ends}]")(?![{ends}])'.encode())
             suspect = lines != len(frame) + 1
-            suspect = suspect or stray.search(self.text.rstrip().rstrip(b'"')) is not None
+            suspect = suspect or stray.search(text.rstrip().rstrip(b'"')) is not None
         if suspect:
             self.check_width(self.records())
 
@@ -227,21 +281,23 @@ def _of_text(header: Header) -> Source:
     _check_header(header, frame)
     style = "decimal" if header.decimal == "," else ""
     path, notes = header.path, list(header.notes)
-    return Source(frame, path.name, str(path), notes, style, header.checksum, header)
+    return Source(frame, path.name, str(path), notes, style, header.text.checksum, header)
 
 
 def _check_header(header: Header, frame: pd.DataFrame) -> None:
     """Refuse a file whose first line is a row like the others."""
     numeric = [number_or_none(name) is not None for name in header.names]
-    same, kinds = [], zip(header.names, numeric, strict=True)
-    for name, is_number in kinds:
-        column = frame[name]
-        if pd.api.types.is_numeric_dtype(column.dtype):
-            same.append(is_number)
-        else:
-            same.append(not is_number and bool((column == name).any()))
-    if all(same) or (any(numeric) and all(same[i] for i, n in enumerate(numeric) if n)
-                     and any(s and not n for s, n in zip(same, numeric, strict=True))):  # fmt: skip
+    numbers = [name for name, n in zip(header.names, numeric, strict=True) if n]
+    words = [name for name, n in zip(header.names, numeric, strict=True) if not n]
+
+    def is_alike(name: str) -> bool:
+        if pd.api.types.is_numeric_dtype(frame[name].dtype):
+            return name in numbers
+        return name in words and bool((frame[name] == name).any())
+
+    # Cells are searched for the name only where nothing has shown yet that they differ.
+    enough = any if numbers else all
+    if all(map(is_alike, numbers)) and enough(map(is_alike, words)):
         listed = ", ".join(map(plain, header.names[:4]))
         raise DataError(
             f"{header.path}, line 1: {listed} are values that stand below, too; the first line "
@@ -257,16 +313,15 @@ def header_of(path: Path, sep: str | None = None) -> Header:
     DataError
         If the file cannot be read, is empty, or does not begin with different names.
     """
-    content, notes = _content(path), []
-    checksum = f"{zlib.crc32(content):08x}"
-    text, encoding = _in_utf8(path, content)
-    if encoding is not None:
-        notes.append(f"read as {encoding}, as it is no UTF-8")
+    with reading(path):
+        text, notes = Text(path), []
+    if text.encoding is not None:
+        notes.append(f"read as {text.encoding}, as it is no UTF-8")
     separator = sep or ("\t" if ".tsv" in path.name.lower() else _separator_of(text))
     separator = {"tab": "\t", "\\t": "\t"}.get(separator, separator)
     if len(separator) != 1:
         raise DataError(f"--sep must be one character, or tab; got {sep!r}")
-    records = list(islice(_records(text, separator, path), SAMPLE))
+    records = list(islice(_records(text.open, separator, path), SAMPLE))
     if not records:
         raise DataError(f"{path}: the file is empty")
     line, first = records[0]
@@ -276,7 +331,7 @@ def header_of(path: Path, sep: str | None = None) -> Header:
         notes.append(f"columns are separated by {SPOKEN[separator]}")
     if decimal == ",":
         notes.append("commas are decimal: 1,5 is one and a half")
-    return Header(path, text, separator, names, decimal, notes, checksum)
+    return Header(path, text, separator, names, decimal, notes)
 
 
 def _names(where: str, names: list[str], notes: list[str]) -> list[str]:
@@ -296,11 +351,17 @@ def _names(where: str, names: list[str], notes: list[str]) -> list[str]:
     return names
 
 
+def _is_packed(path: Path) -> bool:
+    """Whether a file is gzip or zip: its first bytes say so, not its name."""
+    with path.open("rb") as file:
+        return file.read(4).startswith((ZIP, b"\x1f\x8b"))
+
+
 def _content(path: Path) -> bytes:
     """Return the bytes of a file, unpacked."""
     with reading(path):
         with path.open("rb") as file:
-            packed = file.read(4) == b"PK\x03\x04"
+            packed = file.read(4) == ZIP
         if not packed:
             with open_binary(path) as unpacked:
                 return unpacked.read()
@@ -349,22 +410,27 @@ def _in_utf8(path: Path, content: bytes) -> tuple[bytes, str | None]:
         ) from None
 
 
-def _count(text: bytes, character: str) -> int:
+def _count(text: Text, character: str) -> int:
     """Count a frequent character: faster than bytes.count, which stops at each."""
-    values, step = np.frombuffer(text, np.uint8), 1 << 20
-    pieces = (values[start : start + step] for start in range(0, len(values), step))
+    pieces = (np.frombuffer(piece, np.uint8) for piece in text.pieces())
     return sum(int(np.count_nonzero(piece == ord(character))) for piece in pieces)
 
 
-def _separator_of(text: bytes) -> str:
+def _separator_of(text: Text) -> str:
     """Return what separates the columns: what cuts all first lines into equally many cells."""
     best, most = ",", (False, 1)
-    sample = text[:200_000]
-    if len(text) > len(sample):
+    with text.open() as file:
+        sample, more = file.read(200_000), file.read(1)
+    if more:
         sample = sample[: sample.rfind(b"\n") + 1] or sample
     for separator in SEPARATORS:
         try:
-            rows = [row for _, row in islice(_records(sample, separator, Path("")), SAMPLE)]
+            rows = [
+                row
+                for _, row in islice(
+                    _records(partial(io.BytesIO, sample), separator, Path("")), SAMPLE
+                )
+            ]
         except DataError:
             continue
         width = len(rows[0]) if rows else 1
@@ -381,20 +447,22 @@ def _has_decimal_commas(records: list[tuple[int, list[str]]]) -> bool:
     return commas > points
 
 
-def _records(text: bytes, separator: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+def _records(
+    opened: Callable[[], BinaryIO], separator: str, path: Path
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that are not blank, each with the line it begins on, from 1."""
-    file = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
-    rows = csv.reader(file, delimiter=separator, strict=True)
-    while True:
-        line = rows.line_num + 1
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            # the csv module's word for a quote that is never closed
-            open_quote = str(error) == "unexpected end of data"
-            problem = "a quote is left open" if open_quote else error
-            raise DataError(f"{path}, line {line}: {problem}") from error
-        if len(row) > 1 or "".join(row).strip():
-            yield line, row
+    with io.TextIOWrapper(opened(), encoding="utf-8", newline="") as text:
+        rows = csv.reader(text, delimiter=separator, strict=True)
+        while True:
+            line = rows.line_num + 1
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                # the csv module's word for a quote that is never closed
+                open_quote = str(error) == "unexpected end of data"
+                problem = "a quote is left open" if open_quote else error
+                raise DataError(f"{path}, line {line}: {problem}") from error
+            if len(row) > 1 or "".join(row).strip():
+                yield line, row
