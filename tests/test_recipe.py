@@ -60,8 +60,9 @@ class TestFit:
         history = silent.fit(X, y, verbose=False)
         assert history.epochs == recipe.epochs
         said.fit(
-            X, y, epochs=recipe.epochs, batch_size=recipe.batch_size, optimizer=recipe.optimizer
-        )
+            X, y, epochs=recipe.epochs, batch_size=recipe.batch_size, optimizer=recipe.optimizer,
+            standardize=recipe.standardize,
+        )  # fmt: skip
         np.testing.assert_array_equal(silent.parameters, said.parameters)
 
     def test_what_was_said_stays(self, capsys):

@@ -157,6 +157,10 @@ class Numbers:
     style: str
 
 
+#: Digits written small, in circles or as fractions are words: their plain forms mean other numbers.
+SMALL_DIGITS = r"[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2089\u2150-\u215f\u2460-\u24ff]"
+
+
 def numbers_of(words: list[str], style: str = "") -> Numbers:
     """Read words as numbers, also 1,234.5 and 1.234,5 and 3,14.
 
@@ -171,7 +175,8 @@ def numbers_of(words: list[str], style: str = "") -> Numbers:
     >>> numbers_of(["1,250", "80"]).values, numbers_of(["1,25", "80"]).values
     (array([1250.,   80.]), array([ 1.25, 80.  ]))
     """
-    text = pd.Series(words, dtype=object).astype(str).str.normalize("NFKC")
+    raw = pd.Series(words, dtype=object).astype(str)
+    text = raw.str.normalize("NFKC").where(~raw.str.contains(SMALL_DIGITS, regex=True), raw)
     values = pd.to_numeric(text, errors="coerce").to_numpy(np.float64).copy()
     values[text.str.contains(r"[_xX]", regex=True).to_numpy(bool)] = np.nan
     good = ~np.isnan(values)
