@@ -15,6 +15,7 @@ from fastgd.cli.output import Output, count
 from fastgd.cli.progress import compile_kernels
 from fastgd.cli.scaling import input_scale_of
 from fastgd.cli.settings import default_rate, rules_of
+from fastgd.cli.show.subject import units_line
 from fastgd.cli.types import Layers
 from fastgd.data import Dataset
 from fastgd.engine.inputs import check_examples
@@ -82,8 +83,8 @@ def lesson_options(
 
 
 def a_lesson(
-    data: str, target: str | None, sep: str | None, out: Output, *, hidden: list[int], activation: str,
-    epochs: int, batch_size: int, seed: int, learning_rate: float | None = None,
+    data: str, target: str | None, sep: str | None, out: Output, *, hidden: list[int],
+    activation: str, epochs: int, batch_size: int, seed: int, learning_rate: float | None = None,
     output: str | None = None, loss: str | None = None, examples: int | None = None,
 ) -> Lesson:  # fmt: skip
     """Return a new network and its data, from the options; a fifth of the data is held out.
@@ -117,6 +118,8 @@ def a_lesson(
         f"{output}, {loss}); data {dataset.name}: {count(len(X), 'example')} to learn, "
         f"{len(X_test):,} held out"
     )
+    if units := units_line(network, dataset):
+        out.say(units)
     compile_kernels(network.dtype, None, out)
     rate = default_rate(classes, activation) if learning_rate is None else learning_rate
     return Lesson(network, dataset, X, y, (X_test, y_test), epochs, batch_size, seed, rate)

@@ -116,7 +116,23 @@ def a_subject(
         notes = network.notes
         known = sources.split(dataset, float(notes["holdout"]), int(notes["seed"]))
     output.say(f"network  {'-'.join(map(str, network.sizes))} of {model}; data {dataset.name}")
+    if units := units_line(network, dataset):
+        output.say(units)
     return Subject(network, dataset, known.X, known.y, part.X, part.y, True, part.words)
+
+
+def units_line(network: Network, dataset: Dataset) -> str:
+    """Say in which units numbers are learned; "" where they are as they were."""
+    shift, scale = (np.atleast_1d(getattr(network, f"output_{which}"))
+                    for which in ("shift", "scale"))  # fmt: skip
+    if not (shift.any() or (scale != 1).any()):
+        return ""
+    if len(shift) != 1 or len(scale) != 1:
+        return "units    costs and slopes are of standardised targets: mean 0, deviation 1"
+    names = ("target",) if dataset.target is None else dataset.target.columns
+    less = f"{abs(shift[0]):,.6g}"
+    learned = f"({names[0]} {'+' if shift[0] < 0 else '-'} {less}) / {scale[0]:,.6g}"
+    return f"units    costs and slopes are of what is learned: {learned}"
 
 
 def _digits(output: Output) -> Subject:
