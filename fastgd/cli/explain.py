@@ -12,6 +12,7 @@ from fastgd.cli import models
 from fastgd.cli.options import Command, option, output_options
 from fastgd.cli.output import Output
 from fastgd.cli.progress import compile_kernels, moving_bar, score_text
+from fastgd.cli.settings import SEP
 
 if TYPE_CHECKING:
     from fastgd.explain.dependence import Dependence
@@ -38,6 +39,7 @@ Examples:
     metavar="COLUMN",
     help="The column to compare with.  [default: the one of the training]",
 )
+@SEP
 @option("Data", "--all", "every", is_flag=True, help="Use every row, also those trained on.")
 @option(
     "Data",
@@ -70,6 +72,7 @@ def explain(
     model: str,
     data: str,
     target: str | None,
+    sep: str | None,
     every: bool,
     rows: int,
     repeats: int,
@@ -95,7 +98,9 @@ def explain(
     for picture in pictures:
         models.check_out(picture, model, data)
     network = models.load_model(model, data, backend)
-    dataset = models.load_rows(network, data, target=target, need_target=True)
+    dataset = models.load_rows(
+        network, data, target=target, need_target=True, sep=sep, output=output
+    )
     if dataset.image_shape is not None:
         raise click.UsageError(
             f"explain is for columns that mean something by themselves; {dataset.name} holds "

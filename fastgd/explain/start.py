@@ -56,7 +56,7 @@ class Start:
     cost : list of float
         The training cost before training, and after each epoch.
     score : float
-        The training score at the end.
+        The training score at the end; NaN where training diverged.
     units, distinct : list of int
         The units of each hidden layer, and how many are no copies of another one.
     network : Network
@@ -108,8 +108,9 @@ class Starts:
             distinct = ", ".join(f"{d} of {n}" for d, n in pairs) or "none are hidden"
             name = f"{start.name} ({self.constant:g})" if start.name == "constant" else start.name
             name += ", diverged" if start.diverged else ""
-            cost = [f"{start.cost[0]:.4g}", f"{start.cost[-1]:.4g}"]
-            rows.append([name, *cost, f"{start.score:.4f}", distinct])
+            after = [f"{start.cost[-1]:.4g}", f"{start.score:.4f}"]
+            after = ["-", "-"] if start.diverged else after
+            rows.append([name, f"{start.cost[0]:.4g}", *after, distinct])
         return columns(header, rows)
 
 
@@ -231,7 +232,8 @@ def _train(
         diverged = True
     units = list(network.sizes[1:-1])
     distinct = distinct_units(network, tolerance)
-    return Start(name, costs.cost, network.score(X, y), units, distinct, network, diverged)
+    score = np.nan if diverged else network.score(X, y)
+    return Start(name, costs.cost, score, units, distinct, network, diverged)
 
 
 def _score_name(network: Network, y: Any) -> str:

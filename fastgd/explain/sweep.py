@@ -85,7 +85,8 @@ class Sweep:
             for i, rate in enumerate(self.rates)
         ]
         score = f"validation {self.score_name}"
-        head = f"cost before training {self.start_cost:.4g}; after {self.epochs} epochs:"
+        s = "" if self.epochs == 1 else "s"
+        head = f"cost before training {self.start_cost:.4g}; after {self.epochs} epoch{s}:"
         return f"{head}\n{columns(['rate', 'cost', score, ''], rows)}"
 
 

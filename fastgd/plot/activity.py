@@ -77,11 +77,13 @@ class ActivityDisplay(Display):
         The class the example really is.
     feature_names : tuple of str, optional
         What the inputs are called, where they are no image.
+    output_names : tuple of str, optional
+        What outputs are called that stand for numbers.
 
     Attributes
     ----------
     inputs, image_shape, activations, contributions, rules, names, class_names, truth,
-    feature_names
+    feature_names, output_names
         As given.
     outputs : ndarray of shape (n_outputs,)
         The last of ``activations``.
@@ -106,8 +108,9 @@ class ActivityDisplay(Display):
         contributions: list[Array], rules: list[str], names: list[str],
         class_names: tuple[str, ...] | None, truth: int | None = None,
         feature_names: tuple[str, ...] | None = None,
+        output_names: tuple[str, ...] | None = None,
     ):  # fmt: skip
-        self.feature_names = feature_names
+        self.feature_names, self.output_names = feature_names, output_names
         self.inputs, self.image_shape, self.activations = inputs, image_shape, activations
         self.rules, self.names, self.class_names, self.truth = rules, names, class_names, truth
         self.contributions, self.outputs = contributions, activations[-1]
@@ -127,6 +130,7 @@ class ActivityDisplay(Display):
         feature_names: Sequence[str] | None = None,
         class_names: Sequence[str] | None = None,
         truth: int | None = None,
+        output_names: Sequence[str] | None = None,
         ax: Any = None,
     ) -> ActivityDisplay:
         """Draw what one example makes of a network of at most 10 layers.
@@ -146,6 +150,8 @@ class ActivityDisplay(Display):
             otherwise outputs are numbers, not classes.
         truth : int, optional
             The example's class, to say whether the network is right.
+        output_names : sequence of str, optional
+            What outputs are called that stand for numbers.
         ax : matplotlib Axes, optional
 
         Raises
@@ -156,7 +162,8 @@ class ActivityDisplay(Display):
         """
         check_depth(network, "picture of activations")
         network.check_parameters()
-        called = names_for(network, image_shape, feature_names).feature_names
+        known = names_for(network, image_shape, feature_names, output_names)
+        called = known.feature_names
         shape = image_shape
         if called is None or image_shape is not None:
             shape = square_shape(network.architecture.n_inputs, image_shape)
@@ -181,6 +188,7 @@ class ActivityDisplay(Display):
             class_names=names,
             truth=truth,
             feature_names=called,
+            output_names=None if output_names is None else known.class_names,
         ).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> ActivityDisplay:
@@ -216,7 +224,11 @@ class ActivityDisplay(Display):
     def title(self) -> str:
         """Say what the network answers."""
         if self.winner is None or self.class_names is None:
-            values = ", ".join(_number(value) for value in self.outputs[:4])
+            names = self.output_names or [""] * len(self.outputs)
+            values = ", ".join(
+                f"{name and f'{name} '}{_answer(value)}"
+                for name, value in zip(names[:4], self.outputs, strict=False)
+            )
             return f"The network answers {values}{', …' if len(self.outputs) > 4 else ''}"
         says = f"The network says {self.class_names[self.winner]}"
         if self.truth is None:
@@ -271,13 +283,15 @@ class ActivityDisplay(Display):
     def _output_names(self) -> list[str]:
         """Return what is written beside each output drawn."""
         names = self.class_names
+        if names is None and self.output_names is not None:
+            return [_cut(self.output_names[k], LONGEST_NAME) for k in self.units[-1]]
         if names is None:
             return [str(k) for k in self.units[-1]] if len(self.outputs) > 1 else [""]
         if len(self.outputs) == 1:
             words = [names[int(self.winner or 0)]]
         else:
             words = [names[k] for k in self.units[-1]]
-        cut = [w if len(w) <= LONGEST_NAME else f"{w[: LONGEST_NAME - 1]}…" for w in words]
+        cut = [_cut(word, LONGEST_NAME) for word in words]
         return [f"{w} ◀" if self._wins(k) else w for w, k in zip(cut, self.units[-1], strict=True)]
 
     def _wins(self, k: int) -> bool:
@@ -317,8 +331,7 @@ class ActivityDisplay(Display):
         return None
 
     def _input_name(self, k: int) -> str:
-        name = str(k) if self.feature_names is None else self.feature_names[k]
-        return name if len(name) <= LONGEST_INPUT else f"{name[: LONGEST_INPUT - 1]}…"
+        return _cut(str(k) if self.feature_names is None else self.feature_names[k], LONGEST_INPUT)
 
     def _bars_width(self) -> float:
         """Return the width of the bars with their names."""
@@ -399,6 +412,16 @@ def _shades(a: Array, rule: str) -> tuple[Any, float, float]:
         limit = 1.0 if bounded else most
         return diverging(), -limit, limit
     return ink(), 0.0, 1.0 if bounded else most
+
+
+def _cut(name: str, longest: int) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+
+
+def _answer(value: float) -> str:
+    """Return a number of the user's own units, to six figures."""
+    size = abs(float(value))
+    return _number(value) if size < 99.5 else f"{value:,.6g}".replace("-", MINUS)
 
 
 def _number(value: float, digits: int = 2) -> str:

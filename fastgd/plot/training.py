@@ -13,6 +13,7 @@ import numpy as np
 
 from fastgd.errors import SettingError
 from fastgd.explain.confusion import name_classes
+from fastgd.explain.names import names_for
 from fastgd.explain.recording import Recording, record
 from fastgd.plot.display import FORMATS, Display, check_format
 from fastgd.plot.mistakes import check_image_shape, draw_image, short
@@ -40,6 +41,8 @@ WEIGHT_PIXELS = 12_000
 #: Columns in the map of weights where inputs are no image.
 MOST_UNITS = 30
 MOST_CLASSES = 20
+#: Inputs that are named beside it.
+MOST_NAMES = 20
 
 
 class TrainingAnimation(Display):
@@ -54,12 +57,14 @@ class TrainingAnimation(Display):
     image_shape : (height, width) or None
         None where inputs are no images.
     class_names : tuple of str
+    feature_names : tuple of str, optional
+        What the inputs are called, where they are no images.
     frame : int, default -1
         Which frame is drawn.
 
     Attributes
     ----------
-    recording, image_shape, class_names, frame
+    recording, image_shape, class_names, feature_names, frame
         As given.
 
     Examples
@@ -80,10 +85,12 @@ class TrainingAnimation(Display):
         recording: Recording,
         image_shape: tuple[int, ...] | None,
         class_names: Sequence[str],
+        feature_names: Sequence[str] | None = None,
         frame: int = -1,
     ):
         self.recording, self.image_shape = recording, image_shape
         self.class_names, self.frame = tuple(class_names), frame
+        self.feature_names = None if feature_names is None else tuple(feature_names)
 
     @classmethod
     def from_network(
@@ -94,6 +101,7 @@ class TrainingAnimation(Display):
         *,
         image_shape: tuple[int, ...] | None = None,
         class_names: Sequence[str] | None = None,
+        feature_names: Sequence[str] | None = None,
         validation_data: tuple[Any, Any] | None = None,
         epochs: int = 30,
         batch_size: int = 10,
@@ -122,7 +130,10 @@ class TrainingAnimation(Display):
             network, X, y, validation_data=validation_data, epochs=epochs, batch_size=batch_size,
             optimizer=optimizer, n_units=min(units, MOST_UNITS), callbacks=callbacks,
         )  # fmt: skip
-        return cls(recording=film, image_shape=shape, class_names=names).plot(ax=ax)
+        called = names_for(network, None, feature_names).feature_names
+        return cls(recording=film, image_shape=shape, class_names=names, feature_names=called).plot(
+            ax=ax
+        )
 
     def plot(self, ax: Any = None) -> TrainingAnimation:
         """Draw the frame ``frame`` into a new figure; a film has a layout of its own, and ``ax``
@@ -271,7 +282,12 @@ class TrainingAnimation(Display):
             axis.set_title(f"weights into {n} first-layer units, as images")
         else:
             axis.set(xlabel="unit", ylabel="input", title="weights of the first layer")
-            for ticks in (axis.xaxis, axis.yaxis):
+            names = [short(name) for name in self.feature_names or ()]
+            named = 0 < len(names) <= MOST_NAMES
+            if named:
+                axis.set_yticks(range(len(names)), names, fontsize=7)
+                axis.set_ylabel("")
+            for ticks in (axis.xaxis,) if named else (axis.xaxis, axis.yaxis):
                 ticks.get_major_locator().set_params(integer=True, min_n_ticks=1)
         bar = axis.figure.colorbar(image, ax=axis, shrink=0.8)
         bar.outline.set_visible(False)

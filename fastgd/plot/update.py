@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +151,9 @@ class UpdateDisplay(Display):
         )  # fmt: skip
         last.legend(loc="best", fontsize="small")
         if own:
-            self.figure_.suptitle(f"Why the weight from {told.name} changes", fontsize="large")
+            words = f"Why the weight from {told.name} changes"
+            letters = int(10 * self.figure_.get_size_inches()[0])
+            self.figure_.suptitle(textwrap.fill(words, letters), fontsize="large")
             self.figure_.supxlabel(
                 f"slope of the weight: {told.product}\n"
                 f"weight - learning rate x slope: {told.step}".replace(" x ", f" {TIMES} "),

@@ -66,6 +66,7 @@ def confusion(ask: Asked) -> Drawn:
     diagonal. Of more than 20 classes the most confused are drawn.
     """
     about = ask.subject
+    about.check_classes("the confusion matrix is one")
     display = plot.ConfusionDisplay.from_network(
         about.network, about.X_test, about.y_test, class_names=about.class_names
     )
@@ -87,6 +88,7 @@ def mistakes(ask: Asked, n: int) -> Drawn:
     no images are shown by their outputs only.
     """
     about = ask.subject
+    about.check_classes("mistakes are those")
     display = plot.MistakesDisplay.from_network(
         about.network, about.X_test, about.y_test, image_shape=about.dataset.image_shape, n=n,
         class_names=about.class_names,

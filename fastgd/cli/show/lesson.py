@@ -9,11 +9,13 @@ from typing import Any
 import click
 
 from fastgd import data as sources
+from fastgd.cli import models
 from fastgd.cli.options import option
 from fastgd.cli.output import Output, count
 from fastgd.cli.progress import compile_kernels
 from fastgd.cli.scaling import input_scale_of
 from fastgd.cli.settings import default_rate, rules_of
+from fastgd.cli.show.subject import units_line
 from fastgd.cli.types import Layers
 from fastgd.data import Dataset
 from fastgd.engine.inputs import check_examples
@@ -81,8 +83,8 @@ def lesson_options(
 
 
 def a_lesson(
-    data: str, target: str | None, out: Output, *, hidden: list[int], activation: str,
-    epochs: int, batch_size: int, seed: int, learning_rate: float | None = None,
+    data: str, target: str | None, sep: str | None, out: Output, *, hidden: list[int],
+    activation: str, epochs: int, batch_size: int, seed: int, learning_rate: float | None = None,
     output: str | None = None, loss: str | None = None, examples: int | None = None,
 ) -> Lesson:  # fmt: skip
     """Return a new network and its data, from the options; a fifth of the data is held out.
@@ -95,10 +97,9 @@ def a_lesson(
         check_integer(name, number, least)
     if learning_rate is not None:
         check_number("learning_rate", learning_rate, above=0)
-    whole = sources.load(data, target=target)
-    if whole.n_classes == 1:
+    dataset = _divided(data, target, sep, seed)
+    if dataset.n_classes == 1:
         raise click.UsageError(f"{data}: every row has the same class; nothing to learn")
-    dataset = sources.split(whole, HOLDOUT, seed)
     X, y, X_test, y_test = dataset.X, dataset.y, dataset.X_test, dataset.y_test
     assert y is not None and X_test is not None and y_test is not None
     classes = dataset.is_classification
@@ -117,6 +118,18 @@ def a_lesson(
         f"{output}, {loss}); data {dataset.name}: {count(len(X), 'example')} to learn, "
         f"{len(X_test):,} held out"
     )
+    if units := units_line(network, dataset):
+        out.say(units)
     compile_kernels(network.dtype, None, out)
     rate = default_rate(classes, activation) if learning_rate is None else learning_rate
     return Lesson(network, dataset, X, y, (X_test, y_test), epochs, batch_size, seed, rate)
+
+
+def _divided(data: str, target: str | None, sep: str | None, seed: int) -> Dataset:
+    """Read data and hold a fifth out; a table's columns are those of the rows left to learn."""
+    about = {"target": [target] if target else [], "sep": sep, "ignore": (), "categorical": (),
+             "task": None, "test": None, "holdout": None, "sample_weight": None}  # fmt: skip
+    read, _ = models.open_source(data, about)
+    if isinstance(read, Dataset):
+        return sources.split(read, HOLDOUT, seed)
+    return read.divide(HOLDOUT, seed)

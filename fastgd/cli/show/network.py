@@ -74,24 +74,32 @@ def network(ask: Asked, strongest: int | None) -> Drawn:
     examples=("weights", "weights model.safetensors mnist/ --units 16 --out weights.svg"),
 )  # fmt: skip
 def weights(ask: Asked, units: int | None, image_shape: tuple[int, int] | None) -> Drawn:
-    """Draw each first-layer unit's weights as an image.
+    """Draw each first-layer unit's weights as an image, or input by input where those have names.
 
     Where an image is blue, bright pixels raise the unit; where it is orange, they lower it.
     """
     about = ask.subject
     shape = image_shape or about.dataset.image_shape
-    display = plot.WeightsDisplay.from_network(about.network, image_shape=shape, units=units)
+    display = plot.WeightsDisplay.from_network(
+        about.network, image_shape=shape, units=units, feature_names=about.dataset.feature_names
+    )
+    names = display.feature_names
     norms = np.sqrt((display.images.astype(np.float64) ** 2).sum(axis=(1, 2)))
     ask.say(f"The {display.layer} units with the largest weights:")
     rows = []
     for i in np.argsort(-norms, kind="stable")[:LINES]:
         image = display.images[i]
-        numbers = [image.max(), image.min(), norms[i], display.biases[i]]
-        rows.append([f"unit {display.units[i]}", *(f"{number:.3f}" for number in numbers)])
+        ends = [f"{image.max():.3f}", f"{image.min():.3f}"]
+        if names is not None:
+            where = (names[int(image.argmax())], names[int(image.argmin())])
+            ends = [f"{name} {end}" for name, end in zip(where, ends, strict=True)]
+        numbers = [norms[i], display.biases[i]]
+        rows.append([f"unit {display.units[i]}", *ends, *(f"{number:.3f}" for number in numbers)])
     ask.table(["unit", "largest", "smallest", "size of all", "bias"], rows)
     if len(display.units) < display.n_units:
         ask.say(f"shown    {len(display.units)} of {display.n_units:,} units")
-    shown = {"image_shape": display.images.shape[1:], "norms": norms}
+    shown = {"image_shape": display.images.shape[1:] if names is None else None,
+             "feature_names": names, "norms": norms}  # fmt: skip
     return display, {**fields(display, "units", "n_units"), **shown,
                      **fields(display, "biases", "scale")}  # fmt: skip
 
@@ -118,7 +126,7 @@ def activity(ask: Asked, example: int, image_shape: tuple[int, int] | None) -> D
         about.network, about.X_test[example],
         image_shape=image_shape or about.dataset.image_shape, class_names=classes,
         feature_names=about.dataset.feature_names,
-        truth=None if classes is None else int(true),
+        truth=None if classes is None else int(true), output_names=about.targets,
     )  # fmt: skip
     names, outputs = display.class_names, display.outputs
     ask.say(f"example  {example} of {about.rows}")
@@ -132,7 +140,7 @@ def activity(ask: Asked, example: int, image_shape: tuple[int, int] | None) -> D
         order = np.argsort(-outputs, kind="stable")[:3]
         ask.say(f"outputs  {', '.join(f'{names[k]} {outputs[k]:.4f}' for k in order)}")
     if classes is None:
-        ask.say(f"target   {true}")
+        ask.say(f"target   {about.true(example)}")
     return display, {
         "example": example,
         "outputs": outputs,
@@ -167,7 +175,8 @@ def training(ask: Asked, **given: Any) -> Drawn:
     with moving_bar(ask) as move:
         film = plot.TrainingAnimation.from_network(
             about.network, about.X, about.y, image_shape=data.image_shape,
-            class_names=class_names(data), validation_data=about.validation,
+            class_names=class_names(data), feature_names=data.feature_names,
+            validation_data=about.validation,
             callbacks=Epochs(move, about.epochs, done=1), **about.training(RATE if books else None),
         )  # fmt: skip
         if drawing():

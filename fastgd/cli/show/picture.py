@@ -12,6 +12,7 @@ import click
 from fastgd.cli import models
 from fastgd.cli.options import Command, option, output_options, with_options
 from fastgd.cli.output import Output
+from fastgd.cli.settings import SEP
 from fastgd.cli.show.lesson import Lesson, a_lesson
 from fastgd.cli.show.subject import Subject, a_subject
 from fastgd.errors import MissingExtraError
@@ -28,12 +29,14 @@ Adds = Callable[[Any], Any]
 
 integer = partial(option, type=int, metavar="N", show_default=True)
 
-_TARGET = option("Data", "--target", metavar="COLUMN", help="The column to learn, for tables.")
+_TABLE = (
+    option("Data", "--target", metavar="COLUMN", help="The column to learn, for tables."), SEP,
+)  # fmt: skip
 #: What pictures need: a network and its data, data to learn, or nothing.
 MODEL_DATA = (
-    click.argument("model", required=False), click.argument("data", required=False), _TARGET,
+    click.argument("model", required=False), click.argument("data", required=False), *_TABLE,
 )  # fmt: skip
-DATA = (click.argument("data", default="digits", required=False), _TARGET)
+DATA = (click.argument("data", default="digits", required=False), *_TABLE)
 NOTHING = ()
 
 
@@ -45,19 +48,20 @@ class Asked(Output):
 
     def __init__(
         self, as_json: bool, quiet: bool, out: str, *, model: str | None = None,
-        data: str | None = None, target: str | None = None,
+        data: str | None = None, target: str | None = None, sep: str | None = None,
     ):  # fmt: skip
         super().__init__(as_json, quiet)
-        self.out, self.model, self.data, self.target = out, model, data, target
+        self.out, self.model, self.data = out, model, data
+        self.target, self.sep = target, sep
 
     @cached_property
     def subject(self) -> Subject:
         """The MODEL and its DATA; without them a network that has learned the digits."""
-        return a_subject(self.model, self.data, self.target, self)
+        return a_subject(self.model, self.data, self.target, self.sep, self)
 
     def lesson(self, given: dict[str, Any], **settings: Any) -> Lesson:
         """Return a new network and the DATA it shall learn; see `a_lesson`."""
-        return a_lesson(str(self.data), self.target, self, **given, **settings)
+        return a_lesson(str(self.data), self.target, self.sep, self, **given, **settings)
 
 
 def picture(
@@ -91,7 +95,8 @@ def picture(
 
     def declare(compute: Callable[..., Drawn]) -> click.Command:
         def run(out: str, dark: bool, as_json: bool, quiet: bool, **given: Any) -> None:
-            about = {key: given.pop(key) for key in ("model", "data", "target") if key in given}
+            about = {key: given.pop(key) for key in ("model", "data", "target", "sep")
+                     if key in given}  # fmt: skip
             ask = Asked(as_json, quiet, out, **about)
             with _drawing(out, dark, formats, ask.model, ask.data) as missing:
                 display, record = compute(ask, **given)

@@ -25,7 +25,8 @@ def _number(section: str, name: str, default: float, **options: Any) -> Any:
     "start", MODEL_DATA,
     _number("Training", "--epochs", 30),
     _number("Training", "--batch-size", BATCH_SIZE),
-    _number("Training", "--learning-rate", RATE),
+    option("Training", "--learning-rate", type=float, metavar="NUMBER",
+           help=f"[default: {RATE:g} without a MODEL, else what suits most]"),
     _number("Training", "--constant", 0.1,
             help="The value of all parameters in the constant start."),
     _number("Training", "--seed", 0),
@@ -33,25 +34,31 @@ def _number(section: str, name: str, default: float, **options: Any) -> Any:
               "start model.safetensors data.csv --learning-rate 0.1 --out start.svg"),
 )  # fmt: skip
 def start(
-    ask: Asked, epochs: int, batch_size: int, learning_rate: float, constant: float, seed: int
+    ask: Asked,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float | None,
+    constant: float,
+    seed: int,
 ) -> Drawn:
     """Train from three starts: all parameters zero, all one value, and random.
 
     Hidden units that start alike get the same gradient, so they stay copies of each other and the
     layer is worth one unit. That is why weights are random. A MODEL gives its settings only.
     """
-    sgd = SGD(learning_rate)
     network: Any
     if ask.model is not None:
         network, X, y = ask.subject.network, ask.subject.X, ask.subject.y
+        rate = ask.subject.rate(learning_rate)
     else:  # a network that is trained already would be work for nothing
         digits = sources.split(sources.load("digits"), seed=0)
         sizes = [digits.n_features, HIDDEN, digits.n_classes]
         words = "-".join(map(str, sizes))
         ask.say(f"network  {words} on the digits (give MODEL DATA for your own)")
         network, X, y = {"sizes": sizes, "input_scale": digits.input_scale}, digits.X, digits.y
+        rate = RATE if learning_rate is None else learning_rate
     display = plot.StartsDisplay.from_network(
-        network, X, y, epochs=epochs, batch_size=batch_size, optimizer=sgd, constant=constant,
+        network, X, y, epochs=epochs, batch_size=batch_size, optimizer=SGD(rate), constant=constant,
         seed=seed,
     )  # fmt: skip
     ask.say(str(display.starts))

@@ -102,13 +102,13 @@ def update(
     about = ask.subject
     n = len(about.X_test)
     if not 0 <= example < n:
-        raise SettingError("example", f"must be from 0 to {n - 1}; got {example}")
+        raise SettingError("example", f"must be from 0 to {n - 1}, of {about.rows}; got {example}")
     x, y = about.X_test[example], about.y_test[example]
     display = plot.UpdateDisplay.from_network(
         about.network, x, y, layer=layer, i=i, j=j, learning_rate=learning_rate, **about.names
     )
     told = display.told
-    ask.say(f"example  {example}, its target {y}\n")
+    ask.say(f"example  {example}, its target {about.true(example)}\n")
     ask.say(f"{told}")
     return display, {
         "example": example, "layer": told.layer, "from": told.i, "to": told.j,

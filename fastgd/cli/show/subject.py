@@ -44,12 +44,34 @@ class Subject:
     @property
     def names(self) -> dict[str, Any]:
         """What is known about the names of the network's inputs and outputs."""
-        classes = self.class_names
+        outputs = self.class_names or self.targets
         return {
             "image_shape": self.dataset.image_shape,
             "feature_names": self.dataset.feature_names,
-            "class_names": classes if classes and len(classes) == self.network.sizes[-1] else None,
+            "class_names": outputs if outputs and len(outputs) == self.network.sizes[-1] else None,
         }
+
+    @property
+    def targets(self) -> tuple[str, ...] | None:
+        """The columns of numbers that a table's network predicts."""
+        learned = self.dataset.target
+        numbers = learned is not None and not self.dataset.is_classification
+        return learned.columns if numbers and learned is not None else None
+
+    def true(self, example: int) -> str:
+        """Return the target of a test example in the data's own words."""
+        y, names = self.y_test[example], self.class_names
+        if names is not None:
+            return names[int(y)]
+        return ", ".join(f"{number:,.7g}" for number in np.atleast_1d(y))
+
+    def check_classes(self, what: str) -> None:
+        """Refuse numbers where a picture is one of classes."""
+        if not self.dataset.is_classification:
+            raise click.UsageError(
+                f"{self.dataset.name} holds numbers to predict, not classes; {what} of classes "
+                "('fastgd evaluate' and 'fastgd explain' say how good the numbers are)"
+            )
 
     def some(self, n: int, seed: int, output: Output) -> tuple[Any, Any]:
         """Return at most n of the training examples, in their order; say so if not all."""
@@ -74,7 +96,9 @@ class Subject:
         return default_rate(classes, list(rules)) if self.given else RATE
 
 
-def a_subject(model: str | None, data: str | None, target: str | None, output: Output) -> Subject:
+def a_subject(
+    model: str | None, data: str | None, target: str | None, sep: str | None, output: Output
+) -> Subject:  # fmt: skip
     """Return what a picture is about: a MODEL with its DATA, or both made of the digits."""
     if model is None:
         return _digits(output)
@@ -83,14 +107,32 @@ def a_subject(model: str | None, data: str | None, target: str | None, output: O
             raise click.UsageError(f"give a MODEL and its DATA; got {model} alone")
         raise click.UsageError(f"give the data of {model}, too: ... {model} DATA")
     network = models.load_model(model, data, None)
-    dataset = models.load_rows(network, data, target=target, need_target=True)
+    dataset = models.load_rows(
+        network, data, target=target, need_target=True, sep=sep, output=output
+    )
     part = models.unseen_part(network, dataset)
     known = dataset
     if part.which == "held_out":
         notes = network.notes
         known = sources.split(dataset, float(notes["holdout"]), int(notes["seed"]))
     output.say(f"network  {'-'.join(map(str, network.sizes))} of {model}; data {dataset.name}")
+    if units := units_line(network, dataset):
+        output.say(units)
     return Subject(network, dataset, known.X, known.y, part.X, part.y, True, part.words)
+
+
+def units_line(network: Network, dataset: Dataset) -> str:
+    """Say in which units numbers are learned; "" where they are as they were."""
+    shift, scale = (np.atleast_1d(getattr(network, f"output_{which}"))
+                    for which in ("shift", "scale"))  # fmt: skip
+    if not (shift.any() or (scale != 1).any()):
+        return ""
+    if len(shift) != 1 or len(scale) != 1:
+        return "units    costs and slopes are of standardised targets: mean 0, deviation 1"
+    names = ("target",) if dataset.target is None else dataset.target.columns
+    less = f"{abs(shift[0]):,.6g}"
+    learned = f"({names[0]} {'+' if shift[0] < 0 else '-'} {less}) / {scale[0]:,.6g}"
+    return f"units    costs and slopes are of what is learned: {learned}"
 
 
 def _digits(output: Output) -> Subject:
