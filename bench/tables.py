@@ -6,7 +6,8 @@ Every contestant is given the same rows: five folds, drawn anew for each seed (o
 the network's seed being the fold's. What is shown is the mean over all of them, and the mean
 difference from fastgd with its standard error over the pairs.
 
-- fastgd: ``fastgd.train(frame, target=...)``, nothing else said;
+- fastgd: ``fastgd.train(frame, target=..., holdout=0)``: the folds hold rows out already; nothing
+  else is said;
 - scikit-learn: ``MLPClassifier()`` and ``MLPRegressor()`` behind the usual ColumnTransformer
   (median, an indicator for gaps, StandardScaler; most frequent, OneHotEncoder), and beside it, for
   numbers, the same with the target standardised too (which its defaults do not do);
@@ -85,7 +86,7 @@ def with_fastgd(part: Part) -> dict[str, float]:
 
     target = "the answer"
     frame = part.X.assign(**{target: part.y})
-    model = fastgd.train(frame, target=target, seed=part.seed, verbose=False)
+    model = fastgd.train(frame, target=target, holdout=0, seed=part.seed, verbose=False)
     answers = np.asarray(model.predict(part.X_test))
     if not part.classes:
         return judge(part, answers.astype(float).ravel(), None, None)
