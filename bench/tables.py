@@ -200,7 +200,7 @@ class Results:
                     result = CONTESTANTS[contestant](part)
                     result["seconds"] = time.perf_counter() - started
                     done[f"{seed}/{fold}"] = result
-            self.save()
+                    self.save()
 
     def save(self) -> None:
         """Write all down, whole or not at all."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pandas._libs.parsers import STR_NA_VALUES
 
 import fastgd.data as data
 
@@ -271,7 +272,7 @@ def is_label(text: str) -> bool:
     try:
         float(text)
     except ValueError:
-        return text.strip() == text != ""
+        return text.strip() == text != "" and text not in STR_NA_VALUES  # NULL is an empty cell
     return False
 
 
