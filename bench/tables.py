@@ -247,7 +247,8 @@ def rows(results: Results, sets: list[TableSet], rivals: list[str]) -> Iterator[
         yield [
             one.name, f"{len(one.frame()):,}", "accuracy" if one.classes else "R²",
             *(f"{mean:.3f}" for mean in means), f"{worst:.3f}", *gaps, "/".join(pairs),
-            " / ".join(f"{s:.2g}" if s < 10 else f"{s:.0f}" for s in seconds),
+            " / ".join("-" if math.isnan(s) else f"{s:.2g}" if s < 10 else f"{s:.0f}"
+                       for s in seconds),
         ]  # fmt: skip
 
 
@@ -264,12 +265,14 @@ def tally(results: Results, sets: list[TableSet], rival: str) -> str:
     )
 
 
-def report(results: Results, sets: list[TableSet], rivals: list[str]) -> str:
+def report(results: Results, sets: list[TableSet], rivals: list[str], brief: bool = False) -> str:
     """Return the table in Markdown, and what it comes to."""
-    heads = ["set", "rows", "measure", "constant", "fastgd", "its worst", *rivals, "pairs",
-             "seconds: fastgd / " + " / ".join(rivals)]  # fmt: skip
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    lines += [f"| {' | '.join(row)} |" for row in rows(results, sets, rivals)]
+    seconds = "seconds: fastgd / " + " / ".join(rivals)
+    heads = ["set", "rows", "measure", "constant", "fastgd", "its worst", *rivals, "pairs", seconds]
+    left_out = ("constant", "its worst", "pairs", seconds) if brief else ()
+    kept = [i for i, head in enumerate(heads) if head not in left_out]
+    table = [heads, ["---"] * len(heads), *rows(results, sets, rivals)]
+    lines = [f"| {' | '.join(row[i] for i in kept)} |" for row in table]
     return "\n".join([*lines, "", *(tally(results, sets, name) + "  " for name in rivals)])
 
 
@@ -286,6 +289,7 @@ def main(arguments: Any = None) -> None:
     parser.add_argument("--contestants", help="names, with semicolons between (default: all)")
     parser.add_argument("--quick", action="store_true", help="three small sets, one seed")
     parser.add_argument("--show", action="store_true", help="print what is known, measure nothing")
+    parser.add_argument("--brief", action="store_true", help="the columns that README shows")
     given = parser.parse_args(arguments)
     wanted = given.sets.split(",") if given.sets else [one.name for one in SETS]
     if given.quick:
@@ -305,7 +309,7 @@ def main(arguments: Any = None) -> None:
             print(one.name, name, f"{results.mean(one.name, name, 'score'):.4f}",
                   f"{results.mean(one.name, name, 'seconds'):.2f} s", flush=True)  # fmt: skip
     rivals = [name for name in CONTESTANTS if name not in ("fastgd", "constant")]
-    print(report(results, sets, rivals))
+    print(report(results, sets, rivals, given.brief))
 
 
 if __name__ == "__main__":
