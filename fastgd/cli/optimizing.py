@@ -55,6 +55,7 @@ WORDS = {
     "end": "The rate at the end",
     "minimum": "The least rate",
     "period": "After how many epochs it starts again; once without it",
+    "cycles": "How many waves it makes, each twice as long as the one before",
     "warmup": "The share of the epochs in which the rate rises",
     "start_factor": "What the rate starts with, as a share of the highest",
     "end_factor": "What the rate ends with, as a share of the highest",

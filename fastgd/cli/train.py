@@ -358,5 +358,7 @@ class Run:
         self.output.say("Next:")
         self.output.say(f"  fastgd evaluate {model} {source}")
         self.output.say(f"  fastgd predict {model} {source} --out predictions.csv")
+        if self.dataset.columns is not None:
+            self.output.say(f"  fastgd explain {model} {source}")
         picture = "weights" if self.dataset.image_shape else "network"
         self.output.say(f"  fastgd show {picture} {model} {source}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 import pandas as pd
 
@@ -23,6 +25,9 @@ Array = np.ndarray
 
 #: So many categories have an input each (skrub's cardinality_threshold); the others share one.
 MOST_CATEGORIES = 40
+#: A category has an input of its own if it has so many rows, and one in a thousand: what fewer say
+#: is chance, and standardised, their input would be as loud as the others.
+LEAST_ROWS = 5
 #: Fewer rows do not show that a column is an id, or a category rare.
 ENOUGH_ROWS = 20
 #: A column of words is an id where so many of its cells differ.
@@ -161,11 +166,11 @@ def _category(words: Words, name: str, drop: bool, mixed: bool) -> Column:
         return Column(name, "left out", done=f"constant ({plain(words.words[present[0]])})")
     if drop and distinct >= ID_SHARE * total and total >= ENOUGH_ROWS:
         return Column(name, "left out", done=f"looks like an id: {distinct:,} different texts")
-    least = max(2, total / 1000) if total >= ENOUGH_ROWS else 1
+    least = max(LEAST_ROWS, total / 1000) if total >= ENOUGH_ROWS else 1
     order = present[np.argsort(-words.counts[present], kind="stable")]
     kept = [i for i in order[:MOST_CATEGORIES].tolist() if words.counts[i] >= least]
     if not kept:
-        return Column(name, "left out", done=f"hardly any of {distinct:,} texts occurs twice")
+        return Column(name, "left out", done=f"none of {distinct:,} texts has {ceil(least)} rows")
     other = len(kept) < distinct
     done = f"{len(kept)} categories, an input each"
     if other:
