@@ -135,3 +135,43 @@ def test_command_refuses(tmp_path):
     result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 2
     assert "--image-shape must be (height, width) with height x width = 64" in result.stderr
+
+
+class TestInputsWithNames:
+    """A table's columns make no image, however many they are."""
+
+    NAMES = ("a $ of b_$^", "$x$", "height", "a name that is much longer than there is room for")
+
+    def test_each_unit_is_a_column_and_each_input_a_row(self, tmp_path):
+        net = fastgd.Network([4, 5, 1], seed=0)
+        display = WeightsDisplay.from_network(net, feature_names=self.NAMES)
+        assert display.images.shape == (5, 4, 1)
+        image = np.asarray(display.ax_.images[0].get_array())
+        np.testing.assert_array_equal(image, net.weights[0])
+        words = [label.get_text() for label in display.ax_.get_yticklabels()]
+        assert words[:3] == list(self.NAMES[:3])
+        assert display.title().endswith("the 4 inputs")
+        check_picture(display, tmp_path)
+
+    def test_dollars_in_names_are_dollars(self):
+        net = fastgd.Network([4, 5, 1], seed=0)
+        display = WeightsDisplay.from_network(net, feature_names=self.NAMES)
+        assert not any(label.get_parse_math() for label in display.ax_.get_yticklabels())
+
+    def test_an_image_that_is_given_wins(self):
+        net = fastgd.Network([4, 5, 1], seed=0)
+        display = WeightsDisplay.from_network(net, image_shape=(2, 2), feature_names=self.NAMES)
+        assert display.images.shape == (5, 2, 2)
+
+    def test_of_many_inputs_the_largest_are_drawn(self, tmp_path):
+        net = fastgd.Network([90, 3], seed=0)
+        names = [f"column number {k}" for k in range(90)]
+        display = WeightsDisplay.from_network(net, feature_names=names)
+        assert len(display.ax_.get_yticklabels()) == 40
+        assert "the 40 largest of the 90 inputs" in display.title()
+        check_picture(display, tmp_path)
+
+    def test_names_must_be_as_many_as_the_inputs(self):
+        net = fastgd.Network([4, 5, 1], seed=0)
+        with pytest.raises(ValueError, match="feature_names must be 4 names; got 1"):
+            WeightsDisplay.from_network(net, feature_names=["a"])

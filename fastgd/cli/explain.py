@@ -114,7 +114,10 @@ def explain(
     groups = column_groups(X.shape[1], names) if columns is None else columns.groups
     with moving_bar(output) as move:
         importance = importance_of(network, X, y, groups, repeats=repeats, seed=seed, progress=move)
-    dependence = dependence_of(network, X, groups, input_names=names, seed=seed)
+    targets = dataset.target.columns if dataset.target and not dataset.is_classification else None
+    dependence = dependence_of(
+        network, X, groups, input_names=names, target_names=targets, seed=seed
+    )
     output.say(f"data     {dataset.name}: {part.words}" + words_for(len(X), len(part.X)))
     score = score_text(importance.score, importance.score_name)
     output.say(f"result   {score}; what it loses when a column is shuffled:")
@@ -167,6 +170,8 @@ def words_for(n: int, total: int) -> str:
 
 def say_columns(output: Output, importance: Importance, dependence: Dependence) -> None:
     """Print each column: what it is worth, and between which values the answer that moves most."""
+    from fastgd.explain.columns import plainly
+
     by_name = {column.group: column for column in reversed(dependence.columns)}
     rows = []
     for found in importance.to_list()[:MOST_TOLD]:
@@ -180,8 +185,8 @@ def say_columns(output: Output, importance: Importance, dependence: Dependence) 
                 f"{found['drop']:.4f}",
                 f"{found['spread']:.4f}",
                 dependence.output_names[j],
-                f"{line[low]:.4g} at {column.label(low)}",
-                f"{line[high]:.4g} at {column.label(high)}",
+                f"{plainly(line[low])} at {column.label(low)}",
+                f"{plainly(line[high])} at {column.label(high)}",
             ]
         )
     output.say()

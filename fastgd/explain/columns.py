@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["columns"]
+__all__ = ["columns", "plainly"]
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -26,3 +26,14 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def plainly(value: float) -> str:
+    """Return a number to four figures or more, without powers of ten where it is of usual size.
+
+    Examples
+    --------
+    >>> plainly(0.123456), plainly(254321.7), plainly(1.5e12)
+    ('0.1235', '254,322', '1.5e+12')
+    """
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"

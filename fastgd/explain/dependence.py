@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgd.explain.columns import columns
+from fastgd.explain.columns import columns, plainly
 from fastgd.explain.confusion import name_classes
 from fastgd.explain.importance import Groups, column_groups, columns_of
 from fastgd.rules.checks import check_integer
@@ -60,7 +60,7 @@ class ColumnDependence:
 
     def label(self, k: int) -> str:
         """Return the k-th value in words."""
-        return f"{self.values[k]:.4g}" if self.labels is None else self.labels[k]
+        return plainly(self.values[k]) if self.labels is None else self.labels[k]
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ class Dependence:
             line = column.outputs[:, j]
             low, high = int(line.argmin()), int(line.argmax())
             rows.append([
-                column.name, self.output_names[j], f"{line[low]:.4g}", column.label(low),
-                f"{line[high]:.4g}", column.label(high),
+                column.name, self.output_names[j], plainly(line[low]), column.label(low),
+                plainly(line[high]), column.label(high),
             ])  # fmt: skip
         return columns(["column", "answer", "lowest", "at", "highest", "at"], rows)
 

@@ -31,6 +31,7 @@ from fastgd.plot.units import (
     places,
     points,
     readable_on,
+    shorten,
     square_shape,
     strongest,
 )
@@ -284,14 +285,14 @@ class ActivityDisplay(Display):
         """Return what is written beside each output drawn."""
         names = self.class_names
         if names is None and self.output_names is not None:
-            return [_cut(self.output_names[k], LONGEST_NAME) for k in self.units[-1]]
+            return [shorten(self.output_names[k], LONGEST_NAME) for k in self.units[-1]]
         if names is None:
             return [str(k) for k in self.units[-1]] if len(self.outputs) > 1 else [""]
         if len(self.outputs) == 1:
             words = [names[int(self.winner or 0)]]
         else:
             words = [names[k] for k in self.units[-1]]
-        cut = [_cut(word, LONGEST_NAME) for word in words]
+        cut = [shorten(word, LONGEST_NAME) for word in words]
         return [f"{w} ◀" if self._wins(k) else w for w, k in zip(cut, self.units[-1], strict=True)]
 
     def _wins(self, k: int) -> bool:
@@ -331,7 +332,9 @@ class ActivityDisplay(Display):
         return None
 
     def _input_name(self, k: int) -> str:
-        return _cut(str(k) if self.feature_names is None else self.feature_names[k], LONGEST_INPUT)
+        return shorten(
+            str(k) if self.feature_names is None else self.feature_names[k], LONGEST_INPUT
+        )
 
     def _bars_width(self) -> float:
         """Return the width of the bars with their names."""
@@ -412,10 +415,6 @@ def _shades(a: Array, rule: str) -> tuple[Any, float, float]:
         limit = 1.0 if bounded else most
         return diverging(), -limit, limit
     return ink(), 0.0, 1.0 if bounded else most
-
-
-def _cut(name: str, longest: int) -> str:
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
 def _answer(value: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgd.engine.metrics import R2, classes_of, score_kind
 from fastgd.errors import SettingError
+from fastgd.explain.columns import plainly
 from fastgd.explain.confusion import name_classes, true_classes
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
@@ -176,7 +177,8 @@ class BoundaryDisplay(Display):
         n = len(self.X)
         if self.wrong is None:
             error = np.sqrt(np.mean((self.predicted.astype(np.float64) - self.y) ** 2))
-            return f"The network's output, and {n:,} examples (root mean square error {error:.3g})"
+            words = f"(root mean square error {plainly(error)})"
+            return f"The network's output, and {n:,} examples {words}"
         wrong = int(self.wrong.sum())
         return f"What the network says where: {wrong:,} of {n:,} examples wrong"
 
@@ -203,7 +205,9 @@ class BoundaryDisplay(Display):
             vmin=levels[0], vmax=levels[-1],
             edgecolors=colors.text, linewidths=0.8, zorder=3,
         )  # fmt: skip
-        bar = self.figure_.colorbar(filled, ax=axis, ticks=levels[::2], format="%.3g")
+        bar = self.figure_.colorbar(
+            filled, ax=axis, ticks=levels[::2], format=lambda at, _: plainly(at)
+        )
         bar.set_label("output; in the circles, the target")
 
     def _draw_regions(self, axis: Any) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 
 from fastgd.explain.dependence import ColumnDependence, Dependence, dependence_of
 from fastgd.plot.display import Display
-from fastgd.plot.importance import shorten
 from fastgd.plot.settle import settle
 from fastgd.plot.style import palette
+from fastgd.plot.units import shorten
 
 if TYPE_CHECKING:
     from fastgd.network import Network

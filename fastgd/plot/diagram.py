@@ -26,6 +26,7 @@ from fastgd.plot.units import (
     places,
     points,
     readable_on,
+    shorten,
     strongest,
 )
 from fastgd.rules.checks import check_integer
@@ -219,8 +220,7 @@ class DiagramDisplay(Display):
         names = self.class_names if column else self.feature_names
         if names is None:
             return [str(k) if column else "" for k in self.units[column]]
-        cut = [names[k] for k in self.units[column]]
-        return [w if len(w) <= LONGEST else f"{w[: LONGEST - 1]}…" for w in cut]
+        return [shorten(names[k], LONGEST) for k in self.units[column]]
 
     def _longest(self, column: int) -> int:
         return max(0, max(map(len, self._words(column))) - 3)

@@ -8,6 +8,7 @@ from fastgd.explain.importance import Importance, importance_of
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.style import palette
+from fastgd.plot.units import shorten
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -16,8 +17,6 @@ __all__ = ["ImportanceDisplay"]
 
 #: At most so many columns are drawn.
 MOST = 20
-#: Longer names are cut in the middle.
-MOST_LETTERS = 28
 
 
 class ImportanceDisplay(Display):
@@ -70,12 +69,3 @@ class ImportanceDisplay(Display):
         axis.set_title(title + (f"\nthe first {len(order)} of {len(found.names)}" if more else ""))
         settle(self.figure_, own=ax is None)
         return self
-
-
-def shorten(name: str, most: int = MOST_LETTERS) -> str:
-    """Cut a long name in its middle.
-
-    >>> shorten("a very long name of a column", 15)
-    'a very l…column'
-    """
-    return name if len(name) <= most else f"{name[: most - 7]}…{name[-6:]}"

@@ -11,15 +11,15 @@ from fastgd.explain.nudges import Nudges, nudges
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
+from fastgd.plot.units import TIMES, shorten
 
 if TYPE_CHECKING:
     from fastgd.network import Network
 
 __all__ = ["NudgesDisplay"]
 
-#: At most so many weights are drawn.
-MOST = 30
-TIMES = "\N{MULTIPLICATION SIGN}"
+#: At most so many weights are drawn, with so many letters each.
+MOST, LONGEST = 30, 48
 
 
 class NudgesDisplay(Display):
@@ -98,7 +98,7 @@ class NudgesDisplay(Display):
         )  # fmt: skip
         for bar, update in zip(drawn, updates, strict=True):
             bar.set_hatch("" if update > 0 else "//")
-        axis.set_yticks(rows, [nudge.name for nudge in top], fontsize="small")
+        axis.set_yticks(rows, [shorten(nudge.name, LONGEST) for nudge in top], fontsize="small")
         axis.invert_yaxis()
         axis.axvline(0, color=colors.muted, linewidth=0.8)
         axis.locator_params(axis="x", nbins=3)

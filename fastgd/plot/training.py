@@ -20,7 +20,7 @@ from fastgd.plot.mistakes import check_image_shape, draw_image, short
 from fastgd.plot.player import html_player
 from fastgd.plot.settle import settle
 from fastgd.plot.style import DPI, matplotlib, palette
-from fastgd.plot.units import diverging
+from fastgd.plot.units import diverging, shorten
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -282,7 +282,7 @@ class TrainingAnimation(Display):
             axis.set_title(f"weights into {n} first-layer units, as images")
         else:
             axis.set(xlabel="unit", ylabel="input", title="weights of the first layer")
-            names = [short(name) for name in self.feature_names or ()]
+            names = [shorten(name, 16) for name in self.feature_names or ()]
             named = 0 < len(names) <= MOST_NAMES
             if named:
                 axis.set_yticks(range(len(names)), names, fontsize=7)

@@ -17,17 +17,28 @@ if TYPE_CHECKING:
 __all__ = [
     "HEIGHT", "LARGEST", "MINUS", "MOST_LAYERS", "TIMES", "WIDTH", "blank", "caption",
     "check_depth", "diverging", "fit", "ink", "layer_names", "places", "points", "readable_on",
-    "square_shape", "strongest",
+    "shorten", "square_shape", "strongest",
 ]  # fmt: skip
 
 Array = np.ndarray
 
 #: Signs as they are printed in pictures.
 MINUS, TIMES = "\u2212", "\u00d7"
+#: Letters of a name, unless a picture has other room.
+MOST_LETTERS = 28
 #: Layers of weights a picture of columns has room for.
 MOST_LAYERS = 10
 #: The room a picture may take, in inches, and the largest unit of its drawing.
 WIDTH, HEIGHT, LARGEST = 9.6, 5.9, 0.42
+
+
+def shorten(name: str, most: int = MOST_LETTERS) -> str:
+    """Cut a long name in its middle.
+
+    >>> shorten("a very long name of a column", 15)
+    'a very l…column'
+    """
+    return name if len(name) <= most else f"{name[: most - 7]}…{name[-6:]}"
 
 
 def check_depth(network: Network, picture: str) -> None:

@@ -12,7 +12,7 @@ from fastgd.errors import SettingError
 from fastgd.explain.names import names_for
 from fastgd.plot.display import Display
 from fastgd.plot.settle import settle
-from fastgd.plot.units import TIMES, diverging, square_shape, strongest
+from fastgd.plot.units import TIMES, diverging, shorten, square_shape, strongest
 from fastgd.rules.checks import check_integer
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ Array = np.ndarray
 
 #: Images in one picture, and how many there are by default where units are more.
 MOST_IMAGES, IMAGES = 100, 40
-#: Inputs with names in one picture, and letters of a name.
-MOST_INPUTS, LONGEST_INPUT = 40, 30
+#: Inputs with names in one picture.
+MOST_INPUTS = 40
 
 
 class WeightsDisplay(Display):
@@ -157,9 +157,10 @@ class WeightsDisplay(Display):
 
     def _plot_columns(self, ax: Any) -> WeightsDisplay:
         """Draw a unit as a column, an input as a row."""
-        W, names = self.images[:, :, 0].T, np.array(self.feature_names)
+        assert self.feature_names is not None
+        W = self.images[:, :, 0].T
         rows = strongest(np.linalg.norm(W, axis=1), min(len(W), MOST_INPUTS))
-        cut = [n if len(n) <= LONGEST_INPUT else f"{n[: LONGEST_INPUT - 1]}…" for n in names[rows]]
+        cut = [shorten(self.feature_names[k]) for k in rows]
         k = len(self.units)
         left = 0.075 * max(map(len, cut))
         size = (min(max(0.24 * k, 2.2), 8.5) + left + 1.6, max(0.24 * len(rows), 1.4) + 1.3)

@@ -118,8 +118,10 @@ class Model:
     def dependence(self, rows: Any, *, seed: int = 0) -> Dependence:
         """Return how the answers go with each column, all others as they are."""
         groups, names = self.columns.groups, self.columns.names
+        numbers = self.target.columns if self.target.labels is None else None
         return dependence_of(
-            self.network, self._inputs(rows), groups, input_names=names, seed=seed
+            self.network, self._inputs(rows), groups, input_names=names, target_names=numbers,
+            seed=seed,
         )  # fmt: skip
 
     def save(self, path: str | os.PathLike[str]) -> None:
