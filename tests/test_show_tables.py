@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pandas as pd
 import pytest
@@ -425,6 +426,12 @@ class TestFresh:
 
 
 class TestSources:
+    @pytest.mark.parametrize("option", ["--sep", "--target"])
+    def test_what_is_said_of_a_table_needs_one(self, option):
+        for picture in ("slice", "start", "boundary"):
+            with pytest.raises(click.UsageError, match=f"{option} is for a MODEL and its DATA"):
+                run("show", picture, option, ";")
+
     def test_any_separator(self, made, tmp_path):
         frames()["pets"].to_csv(tmp_path / "pipes.txt", sep="|", index=False)
         it = known(made, "pets", "own")
