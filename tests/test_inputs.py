@@ -238,7 +238,7 @@ BAD_X = {
     "a word": ("abc", (TypeError, ValueError), "X must"),
     "a dict": ({"a": 1}, (TypeError, ValueError), "X must"),
     "a set": ({1, 2}, (TypeError, ValueError), "X must"),
-    "a function": (print, (TypeError, ValueError), "X must"),
+    "a function": (print, (TypeError, ValueError), "X must|y must come with the chunks"),
     "too narrow": (WHOLE[:, :5], ValueError, r"X must have 6 columns, .*; got shape \(60, 5\)"),
     "too wide": (np.ones((60, 7)), ValueError, r"X must have 6 columns, .*got shape \(60, 7\)"),
     "no columns": (np.ones((60, 0)), ValueError, "X must have 6 columns"),
@@ -353,7 +353,7 @@ def peak():
 
 backend, kind, batch_size, task = sys.argv[1:]
 warm = fastgd.Network([4, 3, 2], backend=backend)
-warm.fit(np.zeros((4, 4)), [0, 1, 0, 1], epochs=1)
+warm.fit(np.zeros((4, 4)), [0, 1, 0, 1], epochs=1, optimizer="sgd")
 try:  # compiling, where the cache is cold, is not what is measured
     with open("/proc/self/clear_refs", "w") as reset:
         reset.write("5")

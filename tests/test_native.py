@@ -72,7 +72,7 @@ PYTHON_ALONE = {"_convert", "_convert_by_column", "_convert_at", "sparse_rows"}
 def test_steps_have_the_same_names_in_the_same_order(module):
     file = CSRC / f"{module.__name__.split('.')[-1]}.h"
     text = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.S)
-    in_c = re.findall(r"(?m)^(?:static|INLINE)\b[^;={}]*?\b(\w+)\(", text)
+    in_c = re.findall(r"(?m)^(?:__attribute__\S+ )?(?:static|INLINE)\b[^;={}]*?\b(\w+)\(", text)
     in_python = re.findall(r"(?m)^def (\w+)\(", Path(module.__file__).read_text())
     assert [name for name in in_c if name not in C_ALONE] == [
         name for name in in_python if name not in PYTHON_ALONE
