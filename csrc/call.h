@@ -38,6 +38,8 @@ typedef struct {
     void *outputs;
     integer average;
     double share;
+    double ceiling;
+    const double *penalties;
     integer update;
     integer linear;
     integer shrinks;

@@ -5,18 +5,19 @@ A backend is a module here with
 ``forward(architecture, parameters, X, outputs, n_threads)``
     Write the network's outputs for the rows of X into ``outputs`` (n, n_out). Return whether all
     inputs, as the network sees them, are finite: predictions read X once, and check it as they do.
-``loss_and_gradient(architecture, parameters, rows, gradient, n_threads, draw)``
+``loss_and_gradient(architecture, parameters, rows, gradient, n_threads, draw, tally)``
     Return the sum of the rows' costs, each times its weight, and add the sum of their gradients to
     ``gradient`` (n_parameters,) unless it is None. Sums, so that the caller may go through rows in
     pieces. ``draw`` says where the chance of dropout comes from; with None nothing is left out.
-``train(architecture, parameters, slots, rows, batch_size, update, table, n_threads, draw)``
+``train(architecture, parameters, slots, rows, batch_size, update, table, n_threads, draw, tally)``
     Visit the rows in mini-batches of ``batch_size`` and step once for each, step i by row i of
     ``table`` (n_steps, 2, n_columns), as of `Optimizer.table`; change ``parameters`` and the
     optimizer's ``slots`` (n_slots, n_parameters) in place. Return the number of steps made and the
     sum of the rows' costs, each times its weight. Fewer steps than mini-batches means that the cost
     of the next one is not finite; no step is made for it.
 
-``rows`` are `fastgd.engine.rows.Rows`, ``draw`` is a `fastgd.rules.dropout.Draw`.
+``rows`` are `fastgd.engine.rows.Rows`, ``draw`` is a `fastgd.rules.dropout.Draw`, ``tally`` a
+`fastgd.engine.tally.Tally`: what the sums of costs take account of.
 X is C-contiguous (n, n_in) float32, float64 or uint8, or, where no input is shifted, `Sparse` rows
 of them; it is shifted and scaled as it is read (`fastgd.engine.scaling`), targets are already.
 ``parameters``, ``outputs``, ``gradient`` and ``slots`` are C-contiguous and of the network's dtype.

@@ -16,6 +16,7 @@ from fastgd.backends.plan import Memory, Plan, plan_for
 from fastgd.engine.architecture import Architecture
 from fastgd.engine.rows import Rows
 from fastgd.engine.sparse import Sparse, mostly_zeros
+from fastgd.engine.tally import PLAIN, Tally
 from fastgd.rules.dropout import Draw
 from fastgd.rules.optimizers import UPDATES, GradientDescent
 from fastgd.rules.update import CLIP_NORM, CLIP_VALUE, COLUMNS, MAX_NORM, SHRINK, Update
@@ -70,6 +71,8 @@ class Call(NamedTuple):
     outputs: Array  # number: predictions, or the gradient
     average: int  # whether a batch's gradient is divided by the sum of its weights
     share: float  # float64: 1 / n_out where the cost is averaged over outputs, else 1
+    ceiling: float  # number: the most that one output of an example may cost
+    penalties: Array  # (n_steps,) float64: what each step's cost has for |W|^2; or absent
     update: int  # the update rule's code
     linear: int  # whether it is w <- shrink w - rate g, and nothing else
     shrinks: int  # whether shrink is other than 1 in any step
@@ -116,11 +119,14 @@ class Compiled:
         gradient: Array | None,
         n_threads: int = 1,
         draw: Draw | None = None,
+        tally: Tally = PLAIN,
     ) -> float:
         """Return the sum of the rows' costs, and add their gradients to ``gradient``."""
         plan = self._plan_for_all(architecture, rows, n_threads, gradient is not None, draw)
         task = COST if gradient is None else GRADIENT
-        return self._run(task, architecture, plan, parameters, rows, outputs=gradient, draw=draw)[1]
+        return self._run(
+            task, architecture, plan, parameters, rows, outputs=gradient, draw=draw, tally=tally
+        )[1]
 
     def train(
         self,
@@ -133,6 +139,7 @@ class Compiled:
         table: Array,
         n_threads: int = 1,
         draw: Draw | None = None,
+        tally: Tally = PLAIN,
     ) -> tuple[int, float]:
         """Step once for each mini-batch of the rows."""
         batch_size = min(batch_size, len(rows))
@@ -142,7 +149,7 @@ class Compiled:
         )  # fmt: skip
         return self._run(
             TRAIN, architecture, plan, parameters, rows, slots=slots, batch_size=batch_size,
-            update=update, table=table, draw=draw,
+            update=update, table=table, draw=draw, tally=tally,
         )  # fmt: skip
 
     def _plan_for_all(
@@ -190,6 +197,7 @@ def call_for(
     update: type[Update] = GradientDescent,
     table: Array = NO_STEPS,
     draw: Draw | None = None,
+    tally: Tally = PLAIN,
 ) -> Call:
     """Return the arguments of one call, to work in that memory."""
     nothing = parameters[:0]
@@ -225,6 +233,8 @@ def call_for(
         outputs=nothing if outputs is None else outputs,
         average=int(loss.batch_average and task == TRAIN),
         share=1 / architecture.n_outputs if loss.output_average else 1.0,
+        ceiling=parameters.dtype.type(tally.ceiling),
+        penalties=NO_NUMBERS if tally.penalties is None else tally.penalties,
         update=UPDATES.code(update.name),
         linear=int(is_linear(update, table)),
         shrinks=int((table[:, 0, SHRINK] != 1).any()),

@@ -16,7 +16,7 @@ __all__ = ["forward", "loss_and_gradient", "train"]
 #: kernel again for each.
 READ_ONLY = (
     "inputs", "pointers", "columns", "shifts", "scales", "order", "classes", "targets", "weights",
-    "table",
+    "table", "penalties",
 )  # fmt: skip
 
 
