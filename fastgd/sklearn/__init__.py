@@ -8,6 +8,6 @@ except ModuleNotFoundError:
     message = 'fastgd.sklearn needs scikit-learn: pip install "fastgd[sklearn]"'
     raise MissingExtraError(message) from None
 
-from fastgd.sklearn.estimators import MLPClassifier, MLPRegressor
+from fastgd.sklearn.estimators import MLPClassifier, MLPRegressor, from_network
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "from_network"]
