@@ -1,4 +1,4 @@
-"""scikit-learn's `MLPClassifier` and `MLPRegressor`, trained by fastgd: the same numbers, faster."""
+"""scikit-learn's `MLPClassifier` and `MLPRegressor` on fastgd: the same numbers, faster."""
 
 try:
     import sklearn  # noqa: F401  (scikit-learn itself)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from inspect import Parameter, signature
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn import neural_network
@@ -42,7 +42,11 @@ REPLACED = (
 )  # fmt: skip
 
 
-class OnFastgd:
+#: scikit-learn's class comes after: what it has, mypy need not know.
+After: Any = object
+
+
+class OnFastgd(After):
     """What both estimators have in common; scikit-learn's class comes after it."""
 
     def _fit_stochastic(self, *values: Any) -> None:
@@ -264,7 +268,7 @@ class MLPClassifier(OnFastgd, neural_network.MLPClassifier):
     array(['low', 'high'], dtype='<U4')
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **neural_network.MLPClassifier._parameter_constraints,
         **ACCEPTED,
         **CLASS_WEIGHT,
@@ -291,7 +295,7 @@ class MLPRegressor(OnFastgd, neural_network.MLPRegressor):
     3.0
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **neural_network.MLPRegressor._parameter_constraints,
         **ACCEPTED,
     }
