@@ -97,7 +97,9 @@ class OnFastgd(After):
         return "numbers that are not finite" if training.by_hand else ""
 
     def _minimize(self, given: Arguments) -> str:
-        self._whole = given
+        if np.any(self.dropout):
+            raise ValueError(f"dropout={self.dropout!r} goes with solver sgd or adam, not lbfgs")
+        self._whole: Any = given
         try:
             super()._fit_lbfgs(*given.values)
         finally:
@@ -105,7 +107,7 @@ class OnFastgd(After):
         return ""
 
     def _loss_grad_lbfgs(self, packed_coef_inter: Array, *values: Any) -> tuple[float, Array]:
-        whole = self.__dict__.get("_whole")
+        whole: Any = self.__dict__.get("_whole")
         if isinstance(whole, Arguments):  # the first time: SciPy has chosen the dtype
             dtype = packed_coef_inter.dtype
             problem = Problem.of(self, whole.X, whole.y, whole.sample_weight, dtype)

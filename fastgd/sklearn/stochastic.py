@@ -113,10 +113,10 @@ class Epochs:
         so that they sum to that, which changes no step.
         """
         problem = self.problem
-        if self.order is not None:
+        if self.order is not None and order is not None:
             self.order[:] = order
             np.take(problem.Y, order, axis=0, out=self.Y, mode="clip")
-        if self.weights is None:
+        if self.weights is None or problem.weights is None:
             return
         weights = problem.weights if order is None else problem.weights[order]
         self.totals = np.add.reduceat(weights, self.starts, dtype=np.float64)
