@@ -38,6 +38,7 @@ typedef struct {
     void *outputs;
     integer average;
     double share;
+    const double *penalties;
     integer update;
     integer linear;
     integer shrinks;

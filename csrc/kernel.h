@@ -128,9 +128,10 @@ void RUN(Call *call, integer thread) {
     wait_for_all(call);
     if (t.by_columns) copy_panel(&t, 0);
     for (integer start = 0; start < call->n; start += call->batch) {
+        double penalty = call->penalties && !thread ? call->penalties[steps] * squared_weights(&t) : 0;
         double cost = run_batch(&t, steps, start, smaller(start + call->batch, call->n));
         if (call->task == TASK_TRAIN && !isfinite(cost)) break;
-        total += cost;
+        total += cost + penalty;
         steps++;
     }
     if (t.by_columns) copy_panel(&t, 1);

@@ -135,7 +135,8 @@ static void share_first_layer(Thread *t) {
     const Call *call = t->call;
     const integer *l = layer_of(t, 1);
     t->first = t->work + l[WEIGHTS], t->ld_first = l[LD], t->left = 0, t->right = l[WIDTH];
-    t->by_columns = call->n_threads > 1 && l[WIDTH] >= PAD * call->n_threads &&
+    /* Penalties read all weights in one place. */
+    t->by_columns = call->n_threads > 1 && !call->penalties && l[WIDTH] >= PAD * call->n_threads &&
                     fused(t, 1, call->batch, call->batch > t->block[ROWS]);
     if (!t->by_columns) return;
     share(l[WIDTH], PAD, t->thread, call->n_threads, &t->left, &t->right);
@@ -151,26 +152,45 @@ static void copy_panel(const Thread *t, int back) {
     else copy_rows(w, l[LD], t->first, t->ld_first, l[N_IN] + 1, t->ld_first);
 }
 
-/* Write the gradient's norms over this thread's share of fixed chunks: in lanes, which vectorise and
-   are the same for any vector. */
+/* The sum of the squares of n numbers, each times `scale`: in lanes, which vectorise and are the same
+   for any vector. */
+static double sum_of_squares(const number *numbers, integer n, number scale) {
+    number lanes[NORM_LANES] = {0};
+    integer at = 0;
+    for (; at + NORM_LANES <= n; at += NORM_LANES)
+        FOR(NORM_LANES) {
+            number scaled = numbers[at + i] * scale;
+            lanes[i] += scaled * scaled;
+        }
+    for (integer i = 0; at + i < n; i++) {
+        number scaled = numbers[at + i] * scale;
+        lanes[i] += scaled * scaled;
+    }
+    double total = 0;
+    for (integer i = 0; i < NORM_LANES; i++) total += lanes[i];
+    return total;
+}
+
+/* The sum of the squares of all weights. */
+static double squared_weights(const Thread *t) {
+    double total = 0;
+    for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
+        const integer *l = layer_of(t, i);
+        const number *w = t->work + l[WEIGHTS];
+        integer n = l[N_IN] * l[LD];
+        for (integer first = 0; first < n; first += CHUNK_SIZE)
+            total += sum_of_squares(w + first, smaller(CHUNK_SIZE, n - first), 1);
+    }
+    return total;
+}
+
+/* Write the gradient's norms over this thread's share of fixed chunks. */
 static void write_norms(const Thread *t) {
     integer n = t->block[N_PADDED], start, stop;
     const number *g = t->work + t->block[GRADIENT];
     share(n, CHUNK_SIZE, t->thread, t->call->n_threads, &start, &stop);
     for (integer first = start; first < stop; first += CHUNK_SIZE) {
-        number lanes[NORM_LANES] = {0};
-        integer last = smaller(first + CHUNK_SIZE, n), at = first;
-        for (; at + NORM_LANES <= last; at += NORM_LANES)
-            FOR(NORM_LANES) {
-                number scaled = g[at + i] * NORM_SCALE;
-                lanes[i] += scaled * scaled;
-            }
-        for (integer i = 0; at + i < last; i++) {
-            number scaled = g[at + i] * NORM_SCALE;
-            lanes[i] += scaled * scaled;
-        }
-        double total = 0;
-        for (integer i = 0; i < NORM_LANES; i++) total += lanes[i];
+        double total = sum_of_squares(g + first, smaller(CHUNK_SIZE, n - first), NORM_SCALE);
         t->work[t->block[PARTIALS] + first / CHUNK_SIZE] = (number)(sqrt(total) / NORM_SCALE);
     }
 }

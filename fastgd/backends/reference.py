@@ -7,7 +7,7 @@ arguments. Equations are those of Nielsen, Neural Networks and Deep Learning, ch
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from fastgd.engine.step import apply_update
 from fastgd.rules.dropout import Draw, factors
 from fastgd.rules.update import Update
 
-__all__ = ["forward", "loss_and_gradient", "train"]
+__all__ = ["forward", "loss_and_gradient", "repeated", "train"]
 
 Array = np.ndarray
 #: What multiplies the activations of each layer, the inputs first; None where nothing does.
@@ -81,6 +81,7 @@ def train(
     table: Array,
     n_threads: int = 1,
     draw: Draw | None = None,
+    penalties: Array | None = None,
 ) -> tuple[int, float]:
     """Step once for each mini-batch of the rows."""
     total = 0.0
@@ -93,11 +94,31 @@ def train(
         if not np.isfinite(batch_cost):
             return step, total
         total += batch_cost
+        if penalties is not None:
+            weights = architecture.layout.weights(parameters)
+            total += penalties[step] * sum(float((W * W).sum()) for W in weights)
         if architecture.loss.batch_average:
             weight = batch.total_weight
             gradient *= 1 / weight if weight else 0.0
         apply_update(architecture.layout, parameters, gradient, slots, update, table[step])
     return math.ceil(len(rows) / batch_size), total
+
+
+def repeated(
+    architecture: Architecture,
+    parameters: Array,
+    slots: Array,
+    rows: Rows,
+    batch_size: int,
+    update: type[Update],
+    table: Array,
+    n_threads: int = 1,
+    penalties: Array | None = None,
+) -> Callable[[Array], tuple[int, float]]:
+    """Return `train` on these arrays, whatever they then hold, as a function of the table."""
+    return lambda table: train(
+        architecture, parameters, slots, rows, batch_size, update, table, penalties=penalties
+    )
 
 
 def blocks(rows: Rows) -> Iterator[tuple[int, Rows]]:

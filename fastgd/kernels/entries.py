@@ -20,7 +20,7 @@ from fastgd.backends import plan as P
 from fastgd.backends.compiled import COST, PREDICT, TRAIN
 from fastgd.kernels.barrier import wait_for_all
 from fastgd.kernels.compiling import OPTIONS, compiled, inlined
-from fastgd.kernels.learning import copy_panel, learn, share_first_layer
+from fastgd.kernels.learning import copy_panel, learn, share_first_layer, squared_weights
 from fastgd.kernels.simd import borrowed
 from fastgd.kernels.steps import (
     Block,
@@ -134,10 +134,13 @@ def _make_run(fingerprint: str) -> Callable:
             copy_panel(plan, t.work, t.first_layer, False)
         total, steps = 0.0, 0
         for start in range(0, call.n, call.batch):
+            penalty = 0.0
+            if len(call.penalties) and thread == 0:
+                penalty = call.penalties[steps] * squared_weights(plan, t.work)
             cost = run_batch(t, steps, start, min(start + call.batch, call.n))
             if call.task == TRAIN and not math.isfinite(cost):
                 break
-            total += cost
+            total += cost + penalty
             steps += 1
         if t.first_layer.by_columns:
             copy_panel(plan, t.work, t.first_layer, True)

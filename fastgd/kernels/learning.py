@@ -18,7 +18,7 @@ from fastgd.kernels.simd import MAX_VECTORS, VECTOR_BYTES, never_inline, part, s
 from fastgd.kernels.steps import ZERO, FirstLayer, copy_rows, product, share, transpose
 from fastgd.rules.update import CLIP_NORM, COLUMNS, MAX_NORM, NORM_EPSILON, SHRINK
 
-__all__ = ["copy_panel", "learn", "share_first_layer"]
+__all__ = ["copy_panel", "learn", "share_first_layer", "squared_weights"]
 
 #: Sparse inputs of batches up to this many rows change the weights one example at a time: with
 #: more, their parts of the step could be too small to count one by one.
@@ -193,6 +193,8 @@ def share_first_layer(call, plan, sparse, thread):
     whole = fused(
         call.task, call.linear, call.shrinks, sparse, call.batch, call.batch > plan[0, P.ROWS]
     )
+    # Penalties read all weights in one place.
+    whole = whole and not len(call.penalties)
     if n_threads > 1 and width >= P.PAD * n_threads and whole:
         left, right = share(width, P.PAD, thread, n_threads)
         return FirstLayer(True, left, right, plan[0, P.PANELS] + (n_in + 1) * left, right - left)
@@ -210,27 +212,47 @@ def copy_panel(plan, work, mine, back):
 
 
 @compiled
-def write_norms(plan, work, thread, n_threads):
-    """Write the gradient's norms over this thread's share of fixed chunks.
+def sum_of_squares(work, at, n, scale, lanes):
+    """Return the sum of the squares of n numbers, each times ``scale``.
 
     In lanes, which vectorise and are the same for any vector.
     """
+    for j in range(NORM_LANES):
+        lanes[j] = 0
+    for i in range(0, n, NORM_LANES):
+        numbers = part(work, at + i, min(NORM_LANES, n - i))
+        for j in range(numbers.size):
+            scaled = numbers[j] * scale
+            lanes[j] += scaled * scaled
+    total = 0.0
+    for j in range(NORM_LANES):
+        total += lanes[j]
+    return total
+
+
+@compiled
+def squared_weights(plan, work):
+    """Return the sum of the squares of all weights."""
+    never_inline()
+    total, lanes = 0.0, part(work, plan[0, P.CHUNK], NORM_LANES)
+    for layer in range(1, len(plan)):
+        w, n = plan[layer, P.WEIGHTS], plan[layer, P.N_IN] * plan[layer, P.LD]
+        for first in range(0, n, P.CHUNK_SIZE):
+            size = min(P.CHUNK_SIZE, n - first)
+            total += sum_of_squares(work, w + first, size, work.dtype.type(1), lanes)
+    return total
+
+
+@compiled
+def write_norms(plan, work, thread, n_threads):
+    """Write the gradient's norms over this thread's share of fixed chunks."""
     n = plan[0, P.N_PADDED]
     start, stop = share(n, P.CHUNK_SIZE, thread, n_threads)
     lanes = part(work, plan[0, P.CHUNK] + thread * plan[0, P.CHUNK_STRIDE], NORM_LANES)
     scale = work.dtype.type(NORM_SCALE)
     for first in range(start, stop, P.CHUNK_SIZE):
-        for j in range(NORM_LANES):
-            lanes[j] = 0
-        last = min(first + P.CHUNK_SIZE, n)
-        for i in range(first, last, NORM_LANES):
-            g = part(work, plan[0, P.GRADIENT] + i, min(NORM_LANES, last - i))
-            for j in range(g.size):
-                scaled = g[j] * scale
-                lanes[j] += scaled * scaled
-        total = 0.0
-        for j in range(NORM_LANES):
-            total += lanes[j]
+        size = min(P.CHUNK_SIZE, n - first)
+        total = sum_of_squares(work, plan[0, P.GRADIENT] + first, size, scale, lanes)
         work[plan[0, P.PARTIALS] + first // P.CHUNK_SIZE] = math.sqrt(total) / NORM_SCALE
 
 
