@@ -8,6 +8,20 @@ except ModuleNotFoundError:
     message = 'fastgd.sklearn needs scikit-learn: pip install "fastgd[sklearn]"'
     raise MissingExtraError(message) from None
 
+from fastgd.sklearn import verbose  # noqa: F401  (names fits where that is asked for)
 from fastgd.sklearn.estimators import MLPClassifier, MLPRegressor
+from fastgd.sklearn.patching import (
+    load_ipython_extension,
+    patch_sklearn,
+    unload_ipython_extension,
+    unpatch_sklearn,
+)
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "load_ipython_extension",
+    "patch_sklearn",
+    "unload_ipython_extension",
+    "unpatch_sklearn",
+]
