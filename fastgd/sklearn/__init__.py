@@ -10,6 +10,7 @@ except ModuleNotFoundError:
 
 from fastgd.sklearn import verbose  # noqa: F401  (names fits where that is asked for)
 from fastgd.sklearn.estimators import MLPClassifier, MLPRegressor
+from fastgd.sklearn.onnx import register_onnx
 from fastgd.sklearn.patching import (
     load_ipython_extension,
     patch_sklearn,
@@ -22,6 +23,7 @@ __all__ = [
     "MLPRegressor",
     "load_ipython_extension",
     "patch_sklearn",
+    "register_onnx",
     "unload_ipython_extension",
     "unpatch_sklearn",
 ]

@@ -156,7 +156,7 @@ def _reach_workers() -> None:
     """Let the two classes be patched in processes they are sent to, by whatever name."""
     from multiprocessing.reduction import ForkingPickler
 
-    from joblib.externals.loky.backend.reduction import register  # type: ignore[import-untyped]
+    from joblib.externals.loky.backend.reduction import register
 
     ForkingPickler.register(ABCMeta, _sent)
     register(ABCMeta, _sent)
