@@ -1,4 +1,4 @@
-"""The backends: three functions each, with identical arguments and results.
+"""The backends: four functions each, with identical arguments and results.
 
 A backend is a module here with
 
@@ -15,6 +15,9 @@ A backend is a module here with
     optimizer's ``slots`` (n_slots, n_parameters) in place. Return the number of steps made and the
     sum of the rows' costs, each times its weight. Fewer steps than mini-batches means that the cost
     of the next one is not finite; no step is made for it.
+``repeated(architecture, parameters, slots, rows, batch_size, update, table, n_threads, tally)``
+    Return `train` on these arrays, whatever they then hold, as a function of the table: for many
+    short calls. It is not called again after fewer steps, or parameters that are not finite.
 
 ``rows`` are `fastgd.engine.rows.Rows`, ``draw`` is a `fastgd.rules.dropout.Draw`, ``tally`` a
 `fastgd.engine.tally.Tally`: what the sums of costs take account of.

@@ -90,10 +90,13 @@ class Call(NamedTuple):
 
 
 class Compiled:
-    """The three functions of a backend, from what runs a `Call` and returns (steps, total)."""
+    """The functions of a backend, from what makes of a `Call` a function that runs it.
 
-    def __init__(self, run: Callable[[Call], tuple[int, float]]):
-        self._run_call = run
+    That function returns (steps, total), and may be called again.
+    """
+
+    def __init__(self, bind: Callable[[Call], Callable[[], tuple[int, float]]]):
+        self._bind = bind
 
     def forward(
         self,
@@ -143,14 +146,41 @@ class Compiled:
     ) -> tuple[int, float]:
         """Step once for each mini-batch of the rows."""
         batch_size = min(batch_size, len(rows))
-        plan = plan_for(
-            architecture, batch_size, len(slots), bool(by_norm(table)), _width(rows.X), n_threads,
-            draw is not None,
-        )  # fmt: skip
+        plan = _plan_to_train(architecture, slots, rows, batch_size, table, n_threads, draw)
         return self._run(
             TRAIN, architecture, plan, parameters, rows, slots=slots, batch_size=batch_size,
             update=update, table=table, draw=draw, tally=tally,
         )  # fmt: skip
+
+    def repeated(
+        self,
+        architecture: Architecture,
+        parameters: Array,
+        slots: Array,
+        rows: Rows,
+        batch_size: int,
+        update: type[Update],
+        table: Array,
+        n_threads: int = 1,
+        tally: Tally = PLAIN,
+    ) -> Callable[[Array], tuple[int, float]]:
+        """Return `train` on these arrays, whatever they then hold, as a function of the table.
+
+        Its columns that are 0 or infinite in ``table`` must stay so.
+        """
+        batch_size = min(batch_size, len(rows))
+        plan = _plan_to_train(architecture, slots, rows, batch_size, table, n_threads, None)
+        call = call_for(
+            TRAIN, architecture, plan, plan.allocate(), parameters, rows, slots=slots,
+            batch_size=batch_size, update=update, table=table, tally=tally,
+        )  # fmt: skip
+        run, own = self._bind(call), call.table.reshape(table.shape)
+
+        def train(table: Array) -> tuple[int, float]:
+            own[:] = table
+            return run()
+
+        return train
 
     def _plan_for_all(
         self,
@@ -175,12 +205,22 @@ class Compiled:
     ) -> tuple[int, float]:  # fmt: skip
         memory = plan.borrow()
         call = call_for(task, architecture, plan, memory, parameters, rows, **kwargs)
-        steps, total = self._run_call(call)
+        steps, total = self._bind(call)()
         # A step that is not finite may have spoilt the padding, which must be 0: it is not kept.
         made = task != TRAIN or steps == math.ceil(call.n / call.batch)
         if made and (task != TRAIN or np.isfinite(parameters).all()):
             plan.release(memory)
         return steps, total
+
+
+def _plan_to_train(
+    architecture: Architecture, slots: Array, rows: Rows, batch_size: int, table: Array,
+    n_threads: int, draw: Draw | None,
+) -> Plan:  # fmt: skip
+    return plan_for(
+        architecture, batch_size, len(slots), bool(by_norm(table)), _width(rows.X), n_threads,
+        draw is not None,
+    )  # fmt: skip
 
 
 def call_for(

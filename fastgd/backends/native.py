@@ -6,6 +6,7 @@ next backend that works.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -31,7 +32,7 @@ from fastgd.engine.rows import Rows
 from fastgd.rules.update import Update
 from fastgd.rules.updates import GradientDescent
 
-__all__ = ["forward", "loss_and_gradient", "train"]
+__all__ = ["forward", "loss_and_gradient", "repeated", "train"]
 
 #: The instruction tier in use, and all this processor runs.
 TIER, TIERS = _native.TIER, _native.TIERS
@@ -41,11 +42,12 @@ SMALL_ROWS, QUICK_ROWS = 4, 64
 sparse.fill = _native.compress
 
 
-def _run(call: Call) -> tuple[int, float]:
-    return run_team(_native.Call(call).run, call.n_threads, call.barrier)
+def _bind(call: Call) -> Callable[[], tuple[int, float]]:
+    run = _native.Call(call).run
+    return lambda: run_team(run, call.n_threads, call.barrier)
 
 
-_backend = Compiled(_run)
+_backend = Compiled(_bind)
 
 
 def covers(architecture: Architecture, update: type[Update] = GradientDescent) -> bool:
@@ -98,6 +100,22 @@ def train(
 ) -> tuple[int, float]:
     """Step once for each mini-batch of the rows."""
     return _for(architecture, update).train(
+        architecture, parameters, slots, rows, batch_size, update, *args, **kwargs
+    )
+
+
+def repeated(
+    architecture: Architecture,
+    parameters: np.ndarray,
+    slots: np.ndarray,
+    rows: Rows,
+    batch_size: int,
+    update: type[Update],
+    *args: Any,
+    **kwargs: Any,
+) -> Callable[[np.ndarray], tuple[int, float]]:
+    """Return `train` on these arrays, whatever they then hold, as a function of the table."""
+    return _for(architecture, update).repeated(
         architecture, parameters, slots, rows, batch_size, update, *args, **kwargs
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from fastgd.backends.compiled import Call, Compiled
 from fastgd.backends.team import run_team
 from fastgd.kernels import entries
 
-__all__ = ["forward", "loss_and_gradient", "train"]
+__all__ = ["forward", "loss_and_gradient", "repeated", "train"]
 
 #: The caller's arrays: whether they are writable is part of their type, and Numba would compile the
 #: kernel again for each.
@@ -20,10 +21,10 @@ READ_ONLY = (
 )  # fmt: skip
 
 
-def _run(call: Call) -> tuple[int, float]:
+def _bind(call: Call) -> Callable[[], tuple[int, float]]:
     changed: dict[str, Any] = {name: _read_only(getattr(call, name)) for name in READ_ONLY}
     call = call._replace(**changed)
-    return run_team(lambda thread: entries.run(call, thread), call.n_threads, call.barrier)
+    return lambda: run_team(lambda t: entries.run(call, t), call.n_threads, call.barrier)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -32,9 +33,10 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
-_backend = Compiled(_run)
-forward, loss_and_gradient, train = (
+_backend = Compiled(_bind)
+forward, loss_and_gradient, repeated, train = (
     _backend.forward,
     _backend.loss_and_gradient,
+    _backend.repeated,
     _backend.train,
 )

@@ -1,4 +1,4 @@
-"""scikit-learn's `MLPClassifier` and `MLPRegressor`, trained by fastgd: the same numbers, faster."""
+"""scikit-learn's `MLPClassifier` and `MLPRegressor`, trained by fastgd: same numbers, faster."""
 
 try:
     import sklearn  # noqa: F401  (scikit-learn itself)
@@ -10,6 +10,7 @@ except ModuleNotFoundError:
 
 from fastgd.sklearn import verbose  # noqa: F401  (names fits where that is asked for)
 from fastgd.sklearn.estimators import MLPClassifier, MLPRegressor
+from fastgd.sklearn.networks import from_network
 from fastgd.sklearn.onnx import register_onnx
 from fastgd.sklearn.patching import (
     load_ipython_extension,
@@ -21,6 +22,7 @@ from fastgd.sklearn.patching import (
 __all__ = [
     "MLPClassifier",
     "MLPRegressor",
+    "from_network",
     "load_ipython_extension",
     "patch_sklearn",
     "register_onnx",

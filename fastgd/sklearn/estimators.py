@@ -6,20 +6,19 @@ import time
 from collections.abc import Callable
 from inspect import Parameter, signature
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn import neural_network
-from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 from sklearn.utils import compute_sample_weight
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
 from fastgd.backends import CHOICES
 from fastgd.network import Network
 from fastgd.rules.optimizers import TINY
 from fastgd.sklearn import log
-from fastgd.sklearn.networks import network_of
+from fastgd.sklearn.networks import fill_from, network_of
+from fastgd.sklearn.parts import MOVED, SOLVERS, TAKES_WEIGHTS, Base, Interval, StrOptions
 from fastgd.sklearn.problem import (
     ACTIVATIONS,
     LOSSES,
@@ -30,10 +29,10 @@ from fastgd.sklearn.problem import (
     inputs_for,
     threads_of,
 )
-from fastgd.sklearn.training import TAKES_WEIGHTS, Arguments, Training
+from fastgd.sklearn.training import Arguments, Training
 from fastgd.sklearn.whole import Whole
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "from_network"]
 
 Array = np.ndarray
 #: scikit-learn's own steps, whose place fastgd takes: where a subclass has others, theirs are made.
@@ -41,45 +40,13 @@ REPLACED = (
     "_backprop", "_compute_loss_grad", "_fit_lbfgs", "_fit_stochastic", "_forward_pass",
     "_loss_grad_lbfgs", "_unpack",
 )  # fmt: skip
-#: What a version of scikit-learn must have for fastgd to take the place of its solvers.
-NEEDED = {
-    "_fit_stochastic": {
-        "X", "y", "activations", "deltas", "coef_grads", "intercept_grads", "layer_units",
-        "incremental",
-    },
-    "_fit_lbfgs": {
-        "X", "y", "activations", "deltas", "coef_grads", "intercept_grads", "layer_units",
-    },
-    "_backprop": {"X", "y", "activations", "deltas", "coef_grads", "intercept_grads"},
-    "_loss_grad_lbfgs": {"packed_coef_inter", "X", "y"},
-    "_forward_pass_fast": {"X", "check_input"},
-    "_update_no_improvement_count": {"early_stopping", "X", "y"},
-}  # fmt: skip
 
 
-def _moved() -> str:
-    """Return which of scikit-learn's private parts are not where they were; empty where none."""
-    for name, needed in NEEDED.items():
-        method = getattr(BaseMultilayerPerceptron, name, None)
-        found = set(signature(method).parameters) if method else set()
-        if not needed <= found or not found <= needed | {"self", "sample_weight"} | {
-            n for n in found if name == "_loss_grad_lbfgs" or n.endswith("_val")
-        }:
-            import sklearn
-
-            return f"scikit-learn {sklearn.__version__} has another {name}"
-    return ""
+#: scikit-learn's class comes after: what it has, mypy need not know.
+After: Any = object
 
 
-MOVED = _moved()
-SOLVERS = {
-    name: [p for p in signature(getattr(BaseMultilayerPerceptron, name)).parameters][1:]
-    for name in ("_fit_stochastic", "_fit_lbfgs")
-    if not MOVED
-}
-
-
-class OnFastgd:
+class OnFastgd(After):
     """What both estimators have in common; scikit-learn's class comes after it."""
 
     def _fit_stochastic(self, *values: Any) -> None:
@@ -91,17 +58,38 @@ class OnFastgd:
     def _solve(self, name: str, values: tuple, solver: Callable[[Arguments], str]) -> None:
         """Run a solver on fastgd, or scikit-learn's own, and tell who listens."""
         started = time.perf_counter()
-        given = None if MOVED else Arguments.of(SOLVERS[name], values)
-        reason = MOVED or self._why_not(given)
-        used = None
+        reason, used = MOVED, None
+        if not reason:
+            named = self._weigh_classes(dict(zip(SOLVERS[name], values, strict=True)))
+            values = tuple(named.values())
+            given = Arguments.of(named)
+            reason = self._why_not(given)
         if reason:
-            self._check_extras(reason)
+            self._refuse_extras(reason)
             getattr(super(), name)(*values)
         else:
             used = computer(self).__name__.rpartition(".")[2]
             reason = solver(given)
         seconds = time.perf_counter() - started
         log.tell(log.Fit(type(self).__name__, seconds, used, reason))
+
+    def _weigh_classes(self, named: dict[str, Any]) -> dict[str, Any]:
+        """Return a solver's arguments with the weights of the classes in those of the examples."""
+        class_weight = getattr(self, "class_weight", None)
+        if class_weight is None:
+            return named
+        if named.get("incremental") and class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit: weights would be those "
+                "of each call's examples alone. Pass a dict"
+            )
+        if not TAKES_WEIGHTS:
+            raise ValueError("class_weight needs scikit-learn 1.7 or newer")
+        y = self._label_binarizer.inverse_transform(np.asarray(named["y"], dtype=int))
+        weights = compute_sample_weight(class_weight, y).astype(named["X"].dtype)
+        if named["sample_weight"] is not None:
+            weights *= named["sample_weight"]
+        return {**named, "sample_weight": weights}
 
     def _train(self, given: Arguments) -> str:
         training = Training(self, given, self.coefs_[0].dtype)
@@ -111,16 +99,8 @@ class OnFastgd:
     def _minimize(self, given: Arguments) -> str:
         problem = Problem.of(self, given.X, given.y, given.sample_weight, np.float64)
         self._whole = Whole(self, problem)
-        values = [getattr(given, n, None) for n in SOLVERS["_fit_lbfgs"]]
-        names = SOLVERS["_fit_lbfgs"]
-        lists = dict(
-            zip(
-                ("activations", "deltas", "coef_grads", "intercept_grads"), given.lists, strict=True
-            )
-        )
-        values = [lists.get(name, value) for name, value in zip(names, values, strict=True)]
         try:
-            super()._fit_lbfgs(*values)
+            super()._fit_lbfgs(*given.values)
         finally:
             del self._whole
         return ""
@@ -155,9 +135,9 @@ class OnFastgd:
             return "an example has no class, or several"
         return ""
 
-    def _check_extras(self, reason: str) -> None:
+    def _refuse_extras(self, reason: str) -> None:
         """Refuse to leave to scikit-learn what only fastgd does."""
-        if self.dropout:
+        if np.any(self.dropout):
             raise ValueError(
                 f"dropout={self.dropout!r} needs fastgd, which cannot fit this: {reason}"
             )
@@ -195,18 +175,22 @@ class OnFastgd:
 
 def _overridden(cls: type, name: str) -> bool:
     """Return whether a class has a step that is neither scikit-learn's nor fastgd's."""
-    own = (OnFastgd, BaseMultilayerPerceptron)
+    own = (OnFastgd, Base)
     return next(c for c in cls.__mro__ if name in vars(c)) not in own
 
 
 #: The extras of both, and what they accept.
 EXTRAS: dict[str, Any] = {"backend": None, "threads": "auto", "dropout": 0.0, "dtype": None}
-ACCEPTED: dict[str, list] = {
-    "backend": [StrOptions(set(CHOICES)), None],
-    "threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-    "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
-    "dtype": [StrOptions({"float32", "float64"}), None],
-}
+ACCEPTED: dict[str, list] = {}
+CLASS_WEIGHT: dict[str, list] = {}
+if StrOptions is not None:
+    ACCEPTED = {
+        "backend": [StrOptions(set(CHOICES)), None],
+        "threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "dtype": [StrOptions({"float32", "float64"}), None],
+    }
+    CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, None]}
 
 
 def _constructor(inherited: Callable, extras: dict[str, Any]) -> Callable:
@@ -223,6 +207,39 @@ def _constructor(inherited: Callable, extras: dict[str, Any]) -> Callable:
         parameters=[*own.parameters.values(), *extra]
     )
     return __init__
+
+
+def from_network(network: Network, **parameters: Any) -> MLPClassifier | MLPRegressor:
+    """Return a fitted estimator with a network's parameters, classes and scaling.
+
+    A network that tells classes apart becomes an `MLPClassifier`, any other an `MLPRegressor`.
+    Two softmax outputs become scikit-learn's single one; ``partial_fit`` goes on with its losses.
+
+    Parameters
+    ----------
+    network : fastgd.Network
+        With one activation for all hidden layers: identity, sigmoid, tanh or relu.
+    **parameters
+        Others of the estimator's.
+
+    Raises
+    ------
+    ValueError
+        If scikit-learn's estimators cannot be such a network.
+
+    Examples
+    --------
+    >>> import fastgd
+    >>> from fastgd.sklearn import from_network
+    >>> net = fastgd.Network([2, 3], output="softmax", loss="cross_entropy", seed=1)
+    >>> model = from_network(net)
+    >>> bool((model.predict([[1.0, 2.0]]) == net.predict_classes([[1.0, 2.0]])).all())
+    True
+    """
+    classifier = network.architecture.classifies
+    estimator = (MLPClassifier if classifier else MLPRegressor)(**parameters)
+    fill_from(estimator, network, classifier)
+    return estimator
 
 
 class MLPClassifier(OnFastgd, neural_network.MLPClassifier):
@@ -251,10 +268,10 @@ class MLPClassifier(OnFastgd, neural_network.MLPClassifier):
     array(['low', 'high'], dtype='<U4')
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **neural_network.MLPClassifier._parameter_constraints,
         **ACCEPTED,
-        "class_weight": [StrOptions({"balanced"}), dict, None],
+        **CLASS_WEIGHT,
     }
     __init__ = _constructor(neural_network.MLPClassifier.__init__, {**EXTRAS, "class_weight": None})
 
@@ -278,7 +295,7 @@ class MLPRegressor(OnFastgd, neural_network.MLPRegressor):
     3.0
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         **neural_network.MLPRegressor._parameter_constraints,
         **ACCEPTED,
     }

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgd.engine.rows import Rows
-from fastgd.engine.session import Pace
+from fastgd.engine.runner import CALL_WORK
 from fastgd.engine.tally import Tally
 from fastgd.rules.dropout import Draw
-from fastgd.rules.optimizers import Adam
 from fastgd.rules.update import COLUMNS, L2, SHRINK, Update
 from fastgd.rules.updates import AdaptiveMoments, GradientDescent, Momentum
 from fastgd.sklearn.problem import Problem, computer, flat_parameters, threads_of
@@ -21,6 +20,16 @@ __all__ = ["Epochs"]
 
 Array = np.ndarray
 NO_LIMITS = (1.0, 0.0, 0.0, math.inf, math.inf, math.inf)
+
+
+class Piece(NamedTuple):
+    """Steps of an epoch that one call makes: the first, and that after the last."""
+
+    first: int
+    stop: int
+    rule: type[Update]
+    table: Array  # (n_steps, 2, n_columns): written anew for each epoch
+    train: Callable[[Array], tuple[int, float]]
 
 
 class Epochs:
@@ -54,120 +63,141 @@ class Epochs:
             setattr(optimizer, name, [*layout.weights(slot), *layout.biases(slot)])
         self.starts = np.arange(0, n, batch_size)
         self.counts = np.diff(self.starts, append=n).astype(np.float64)
-        if estimator.solver == "adam":
-            self.adam = Adam(
-                1.0, optimizer.beta_1, optimizer.beta_2, optimizer.epsilon, epsilon_hat=True
-            )
-        self.pace, self.draw = Pace(), None
+        self.order = np.empty(n, np.int64) if estimator.shuffle else None
+        self.Y = problem.Y.copy() if estimator.shuffle else problem.Y
+        weights = problem.weights
+        self.weights = None if weights is None else np.empty_like(weights)
+        self.totals = self.counts  # the sums of the batches' weights
+        self.penalties = np.empty(len(self.starts)) if estimator.alpha else None
+        self._set_penalties()
+        self.draw = None
         if problem.architecture.has_dropout:
-            seed = int(estimator._random_state.randint(1 << 31))
-            self.draw = Draw(seed, 0)
+            self.draw = Draw(int(estimator._random_state.randint(1 << 31)), 0)
+        self.pieces = self._cut()
 
     def run(self, order: Array | None) -> float | None:
         """Make one epoch in that order, or as the rows come; return scikit-learn's loss.
 
         None where it is not finite, or a batch has no weight: nothing has changed then.
         """
-        problem, optimizer = self.problem, self.estimator._optimizer
-        weights, totals = self._weights(order)
-        if totals.min() <= 0:
+        self._visit(order)
+        if self.totals.min() <= 0:
             return None
-        decay = self.estimator.alpha / totals
-        Y = problem.Y if order is None else problem.Y[order]
-        rows = Rows(problem.X, Y, order, weights)
         before, slots = self.flat.copy(), self.slots.copy()
-        cost = self._call(rows, decay)
-        if cost is None or not np.isfinite(self.flat).all():
+        total = 0.0
+        for piece in self.pieces:
+            with np.errstate(over="ignore", invalid="ignore"):
+                steps, cost = piece.train(self._table(piece))
+            total = total + cost if steps == piece.stop - piece.first else math.nan
+            if not math.isfinite(total):
+                break
+        if not (math.isfinite(total) and np.isfinite(self.flat).all()):
             self.flat[:], self.slots[:] = before, slots
             return None
-        n_steps = len(self.starts)
+        self._advance()
+        return total / (len(self.problem) * self.problem.per_output)
+
+    def _advance(self) -> None:
+        """Count the epoch's steps."""
+        optimizer, n_steps = self.estimator._optimizer, len(self.starts)
         if self.estimator.solver == "adam":
             optimizer.t += n_steps
-            rate, t = optimizer.learning_rate_init, optimizer.t
-            first, root = 1 - optimizer.beta_1**t, np.sqrt(1 - optimizer.beta_2**t)
-            optimizer.learning_rate = rate * root / first
+            first = 1 - optimizer.beta_1**optimizer.t
+            root = np.sqrt(1 - optimizer.beta_2**optimizer.t)
+            optimizer.learning_rate = optimizer.learning_rate_init * root / first
         if self.draw:
             self.draw = self.draw._replace(step=self.draw.step + n_steps)
-        return cost / (len(problem) * problem.per_output)
 
-    def _weights(self, order: Array | None) -> tuple[Array | None, Array]:
-        """Return the visits' weights, and each batch's sum of the weights.
+    def _visit(self, order: Array | None) -> None:
+        """Put the epoch's targets and weights in the order of its visits.
 
         Each batch counts as many examples as it has in scikit-learn's loss: the weights are scaled
         so that they sum to that, which changes no step.
         """
-        weights = self.problem.weights
-        if weights is None:
-            return None, self.counts
-        weights = weights if order is None else weights[order]
-        totals = np.add.reduceat(weights, self.starts, dtype=np.float64)
-        if totals.min() <= 0:
-            return None, totals
-        scale = np.repeat(self.counts / totals, self.counts.astype(np.int64))
-        return (weights * scale).astype(weights.dtype), totals
+        problem = self.problem
+        if self.order is not None:
+            self.order[:] = order
+            np.take(problem.Y, order, axis=0, out=self.Y, mode="clip")
+        if self.weights is None:
+            return
+        weights = problem.weights if order is None else problem.weights[order]
+        self.totals = np.add.reduceat(weights, self.starts, dtype=np.float64)
+        if self.totals.min() > 0:
+            scale = np.repeat(self.counts / self.totals, self.counts.astype(np.int64))
+            self.weights[:] = weights * scale
+            self._set_penalties()
 
-    def _call(self, rows: Rows, decay: Array) -> float | None:
-        """Make the steps, as many in a call as are soon done; return the sum of all costs."""
-        plain = self.estimator.solver == "sgd" and not self.estimator.momentum
-        n, step, total = len(self.starts), 0, 0.0
-        # Without momentum the velocities are the last step, which the rule then has to write.
-        ends = [n - 1, n] if plain and n > 1 else [n]
-        while step < n:
-            end = ends[0] if step < ends[0] else n
-            rule = GradientDescent if plain and end < n else None
-            stop = min(end, step + self.pace.steps)
-            started = time.perf_counter()
-            cost = self._steps(rows, step, stop, decay[step:stop], rule)
-            self.pace.saw(stop - step, time.perf_counter() - started)
-            if cost is None:
-                return None
-            step, total = stop, total + cost
-        return total
+    def _set_penalties(self) -> None:
+        if self.penalties is not None:
+            factor = 0.5 * self.estimator.alpha * self.problem.per_output
+            self.penalties[:] = factor * self.counts / self.totals
 
-    def _steps(
-        self, rows: Rows, first: int, stop: int, decay: Array, rule: type[Update] | None
-    ) -> float | None:
-        estimator, problem, batch = self.estimator, self.problem, self.batch_size
-        own, rule = self._settings(first, stop, rule)
-        table = table_of(own, rule, decay)
-        penalties = None
-        if estimator.alpha:
-            penalties = 0.5 * problem.per_output * self.counts[first:stop] * decay
-        draw = self.draw and self.draw._replace(step=self.draw.step + first)
+    def _cut(self) -> list[Piece]:
+        """Return what one epoch's calls are: each is back soon."""
+        n, plain = len(self.starts), self._plain
+        architecture = self.problem.architecture
+        rows = max(256, CALL_WORK // architecture.layout.n_parameters)
+        most = max(1, rows // self.batch_size)
+        ends = [*range(most, n, most), n]
+        if plain and n > 1 and n - 1 not in ends:
+            ends.insert(-1, n - 1)
+        # Without momentum the velocities are the last step, which that rule has to write.
+        pieces, first = [], 0
+        for stop in ends:
+            rule = GradientDescent if plain and stop < n else self._rule
+            pieces.append(Piece(first, stop, rule, np.empty(0), lambda table: (0, 0.0)))
+            first = stop
+        return [self._prepared(piece, len(pieces) <= 2) for piece in pieces]
+
+    @property
+    def _plain(self) -> bool:
+        return self.estimator.solver == "sgd" and not self.estimator._optimizer.momentum
+
+    @property
+    def _rule(self) -> type[Update]:
+        return AdaptiveMoments if self.estimator.solver == "adam" else Momentum
+
+    def _prepared(self, piece: Piece, keeps: bool) -> Piece:
+        """Return a piece with its table and what trains on it; ``keeps`` memory for each call."""
+        first, stop, rule = piece[:3]
+        problem, batch = self.problem, self.batch_size
+        visits = slice(first * batch, stop * batch)
+        rows = Rows(problem.X, self.Y, self.order, self.weights)[visits]
+        penalties = None if self.penalties is None else self.penalties[first:stop]
+        tally = Tally(problem.ceiling, penalties)
         slots = self.slots[:0] if rule is GradientDescent else self.slots
-        whole = first == 0 and stop == len(self.starts)
-        with np.errstate(over="ignore", invalid="ignore"):
-            steps, cost = self.backend.train(
-                problem.architecture, self.flat, slots,
-                rows if whole else rows[first * batch : stop * batch],
-                batch, rule, table, self.n_threads, draw, Tally(problem.ceiling, penalties),
-            )  # fmt: skip
-        return cost if steps == stop - first and math.isfinite(cost) else None
+        table = np.zeros((stop - first, 2, len(COLUMNS) + len(rule.columns)))
+        table[:, :, : len(COLUMNS)] = NO_LIMITS
+        piece = piece._replace(table=table)
+        arguments = problem.architecture, self.flat, slots, rows, batch, rule
+        self._table(piece)
+        if keeps and not self.draw:
+            train = self.backend.repeated(*arguments, table, self.n_threads, tally)
+            return piece._replace(train=train)
 
-    def _settings(
-        self, first: int, stop: int, rule: type[Update] | None
-    ) -> tuple[dict[str, Any], type[Update]]:
-        """Return what the rule's own columns hold in those steps of the epoch, and the rule."""
-        estimator, optimizer = self.estimator, self.estimator._optimizer
-        if estimator.solver == "adam":
-            steps = optimizer.t + np.arange(first, stop)
-            rates = np.full(len(steps), float(optimizer.learning_rate_init))
-            return self.adam.settings(steps, rates), AdaptiveMoments
-        rate = {"rate": optimizer.learning_rate}
-        if rule is GradientDescent:
-            return rate, rule
-        nesterov = float(optimizer.nesterov)
-        return {**rate, "momentum": optimizer.momentum, "nesterov": nesterov}, Momentum
+        def train_once(table: Array) -> tuple[int, float]:
+            draw = self.draw and self.draw._replace(step=self.draw.step + first)
+            return self.backend.train(*arguments, table, self.n_threads, draw, tally)
 
+        return piece._replace(train=train_once)
 
-def table_of(own: dict[str, Any], rule: type[Update], decay: Array) -> Array:
-    """Return the settings of steps whose weights are penalised by ``decay`` of their own."""
-    table = np.zeros((len(decay), 2, len(COLUMNS) + len(rule.columns)))
-    table[:, :, : len(COLUMNS)] = NO_LIMITS
-    for i, name in enumerate(rule.columns, len(COLUMNS)):
-        table[:, :, i] = np.reshape(own[name], (-1, 1))
-    if rule.linear:
-        table[:, 0, SHRINK] -= own["rate"] * decay
-    else:
-        table[:, 0, L2] = decay
-    return table
+    def _table(self, piece: Piece) -> Array:
+        """Return the settings of a piece's steps now."""
+        first, stop, rule, table, _ = piece
+        optimizer, decay = self.estimator._optimizer, self.estimator.alpha / self.totals[first:stop]
+        own = len(COLUMNS)
+        if rule is AdaptiveMoments:
+            t = optimizer.t + 1.0 + np.arange(first, stop)
+            root, start = np.sqrt(1 - optimizer.beta_2**t), 1 - optimizer.beta_1**t
+            rate = optimizer.learning_rate_init * root / start
+            rest = [1.0, 1 - optimizer.beta_1, 1 - optimizer.beta_2, optimizer.epsilon]
+        else:
+            rate = np.full(stop - first, optimizer.learning_rate)
+            rest = [optimizer.momentum, float(optimizer.nesterov)] if rule is Momentum else []
+        table[:, :, own] = rate[:, None]
+        table[:, :, own + 1 :] = rest
+        if rule.linear:
+            table[:, 0, SHRINK] = 1 - rate * decay
+        else:
+            table[:, 0, L2] = decay
+        return table

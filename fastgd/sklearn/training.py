@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
-from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 from sklearn.utils import _safe_indexing, gen_batches
 
+from fastgd.sklearn.parts import LISTS, TAKES_WEIGHTS, optimizers
 from fastgd.sklearn.problem import Problem
 from fastgd.sklearn.stochastic import Epochs
 
 __all__ = ["NOT_FINITE", "Arguments", "Training"]
 
 Array = np.ndarray
-#: Before 1.7, fit takes no sample_weight.
-TAKES_WEIGHTS = "sample_weight" in signature(BaseMultilayerPerceptron._backprop).parameters
 #: What scikit-learn says where training diverged.
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
@@ -38,13 +34,14 @@ class Arguments(NamedTuple):
     layer_units: list[int]
     sample_weight: Array | None = None
     incremental: bool = False
+    values: tuple = ()  # all of them, as scikit-learn passes them on
 
     @classmethod
-    def of(cls, names: list[str], values: tuple) -> Arguments:
-        """Return them from the names and values of a call."""
-        given = dict(zip(names, values, strict=True))
-        lists = [given.pop(n) for n in ("activations", "deltas", "coef_grads", "intercept_grads")]
-        return cls(lists=lists, **given)
+    def of(cls, named: dict[str, Any]) -> Arguments:
+        """Return them from those of a call, by name."""
+        given, values = dict(named), tuple(named.values())
+        lists = [given.pop(n) for n in LISTS]
+        return cls(lists=lists, values=values, **given)
 
 
 class Training:
@@ -71,12 +68,12 @@ class Training:
             return
         parameters = estimator.coefs_ + estimator.intercepts_
         if estimator.solver == "sgd":
-            estimator._optimizer = SGDOptimizer(
+            estimator._optimizer = optimizers.SGDOptimizer(
                 parameters, estimator.learning_rate_init, estimator.learning_rate,
                 estimator.momentum, estimator.nesterovs_momentum, estimator.power_t,
             )  # fmt: skip
         else:
-            estimator._optimizer = AdamOptimizer(
+            estimator._optimizer = optimizers.AdamOptimizer(
                 parameters, estimator.learning_rate_init, estimator.beta_1, estimator.beta_2,
                 estimator.epsilon,
             )  # fmt: skip
@@ -110,7 +107,8 @@ class Training:
             return min(200, self.n)
         if asked > self.n:
             warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+                "Got `batch_size` less than 1 or larger than sample size. "
+                "It is going to be clipped",
                 stacklevel=2,
             )
         return int(np.clip(asked, 1, self.n))

@@ -1,0 +1,141 @@
+"""fastgd's estimators have scikit-learn's numbers, whatever the setting.
+
+``FASTGD_PARITY=1000 pytest tests/test_sklearn_parity.py`` tries that many settings.
+"""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from scipy.sparse import csr_array
+from sklearn import neural_network
+
+import fastgd.sklearn
+from fastgd.sklearn.parts import TAKES_WEIGHTS
+
+N_SETTINGS = int(os.environ.get("FASTGD_PARITY", "60"))
+TOLERANCE = {"float64": 1e-6, "float32": 1e-3}
+TASKS = ("binary", "classes", "multilabel", "regression", "outputs", "counts")
+
+
+def choose(rng, *options):
+    return options[rng.integers(len(options))]
+
+
+def draw_data(rng, task, n=None):
+    """Return X and y of a small task."""
+    n, n_in = n or int(rng.integers(20, 90)), int(rng.integers(1, 9))
+    X = rng.normal(size=(n, n_in)) * choose(rng, 1.0, 1.0, 20.0)
+    z = X @ rng.normal(size=(n_in, 4)) / np.abs(X).max()
+    if task == "binary":
+        return X, np.where(z[:, 0] > 0, "yes", "no")
+    if task == "classes":
+        return X, z.argmax(axis=1) * 2
+    if task == "multilabel":
+        return X, (z[:, :3] > 0).astype(int)
+    if task == "regression":
+        return X, z[:, 0]
+    return X, z[:, :2] if task == "outputs" else np.floor(3 * np.exp(z[:, 0]))
+
+
+def draw_setting(rng, task):
+    solver = choose(rng, "sgd", "sgd", "adam", "adam", "lbfgs")
+    hidden = [int(rng.integers(1, 20)) for _ in range(rng.integers(0, 3))]
+    setting = {
+        "solver": solver,
+        "hidden_layer_sizes": hidden,
+        "activation": choose(rng, "identity", "logistic", "tanh", "relu"),
+        "alpha": choose(rng, 0.0, 1e-4, 0.1, 3.0),
+        "batch_size": choose(rng, "auto", 1, 7, 16),
+        "learning_rate": choose(rng, "constant", "invscaling", "adaptive"),
+        "learning_rate_init": choose(rng, 1e-3, 0.01),
+        "power_t": choose(rng, 0.5, 0.2),
+        "max_iter": choose(rng, 5, 20),
+        "shuffle": bool(rng.integers(4)),
+        "tol": choose(rng, 1e-4, 0.05),
+        "momentum": choose(rng, 0.0, 0.5, 0.9),
+        "nesterovs_momentum": bool(rng.integers(2)),
+        "early_stopping": solver != "lbfgs" and not rng.integers(4),
+        "beta_1": choose(rng, 0.9, 0.5),
+        "epsilon": choose(rng, 1e-8, 1e-3),
+        "n_iter_no_change": choose(rng, 2, 10),
+        "warm_start": not rng.integers(4),
+        "random_state": int(rng.integers(1000)),
+    }
+    if task == "counts" and TAKES_WEIGHTS:
+        setting["loss"] = "poisson"
+    return setting
+
+
+def draw_fits(rng, model, X, y):
+    """Return how an estimator is fitted: a list of methods and arguments."""
+    weights = {}
+    if TAKES_WEIGHTS and not rng.integers(3):
+        weights = {"sample_weight": rng.uniform(0.1, 3, len(y))}
+    if model.solver == "lbfgs" or model.early_stopping or rng.integers(3):
+        return [("fit", (X, y), weights)] * (2 if model.warm_start else 1)
+    first = {"classes": np.unique(y)} if "Classifier" in type(model).__name__ else {}
+    if np.ndim(y) == 2 and first:
+        first = {"classes": np.arange(y.shape[1])}
+    return [("partial_fit", (X, y), {**weights, **(first if i == 0 else {})}) for i in range(3)]
+
+
+def fitted(module, name, setting, fits):
+    model = getattr(module, name)(**setting)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for method, args, kwargs in fits(model):
+            getattr(model, method)(*args, **kwargs)
+    return model
+
+
+def assert_same(ours, theirs, X, tolerance):
+    """Compare all that scikit-learn's fit leaves behind."""
+    for name in ("n_iter_", "t_", "n_layers_", "out_activation_", "n_outputs_"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    for name in ("coefs_", "intercepts_"):
+        for actual, expected in zip(getattr(ours, name), getattr(theirs, name), strict=True):
+            scale = np.abs(expected).max()
+            assert actual.dtype == expected.dtype
+            assert np.abs(actual - expected).max() <= tolerance * scale, name
+    for name in ("loss_curve_", "validation_scores_", "best_loss_", "loss_"):
+        actual, expected = getattr(ours, name, None), getattr(theirs, name, None)
+        assert (actual is None) == (expected is None), name
+        if expected is not None:
+            np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=1e-12, err_msg=name)
+    how = "predict_proba" if hasattr(theirs, "predict_proba") else "predict"
+    actual, expected = getattr(ours, how)(X), getattr(theirs, how)(X)
+    assert actual.dtype == expected.dtype
+    scale = np.abs(expected).max()
+    assert np.abs(actual - expected).max() <= 10 * tolerance * scale
+
+
+@pytest.mark.parametrize("seed", range(N_SETTINGS))
+def test_a_setting_has_the_same_numbers(seed):
+    rng = np.random.default_rng([seed, 9])
+    task = TASKS[seed % len(TASKS)]
+    name = "MLPClassifier" if task in TASKS[:3] else "MLPRegressor"
+    dtype = choose(rng, "float64", "float64", "float32")
+    X, y = draw_data(rng, task)
+    X = X.astype(dtype)
+    if not rng.integers(5):
+        X = csr_array(np.where(rng.random(X.shape) < 0.5, X, 0))
+    setting = draw_setting(rng, task)
+    fit_seed = int(rng.integers(1 << 30))
+
+    def fits(model):
+        return draw_fits(np.random.default_rng(fit_seed), model, X, y)
+
+    theirs = fitted(neural_network, name, setting, fits)
+    heard = []
+    fastgd.sklearn.log.listeners.append(heard.append)
+    try:
+        ours = fitted(fastgd.sklearn, name, setting, fits)
+    finally:
+        fastgd.sklearn.log.listeners.clear()
+    assert all(fit.backend and not fit.reason for fit in heard), heard
+    assert_same(ours, theirs, X, TOLERANCE[dtype])
