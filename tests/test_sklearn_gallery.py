@@ -18,6 +18,8 @@ import fastgd
 PACKAGE = Path(fastgd.__file__).resolve().parents[1]
 
 #: The fits and scores of the gallery's scripts, on data that is installed, without the pictures.
+#: Of the alphas the larger ones: with less to hold them, hundreds of steps of L-BFGS lead elsewhere
+#: with every BLAS, and scikit-learn's own scores differ between processors.
 SCRIPTS = {
     "plot_mlp_alpha": """
 import numpy as np
@@ -36,7 +38,7 @@ for data in (
     (X, y),
 ):
     X_train, X_test, y_train, y_test = train_test_split(*data, test_size=0.4, random_state=42)
-    for alpha in np.logspace(-1, 1, 5):
+    for alpha in np.logspace(0, 1, 3):
         model = make_pipeline(
             StandardScaler(),
             MLPClassifier([10, 10], solver="lbfgs", alpha=alpha, random_state=1, max_iter=2000),
@@ -154,7 +156,8 @@ def test_the_gallery_prints_the_same_scores(tmp_path):
         printed.append(result.stdout)
         if len(python) > 1:
             fits = [line for line in result.stderr.splitlines() if line.startswith("fastgd: ")]
-            assert len(fits) == 15 + 28 + 1 + 2 + 2 and all(" on fastgd (" in line for line in fits)
+            assert len(fits) == 9 + 28 + 1 + 2 + 2
+            assert all(" on fastgd (" in line for line in fits)
     number = r"-?\d+\.\d+"
     ours, theirs = (re.sub(number, "#", text) for text in printed)
     assert ours == theirs

@@ -243,7 +243,8 @@ def test_what_travels_to_a_worker_patches_it(fits, fit, pickler):
 def test_the_jupyter_extension(fits, monkeypatch, tmp_path):
     shells = pytest.importorskip("IPython.core.interactiveshell")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    shell = shells.InteractiveShell()
+    config = pytest.importorskip("traitlets.config").Config(HistoryManager={"enabled": False})
+    shell = shells.InteractiveShell(config=config)
     shell.run_line_magic("load_ext", "fastgd.sklearn")
     assert patching.is_patched()
     shell.run_line_magic("unload_ext", "fastgd.sklearn")

@@ -9,8 +9,7 @@ except ModuleNotFoundError:
     raise MissingExtraError(message) from None
 
 from fastgd.sklearn import verbose  # noqa: F401  (names fits where that is asked for)
-from fastgd.sklearn.estimators import MLPClassifier, MLPRegressor
-from fastgd.sklearn.networks import from_network
+from fastgd.sklearn.estimators import MLPClassifier, MLPRegressor, from_network
 from fastgd.sklearn.onnx import register_onnx
 from fastgd.sklearn.patching import (
     load_ipython_extension,
