@@ -221,7 +221,7 @@ def test_fits_are_named(fits, fit, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("pickler", ["loky", "multiprocessing"])
-def test_what_travels_to_a_worker_patches_it(fits, fit, pickler):
+def test_workers_do_as_the_process_that_sends_to_them(fits, fit, pickler, monkeypatch):
     if pickler == "loky":
         from joblib.externals.loky.backend.reduction import dumps
     else:
@@ -229,15 +229,17 @@ def test_what_travels_to_a_worker_patches_it(fits, fit, pickler):
 
         dumps = ForkingPickler.dumps
     patch_sklearn()
-    sent = [bytes(dumps(thing)) for thing in (fit(MLPClassifier(**SETTINGS)), MLPRegressor)]
+    patched = [bytes(dumps(thing)) for thing in (fit(MLPClassifier(**SETTINGS)), MLPRegressor)]
     unpatch_sklearn()
-    assert type(pickle.loads(sent[0])) is MLPClassifier and patching.is_patched()
-    unpatch_sklearn()
-    assert pickle.loads(sent[1]) is MLPRegressor and patching.is_patched()
-    unpatch_sklearn()
-    for thing in (MLPRegressor, io.IOBase):  # an ABC of no concern, and ours when unpatched
-        assert pickle.loads(dumps(thing)) is thing
-    assert not patching.is_patched()
+    plain = bytes(dumps(MLPRegressor))
+    assert pickle.loads(patched[1]) is MLPRegressor
+    assert not patching.is_patched()  # what comes back from workers changes nothing here
+
+    monkeypatch.setattr(patching, "parent_process", lambda: "another")
+    assert type(pickle.loads(patched[0])) is MLPClassifier and patching.is_patched()
+    assert pickle.loads(plain) is MLPRegressor and not patching.is_patched()
+    assert pickle.loads(patched[1]) is MLPRegressor and patching.is_patched()
+    assert pickle.loads(dumps(io.IOBase)) is io.IOBase  # any other class
 
 
 def test_the_jupyter_extension(fits, monkeypatch, tmp_path):

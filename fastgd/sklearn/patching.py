@@ -12,6 +12,7 @@ import inspect
 import threading
 from abc import ABCMeta
 from importlib import import_module
+from multiprocessing import parent_process
 from typing import Any
 
 from sklearn import neural_network
@@ -153,7 +154,7 @@ def _twin_class(cls: type, theirs: type, ours: type) -> type:
 
 
 def _reach_workers() -> None:
-    """Let the two classes be patched in processes they are sent to, by whatever name."""
+    """Let processes of this program do as this one, once one of the two classes travels to them."""
     from multiprocessing.reduction import ForkingPickler
 
     from joblib.externals.loky.backend.reduction import register
@@ -164,11 +165,12 @@ def _reach_workers() -> None:
 
 def _sent(cls: type) -> str | tuple[Any, ...]:
     """Return how a class is pickled for another process of this program."""
-    if cls in _BEFORE:
-        return _received, (cls.__module__, cls.__qualname__)
+    if cls in _classes():
+        return _received, (cls.__module__, cls.__qualname__, cls in _BEFORE)
     return cls.__qualname__  # as any class
 
 
-def _received(module: str, name: str) -> type:
-    patch_sklearn()
+def _received(module: str, name: str, patched: bool) -> type:
+    if parent_process() is not None:  # a worker, which may have been patched for an earlier task
+        (patch_sklearn if patched else unpatch_sklearn)()
     return getattr(import_module(module), name)
