@@ -1,4 +1,4 @@
-"""scikit-learn's `MLPClassifier` and `MLPRegressor` on fastgd: the same numbers, faster."""
+"""scikit-learn's `MLPClassifier` and `MLPRegressor`, trained by fastgd: same numbers, faster."""
 
 try:
     import sklearn  # noqa: F401  (scikit-learn itself)
@@ -8,6 +8,23 @@ except ModuleNotFoundError:
     message = 'fastgd.sklearn needs scikit-learn: pip install "fastgd[sklearn]"'
     raise MissingExtraError(message) from None
 
+from fastgd.sklearn import verbose  # noqa: F401  (names fits where that is asked for)
 from fastgd.sklearn.estimators import MLPClassifier, MLPRegressor, from_network
+from fastgd.sklearn.onnx import register_onnx
+from fastgd.sklearn.patching import (
+    load_ipython_extension,
+    patch_sklearn,
+    unload_ipython_extension,
+    unpatch_sklearn,
+)
 
-__all__ = ["MLPClassifier", "MLPRegressor", "from_network"]
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "from_network",
+    "load_ipython_extension",
+    "patch_sklearn",
+    "register_onnx",
+    "unload_ipython_extension",
+    "unpatch_sklearn",
+]
