@@ -2,7 +2,7 @@
 
     env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE taskset -c 1 python bench/sklearn_grid.py
 
-One core. Times are the processor's, the best of a few fits, which alternate. Each setting's losses are compared:
+One core. Times are the processor's, the best of a few fits, which alternate. Losses are compared:
 "off" is how far the last one is from scikit-learn's.
 """
 
