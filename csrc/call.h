@@ -38,7 +38,6 @@ typedef struct {
     void *outputs;
     integer average;
     double share;
-    double ceiling;
     const double *penalties;
     integer update;
     integer linear;

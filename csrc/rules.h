@@ -32,7 +32,9 @@
     RULE(quantile)                  \
     RULE(poisson)                   \
     RULE(hinge)                     \
-    RULE(focal)
+    RULE(focal)                     \
+    RULE(clipped_binary_cross_entropy) \
+    RULE(clipped_categorical_cross_entropy)
 
 #define UPDATES(RULE)      \
     RULE(gradient_descent) \
@@ -223,6 +225,14 @@ DELTA_OF(focal) {
     return y * exp_of(-p * away) * (a - 1 - p * a * near_) +
            (1 - y) * exp_of(-p * near_) * (a + p * (1 - a) * away);
 }
+COST(clipped_binary_cross_entropy) {
+    number c = clamp_of(a, p, q);
+    (void)z;
+    return -(y * log_of(c) + (1 - y) * log_of(1 - c));
+}
+DELTA_OF(clipped_binary_cross_entropy) { UNUSED; (void)slope; return a - y; }
+COST(clipped_categorical_cross_entropy) { (void)z; return y * -log_of(clamp_of(a, p, q)); }
+DELTA_OF(clipped_categorical_cross_entropy) { UNUSED; (void)slope; return a - y; }
 
 #define CODE(name) LOSS_##name,
 enum { LOSSES(CODE) N_LOSSES };

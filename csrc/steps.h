@@ -331,14 +331,14 @@ static void cost_and_delta(const Thread *t, Block b, double factor) {
     number *z = t->work + l[Z] + first, *a = t->work + l[A] + first;
     number *delta = t->work + l[DELTA] + first, *y = t->work + t->block[Y] + first;
     const number *p = t->work + t->block[LOSS_NUMBERS];
-    const number *weights = (const number *)call->weights, ceiling = (number)call->ceiling;
+    const number *weights = (const number *)call->weights;
     FOR(size) delta[i] = 1;
     multiply_by_slope(l[ACTIVATION], size, z, a, delta, t->work + l[NUMBERS]);
     output_delta(t->block[LOSS], size, z, a, y, delta, p, (number)(factor * call->share));
     for (integer row = 0; row < rows; row++) {
         integer at = row * l[LD];
         double cost = 0;
-        for (integer j = at; j < at + n; j++) cost += z[j] > ceiling ? ceiling : z[j];
+        for (integer j = at; j < at + n; j++) cost += z[j];
         cost *= call->share;
         for (integer j = at + n; j < at + l[LD]; j++) delta[j] = 0;
         if (weights) {

@@ -5,22 +5,24 @@ A backend is a module here with
 ``forward(architecture, parameters, X, outputs, n_threads)``
     Write the network's outputs for the rows of X into ``outputs`` (n, n_out). Return whether all
     inputs, as the network sees them, are finite: predictions read X once, and check it as they do.
-``loss_and_gradient(architecture, parameters, rows, gradient, n_threads, draw, tally)``
+``loss_and_gradient(architecture, parameters, rows, gradient, n_threads, draw)``
     Return the sum of the rows' costs, each times its weight, and add the sum of their gradients to
     ``gradient`` (n_parameters,) unless it is None. Sums, so that the caller may go through rows in
     pieces. ``draw`` says where the chance of dropout comes from; with None nothing is left out.
-``train(architecture, parameters, slots, rows, batch_size, update, table, n_threads, draw, tally)``
+``train(architecture, parameters, slots, rows, batch_size, update, table, n_threads, draw,
+penalties)``
     Visit the rows in mini-batches of ``batch_size`` and step once for each, step i by row i of
     ``table`` (n_steps, 2, n_columns), as of `Optimizer.table`; change ``parameters`` and the
     optimizer's ``slots`` (n_slots, n_parameters) in place. Return the number of steps made and the
     sum of the rows' costs, each times its weight. Fewer steps than mini-batches means that the cost
     of the next one is not finite; no step is made for it.
-``repeated(architecture, parameters, slots, rows, batch_size, update, table, n_threads, tally)``
+``repeated(architecture, parameters, slots, rows, batch_size, update, table, n_threads, penalties)``
     Return `train` on these arrays, whatever they then hold, as a function of the table: for many
     short calls. It is not called again after fewer steps, or parameters that are not finite.
 
-``rows`` are `fastgd.engine.rows.Rows`, ``draw`` is a `fastgd.rules.dropout.Draw`, ``tally`` a
-`fastgd.engine.tally.Tally`: what the sums of costs take account of.
+``rows`` are `fastgd.engine.rows.Rows`, ``draw`` is a `fastgd.rules.dropout.Draw`;
+``penalties`` (n_steps,) are what each step's cost has on top for every unit of the sum of the
+squares of the weights, not the biases, before it: no step changes by it.
 X is C-contiguous (n, n_in) float32, float64 or uint8, or, where no input is shifted, `Sparse` rows
 of them; it is shifted and scaled as it is read (`fastgd.engine.scaling`), targets are already.
 ``parameters``, ``outputs``, ``gradient`` and ``slots`` are C-contiguous and of the network's dtype.

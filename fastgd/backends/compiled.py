@@ -16,7 +16,6 @@ from fastgd.backends.plan import Memory, Plan, plan_for
 from fastgd.engine.architecture import Architecture
 from fastgd.engine.rows import Rows
 from fastgd.engine.sparse import Sparse, mostly_zeros
-from fastgd.engine.tally import PLAIN, Tally
 from fastgd.rules.dropout import Draw
 from fastgd.rules.optimizers import UPDATES, GradientDescent
 from fastgd.rules.update import CLIP_NORM, CLIP_VALUE, COLUMNS, MAX_NORM, SHRINK, Update
@@ -71,7 +70,6 @@ class Call(NamedTuple):
     outputs: Array  # number: predictions, or the gradient
     average: int  # whether a batch's gradient is divided by the sum of its weights
     share: float  # float64: 1 / n_out where the cost is averaged over outputs, else 1
-    ceiling: float  # number: the most that one output of an example may cost
     penalties: Array  # (n_steps,) float64: what each step's cost has for |W|^2; or absent
     update: int  # the update rule's code
     linear: int  # whether it is w <- shrink w - rate g, and nothing else
@@ -122,14 +120,11 @@ class Compiled:
         gradient: Array | None,
         n_threads: int = 1,
         draw: Draw | None = None,
-        tally: Tally = PLAIN,
     ) -> float:
         """Return the sum of the rows' costs, and add their gradients to ``gradient``."""
         plan = self._plan_for_all(architecture, rows, n_threads, gradient is not None, draw)
         task = COST if gradient is None else GRADIENT
-        return self._run(
-            task, architecture, plan, parameters, rows, outputs=gradient, draw=draw, tally=tally
-        )[1]
+        return self._run(task, architecture, plan, parameters, rows, outputs=gradient, draw=draw)[1]
 
     def train(
         self,
@@ -142,14 +137,14 @@ class Compiled:
         table: Array,
         n_threads: int = 1,
         draw: Draw | None = None,
-        tally: Tally = PLAIN,
+        penalties: Array | None = None,
     ) -> tuple[int, float]:
         """Step once for each mini-batch of the rows."""
         batch_size = min(batch_size, len(rows))
         plan = _plan_to_train(architecture, slots, rows, batch_size, table, n_threads, draw)
         return self._run(
             TRAIN, architecture, plan, parameters, rows, slots=slots, batch_size=batch_size,
-            update=update, table=table, draw=draw, tally=tally,
+            update=update, table=table, draw=draw, penalties=penalties,
         )  # fmt: skip
 
     def repeated(
@@ -162,7 +157,7 @@ class Compiled:
         update: type[Update],
         table: Array,
         n_threads: int = 1,
-        tally: Tally = PLAIN,
+        penalties: Array | None = None,
     ) -> Callable[[Array], tuple[int, float]]:
         """Return `train` on these arrays, whatever they then hold, as a function of the table.
 
@@ -172,7 +167,7 @@ class Compiled:
         plan = _plan_to_train(architecture, slots, rows, batch_size, table, n_threads, None)
         call = call_for(
             TRAIN, architecture, plan, plan.allocate(), parameters, rows, slots=slots,
-            batch_size=batch_size, update=update, table=table, tally=tally,
+            batch_size=batch_size, update=update, table=table, penalties=penalties,
         )  # fmt: skip
         run, own = self._bind(call), call.table.reshape(table.shape)
 
@@ -237,7 +232,7 @@ def call_for(
     update: type[Update] = GradientDescent,
     table: Array = NO_STEPS,
     draw: Draw | None = None,
-    tally: Tally = PLAIN,
+    penalties: Array | None = None,
 ) -> Call:
     """Return the arguments of one call, to work in that memory."""
     nothing = parameters[:0]
@@ -273,8 +268,7 @@ def call_for(
         outputs=nothing if outputs is None else outputs,
         average=int(loss.batch_average and task == TRAIN),
         share=1 / architecture.n_outputs if loss.output_average else 1.0,
-        ceiling=parameters.dtype.type(tally.ceiling),
-        penalties=NO_NUMBERS if tally.penalties is None else tally.penalties,
+        penalties=NO_NUMBERS if penalties is None else penalties,
         update=UPDATES.code(update.name),
         linear=int(is_linear(update, table)),
         shrinks=int((table[:, 0, SHRINK] != 1).any()),

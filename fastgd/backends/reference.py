@@ -16,7 +16,6 @@ from fastgd.engine.rows import Rows
 from fastgd.engine.scaling import standard_inputs
 from fastgd.engine.sparse import Sparse
 from fastgd.engine.step import apply_update
-from fastgd.engine.tally import PLAIN, Tally
 from fastgd.rules.dropout import Draw, factors
 from fastgd.rules.update import Update
 
@@ -56,7 +55,6 @@ def loss_and_gradient(
     gradient: Array | None,
     n_threads: int = 1,
     draw: Draw | None = None,
-    tally: Tally = PLAIN,
 ) -> float:
     """Return the sum of the rows' costs, and add their gradients to ``gradient``."""
     total = 0.0
@@ -65,7 +63,7 @@ def loss_and_gradient(
         masks = draw_masks(architecture, draw, start, len(block))
         zs, activations = feed_forward(architecture, parameters, X, masks)
         targets = one_hot(architecture, block.Y)
-        total += cost(architecture, zs, activations, targets, block.weights, tally.ceiling)
+        total += cost(architecture, zs, activations, targets, block.weights)
         if gradient is not None:
             backpropagate(
                 architecture, parameters, zs, activations, targets, gradient, block.weights, masks
@@ -83,7 +81,7 @@ def train(
     table: Array,
     n_threads: int = 1,
     draw: Draw | None = None,
-    tally: Tally = PLAIN,
+    penalties: Array | None = None,
 ) -> tuple[int, float]:
     """Step once for each mini-batch of the rows."""
     total = 0.0
@@ -92,13 +90,13 @@ def train(
         batch = rows[start : start + batch_size]
         gradient[:] = 0
         here = draw and draw._replace(step=draw.step + step)
-        batch_cost = loss_and_gradient(architecture, parameters, batch, gradient, 1, here, tally)
+        batch_cost = loss_and_gradient(architecture, parameters, batch, gradient, 1, here)
         if not np.isfinite(batch_cost):
             return step, total
         total += batch_cost
-        if tally.penalties is not None:
+        if penalties is not None:
             weights = architecture.layout.weights(parameters)
-            total += tally.penalties[step] * sum(float((W * W).sum()) for W in weights)
+            total += penalties[step] * sum(float((W * W).sum()) for W in weights)
         if architecture.loss.batch_average:
             weight = batch.total_weight
             gradient *= 1 / weight if weight else 0.0
@@ -115,11 +113,11 @@ def repeated(
     update: type[Update],
     table: Array,
     n_threads: int = 1,
-    tally: Tally = PLAIN,
+    penalties: Array | None = None,
 ) -> Callable[[Array], tuple[int, float]]:
     """Return `train` on these arrays, whatever they then hold, as a function of the table."""
     return lambda table: train(
-        architecture, parameters, slots, rows, batch_size, update, table, tally=tally
+        architecture, parameters, slots, rows, batch_size, update, table, penalties=penalties
     )
 
 
@@ -181,11 +179,10 @@ def cost(
     activations: list[Array],
     targets: Array,
     weights: Array | None = None,
-    ceiling: float = math.inf,
 ) -> float:
     """Return the sum of the rows' costs, each times its weight."""
     loss = architecture.loss
-    elements = np.minimum(loss.cost(zs[-1], activations[-1], targets), ceiling)
+    elements = loss.cost(zs[-1], activations[-1], targets)
     if weights is not None:
         elements = elements * weights[:, None]
     scale = 1 / architecture.n_outputs if loss.output_average else 1.0

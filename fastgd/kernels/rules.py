@@ -83,7 +83,7 @@ def _cost_loop(rule):
     delta_of = compiled(rule.scalar_delta)
 
     @compiled
-    def loop(z, a, p, y, delta, costs, n, ld, share, factor, ceiling):
+    def loop(z, a, p, y, delta, costs, n, ld, share, factor):
         """Turn slopes into deltas times ``factor``; write the cost of each row.
 
         Rows are ``ld`` apart; the costs are those of the first ``n`` columns. They take the place
@@ -97,7 +97,7 @@ def _cost_loop(rule):
         for row in range(costs.size):
             total = 0.0
             for i in range(row * ld, row * ld + n):
-                total += ceiling if z[i] > ceiling else z[i]
+                total += z[i]
             costs[row] = total * share
 
     return loop

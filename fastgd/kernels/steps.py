@@ -440,9 +440,7 @@ def cost_and_delta(t, b, factor):
     p = numbers(work, plan[layer, P.NUMBERS])
     multiply_by_slope(plan[layer, P.ACTIVATION], (z, a, p, delta))
     costs, p = part(call.costs, start, rows), numbers(work, plan[0, P.LOSS_NUMBERS])
-    output_delta(
-        plan[0, P.LOSS], (z, a, p, y, delta, costs, n, ld, call.share, factor, call.ceiling)
-    )
+    output_delta(plan[0, P.LOSS], (z, a, p, y, delta, costs, n, ld, call.share, factor))
     for row in range(rows):
         for j in range(row * ld + n, (row + 1) * ld):
             delta[j] = 0

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastgd.errors import SettingError
+from fastgd.rules.clipped import CLIPPED
 from fastgd.rules.loss import Loss, Point
 from fastgd.rules.registry import Registry
 from fastgd.rules.scalar import exp, like, log, log1p, tanh
@@ -572,6 +573,7 @@ LOSSES: Registry[Loss] = Registry(
         Poisson(),
         Hinge(),
         Focal(),
+        *CLIPPED,
     ],
 )
 #: The names people use: those of `LOSSES`, and what means one or another by the output.
@@ -590,9 +592,6 @@ def find_loss(given: str | Mapping[str, Any] | Loss, output: str) -> Loss:
     loss = PUBLIC_LOSSES.find(given)
     if output in loss.outputs:
         return loss.for_output(output)
-    losses = [name for name, rule in PUBLIC_LOSSES.items() if output in rule.outputs]
-    raise SettingError(
-        "loss",
-        f"{loss.name!r} goes with output {', '.join(loss.outputs)}; got output {output!r}, "
-        f"which goes with loss {', '.join(losses)}",
-    )
+    losses = ", ".join(name for name, rule in PUBLIC_LOSSES.items() if output in rule.outputs)
+    goes = f"{loss.name!r} goes with output {', '.join(loss.outputs)}; got output {output!r}, "
+    raise SettingError("loss", f"{goes}which goes with loss {losses}")

@@ -97,8 +97,9 @@ class OnFastgd(After):
         return "numbers that are not finite" if training.by_hand else ""
 
     def _minimize(self, given: Arguments) -> str:
-        problem = Problem.of(self, given.X, given.y, given.sample_weight, np.float64)
-        self._whole = Whole(self, problem)
+        if np.any(self.dropout):
+            raise ValueError(f"dropout={self.dropout!r} goes with solver sgd or adam, not lbfgs")
+        self._whole: Any = given
         try:
             super()._fit_lbfgs(*given.values)
         finally:
@@ -106,7 +107,11 @@ class OnFastgd(After):
         return ""
 
     def _loss_grad_lbfgs(self, packed_coef_inter: Array, *values: Any) -> tuple[float, Array]:
-        whole = self.__dict__.get("_whole")
+        whole: Any = self.__dict__.get("_whole")
+        if isinstance(whole, Arguments):  # the first time: SciPy has chosen the dtype
+            dtype = packed_coef_inter.dtype
+            problem = Problem.of(self, whole.X, whole.y, whole.sample_weight, dtype)
+            whole = self._whole = Whole(self, problem)
         if whole is not None:
             loss, gradient = whole.loss_and_gradient(packed_coef_inter)
             if np.isfinite(loss):
@@ -129,7 +134,7 @@ class OnFastgd(After):
             return "a target is negative"
         if self.activation not in ACTIVATIONS or self.out_activation_ not in ACTIVATIONS:
             return f"activation {self.activation!r}, output {self.out_activation_!r}"
-        if self.loss not in LOSSES:
+        if self.loss not in LOSSES and self.loss != "log_loss":
             return f"loss {self.loss!r}"
         if self.out_activation_ == "softmax" and (given.y.sum(axis=1) != 1).any():
             return "an example has no class, or several"

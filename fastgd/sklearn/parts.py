@@ -46,11 +46,11 @@ def _moved() -> str:
 try:
     from sklearn.neural_network import _stochastic_optimizers as optimizers
 except ImportError:
-    optimizers = None  # type: ignore[assignment]
+    optimizers = None
 try:
     from sklearn.utils._param_validation import Interval, StrOptions
 except ImportError:
-    Interval = StrOptions = None  # type: ignore[assignment,misc]
+    Interval = StrOptions = None
 
 #: Why nothing can be fitted on fastgd with this version of scikit-learn; empty where it can.
 MOVED = _moved()

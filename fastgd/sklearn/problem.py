@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 import threading
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from fastgd.engine.architecture import Architecture
 from fastgd.engine.layout import Layout
 from fastgd.engine.sparse import Sparse, compress, mostly_zeros
 from fastgd.engine.threads import threads_for
+from fastgd.rules.clipped import ClippedBinaryCrossEntropy, ClippedCategoricalCrossEntropy
 from fastgd.rules.losses import Loss, Poisson
 
 __all__ = [
@@ -30,7 +30,9 @@ ACTIVATIONS = {
     "softmax": "softmax", "exp": "exp",
 }  # fmt: skip
 #: scikit-learn's losses, and fastgd's that have the same slope.
-LOSSES: dict[str, str | Loss] = {"log_loss": "cross_entropy", "squared_error": "quadratic"}
+LOSSES: dict[str, str | Loss] = {"squared_error": "quadratic"}
+#: Probabilities closer to 0 or 1 than that of the dtype are clipped in log_loss.
+CLIPPED = {"logistic": ClippedBinaryCrossEntropy, "softmax": ClippedCategoricalCrossEntropy}
 #: Fewer rows are not worth looking at for zeros to leave out.
 LOOK_ROWS = 256
 
@@ -48,8 +50,12 @@ LOSSES["poisson"] = SummedPoisson()
 def _architecture(
     sizes: tuple, activation: str, output: str, loss: str, dtype: str, dropout: Any
 ) -> Architecture:
+    if loss == "log_loss":
+        own: Any = CLIPPED[output](float(np.finfo(dtype).eps))
+    else:
+        own = LOSSES[loss]
     return Architecture(
-        sizes, ACTIVATIONS[activation], ACTIVATIONS[output], LOSSES[loss], dtype, dropout=dropout
+        sizes, ACTIVATIONS[activation], ACTIVATIONS[output], own, dtype, dropout=dropout
     )
 
 
@@ -115,8 +121,6 @@ class Problem:
     Y : ndarray
         Classes (n,) int64, or targets (n, n_outputs).
     weights : ndarray of shape (n,) or None
-    ceiling : float
-        The most that one output of an example may cost: scikit-learn clips probabilities.
     per_output : float
         What a cost is divided by: the outputs where scikit-learn takes their mean.
     """
@@ -125,7 +129,6 @@ class Problem:
     X: Any
     Y: Array
     weights: Array | None
-    ceiling: float
     per_output: float
 
     @classmethod
@@ -140,7 +143,6 @@ class Problem:
             inputs_for(X, looks=estimator.max_iter > 1),
             Y,
             None if weights is None else np.ascontiguousarray(weights, architecture.dtype),
-            -math.log(np.finfo(architecture.dtype).eps) if estimator.loss == "log_loss" else np.inf,
             architecture.n_outputs if squared else 1,
         )
 

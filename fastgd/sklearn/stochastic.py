@@ -10,7 +10,6 @@ import numpy as np
 
 from fastgd.engine.rows import Rows
 from fastgd.engine.runner import CALL_WORK
-from fastgd.engine.tally import Tally
 from fastgd.rules.dropout import Draw
 from fastgd.rules.update import COLUMNS, L2, SHRINK, Update
 from fastgd.rules.updates import AdaptiveMoments, GradientDescent, Momentum
@@ -51,10 +50,9 @@ class Epochs:
         n = len(problem)
         self.n_threads = threads_of(estimator, problem.architecture, min(batch_size, n))
         self.flat = flat_parameters(layout, estimator.coefs_, estimator.intercepts_, dtype)
-        estimator.coefs_, estimator.intercepts_ = (
-            layout.weights(self.flat),
-            layout.biases(self.flat),
-        )
+        # In place: after early stopping scikit-learn's best ones are these very lists.
+        estimator.coefs_[:] = layout.weights(self.flat)
+        estimator.intercepts_[:] = layout.biases(self.flat)
         optimizer, k = estimator._optimizer, len(layout.shapes)
         names = ("ms", "vs") if estimator.solver == "adam" else ("velocities",)
         kept = [getattr(optimizer, name) for name in names]
@@ -115,10 +113,10 @@ class Epochs:
         so that they sum to that, which changes no step.
         """
         problem = self.problem
-        if self.order is not None:
+        if self.order is not None and order is not None:
             self.order[:] = order
             np.take(problem.Y, order, axis=0, out=self.Y, mode="clip")
-        if self.weights is None:
+        if self.weights is None or problem.weights is None:
             return
         weights = problem.weights if order is None else problem.weights[order]
         self.totals = np.add.reduceat(weights, self.starts, dtype=np.float64)
@@ -164,7 +162,6 @@ class Epochs:
         visits = slice(first * batch, stop * batch)
         rows = Rows(problem.X, self.Y, self.order, self.weights)[visits]
         penalties = None if self.penalties is None else self.penalties[first:stop]
-        tally = Tally(problem.ceiling, penalties)
         slots = self.slots[:0] if rule is GradientDescent else self.slots
         table = np.zeros((stop - first, 2, len(COLUMNS) + len(rule.columns)))
         table[:, :, : len(COLUMNS)] = NO_LIMITS
@@ -172,12 +169,12 @@ class Epochs:
         arguments = problem.architecture, self.flat, slots, rows, batch, rule
         self._table(piece)
         if keeps and not self.draw:
-            train = self.backend.repeated(*arguments, table, self.n_threads, tally)
+            train = self.backend.repeated(*arguments, table, self.n_threads, penalties)
             return piece._replace(train=train)
 
         def train_once(table: Array) -> tuple[int, float]:
             draw = self.draw and self.draw._replace(step=self.draw.step + first)
-            return self.backend.train(*arguments, table, self.n_threads, draw, tally)
+            return self.backend.train(*arguments, table, self.n_threads, draw, penalties)
 
         return piece._replace(train=train_once)
 

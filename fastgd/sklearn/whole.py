@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from fastgd.engine.rows import Rows
-from fastgd.engine.tally import Tally
 from fastgd.sklearn.problem import Problem, computer, threads_of
 
 __all__ = ["Whole"]
@@ -27,8 +26,8 @@ class Whole:
         self.order = np.concatenate(
             [place.ravel() for place in [*layout.weights(places), *layout.biases(places)]]
         )
-        self.flat = np.empty(layout.n_parameters)
-        self.gradient = np.empty(layout.n_parameters)
+        self.flat = np.empty(layout.n_parameters, problem.architecture.dtype)
+        self.gradient = np.empty_like(self.flat)
         weights = problem.weights
         self.rows = Rows(problem.X, problem.Y, None, weights)
         self.total_weight = self.rows.total_weight
@@ -41,10 +40,9 @@ class Whole:
         with np.errstate(over="ignore", invalid="ignore"):
             cost = self.backend.loss_and_gradient(
                 problem.architecture, self.flat, self.rows, self.gradient, self.n_threads,
-                tally=Tally(problem.ceiling),
             )  # fmt: skip
-        gradient = self.gradient[self.order]
-        W = packed[:n_weights]
+        gradient = self.gradient[self.order].astype(np.float64)
+        W = packed[:n_weights].astype(np.float64)
         gradient[:n_weights] += alpha * W
         gradient /= self.total_weight
         loss = cost / problem.per_output + 0.5 * alpha * float(W @ W)
