@@ -22,6 +22,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils import estimator_checks as checks
 
 import fastgd
 import fastgd.sklearn
@@ -253,6 +254,14 @@ def test_the_jupyter_extension(fits, monkeypatch, tmp_path):
     assert not patching.is_patched()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+def test_scikit_learns_checks_pass(fits, cls, recwarn):
+    patch_sklearn()
+    checks.check_estimator(cls(max_iter=20))
+    assert len(fits) > 20
+
+
 # The command line
 
 
@@ -365,3 +374,15 @@ def test_a_search_with_workers_and_a_model_that_needs_no_fastgd(script, tmp_path
     kind = "<class 'sklearn.neural_network._multilayer_perceptron.MLPClassifier'>"
     assert said == f"{kind} {out}"
     assert run(file, tmp_path / "model.pickle") == (0, out, "")
+
+
+@pytest.mark.slow
+def test_scikit_learns_own_tests_pass(tmp_path):
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    code, out, err = run(
+        *["-m", "fastgd.sklearn", "-v", "-m", "pytest", "-q", "-s", "-p", "no:xdist"],
+        *["-c", tmp_path / "pytest.ini", "--rootdir", tmp_path],
+        *["--pyargs", "sklearn.neural_network.tests.test_mlp"],
+    )
+    assert code == 0, out
+    assert err.count(" on fastgd (") > 100
