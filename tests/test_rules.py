@@ -154,7 +154,9 @@ class TestLosses:
         for output in rule.outputs:
             z = 1000 * (2 * y - 1) if rule.joined and output == "sigmoid" else y
             z = np.where(y > 0, 0, -1000.0) if ACTIVATIONS[output].row_wise else z
-            assert (rule.cost(z, y, y) == 0).all()
+            # Losses whose outputs are clipped end a last bit short of 0.
+            least = 4 * np.finfo(float).eps if rule.name.startswith("clipped") else 0.0
+            assert (rule.cost(z, y, y) <= least).all()
             assert (rule.delta_of(z, y, y, np.ones_like(y)) == 0).all()
 
     @pytest.mark.parametrize("backend", BACKENDS)
