@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,10 @@ from fastgd.engine.fit import Fit
 from fastgd.errors import DataError
 from fastgd.network import Network
 
+if (
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+):  # as a shell starts what it runs behind itself
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("MPLBACKEND", "Agg")  # pictures are written, not shown
 # The same cases in every run; HYPOTHESIS_PROFILE=default draws others each time.
 hypothesis.settings.register_profile("same", derandomize=True)
