@@ -18,9 +18,7 @@ from fastgd.engine.fit import Fit
 from fastgd.errors import DataError
 from fastgd.network import Network
 
-if (
-    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-):  # as a shell starts what it runs behind itself
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # by a shell, for what runs behind it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("MPLBACKEND", "Agg")  # pictures are written, not shown
 # The same cases in every run; HYPOTHESIS_PROFILE=default draws others each time.
