@@ -85,6 +85,7 @@ class TestFiniteDifferences:
 
 def cost_of_row(loss: str, output: str, a: list[float], y: list[float]) -> float:
     """One example's cost, as the books write it."""
+    loss = loss.removeprefix("clipped_")  # which clips nothing where outputs are not sure
     squares = sum((a_j - y_j) ** 2 for a_j, y_j in zip(a, y, strict=True))
     if loss == "quadratic":
         return squares / 2

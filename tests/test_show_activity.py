@@ -200,6 +200,6 @@ def test_inputs_of_a_table_have_their_names(tmp_path):
         check_picture(display, tmp_path)
     assert display.image_shape is None, "four columns are no image of 2 x 2 pixels"
     drawn = {text.get_text() for text in display.ax_.texts}
-    assert {"age", "income in thousan…", "rooms", "x"} <= drawn
+    assert {"age", "income in t…a year", "rooms", "x"} <= drawn
     with pytest.raises(ValueError, match="feature_names must be 4 names; got 1"):
         ActivityDisplay.from_network(network, [0.2, -3.0, 1.0, 0.0], feature_names=["age"])

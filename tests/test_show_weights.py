@@ -151,7 +151,8 @@ class TestInputsWithNames:
         words = [label.get_text() for label in display.ax_.get_yticklabels()]
         assert words[:3] == list(self.NAMES[:3])
         assert display.title().endswith("the 4 inputs")
-        check_picture(display, tmp_path)
+        with theme("light"):
+            check_picture(display, tmp_path)
 
     def test_dollars_in_names_are_dollars(self):
         net = fastgd.Network([4, 5, 1], seed=0)
@@ -169,7 +170,8 @@ class TestInputsWithNames:
         display = WeightsDisplay.from_network(net, feature_names=names)
         assert len(display.ax_.get_yticklabels()) == 40
         assert "the 40 largest of the 90 inputs" in display.title()
-        check_picture(display, tmp_path)
+        with theme("light"):
+            check_picture(display, tmp_path)
 
     def test_names_must_be_as_many_as_the_inputs(self):
         net = fastgd.Network([4, 5, 1], seed=0)

@@ -97,9 +97,11 @@ def picture(
         def run(out: str, dark: bool, as_json: bool, quiet: bool, **given: Any) -> None:
             about = {key: given.pop(key) for key in ("model", "data", "target", "sep")
                      if key in given}  # fmt: skip
-            for name in ("target", "sep"):
-                if "model" in about and about["model"] is None and about[name] is not None:
-                    raise click.UsageError(f"--{name} is for a MODEL and its DATA; give both")
+            for option_name in ("target", "sep"):
+                if "model" in about and about["model"] is None and about[option_name] is not None:
+                    raise click.UsageError(
+                        f"--{option_name} is for a MODEL and its DATA; give both"
+                    )
             ask = Asked(as_json, quiet, out, **about)
             with _drawing(out, dark, formats, ask.model, ask.data) as missing:
                 display, record = compute(ask, **given)
