@@ -51,7 +51,7 @@ def test_picture_of_a_regression(tmp_path, look):
     assert "2,000 of 2,050 examples" in display.ax_.get_xlabel()
     assert len(display.ax_.collections[-1].get_offsets()) == MOST_POINTS
     error = np.sqrt(np.mean((net.predict(X)[:, 0] - X[:, 0] * X[:, 1]) ** 2))
-    assert f"error {error:.3g})" in display.title()
+    assert f"error {error:.4g})" in display.title()
 
 
 @pytest.mark.parametrize("backend", fastgd.backends.BACKENDS)
