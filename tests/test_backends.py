@@ -413,7 +413,12 @@ CASES = st.builds(
 
 
 def settles(case):
-    """Return whether all numbers stay finite and costs do not grow: others agree on nothing."""
+    """Return whether all numbers stay finite and costs do not grow: others agree on nothing.
+
+    Nor do hidden units of exp, layer after layer: what rounding left grows as fast as they do.
+    """
+    if case.activation == "exp":
+        return False
     with np.errstate(over="raise", invalid="raise"):
         try:
             forward(reference, case)
