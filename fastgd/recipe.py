@@ -175,10 +175,8 @@ def choose(task: str, n_rows: int, n_inputs: int, n_outputs: int) -> Recipe:
 
 def recipe_for(dataset: Any, n_rows: int) -> Recipe:
     """Return the recipe for a `fastgd.data.Dataset`, of which so many rows are trained on."""
-    y = dataset.y
-    n_outputs = dataset.n_classes or (1 if y.ndim == 1 else y.shape[1])
     task = "classes" if dataset.is_classification else "numbers"
-    return choose(task, n_rows, dataset.n_features, n_outputs)
+    return choose(task, n_rows, dataset.n_features, dataset.n_outputs)
 
 
 def _weight_decay(classes: bool, n_rows: int, n_outputs: int) -> float:

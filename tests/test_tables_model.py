@@ -175,3 +175,18 @@ class TestNothingLearned:
         bad = self.train("--epochs=10", "--learning-rate=0")
         assert bad.exit_code == 0 and (tmp_path / "houses.safetensors").exists()
         assert "see: fastgd show diagnosis houses.safetensors houses.csv" in bad.stderr
+
+    def test_shares_of_a_rare_class_are_something(self, tmp_path, monkeypatch):
+        """No row's likeliest class is the rare one, yet who says how likely it is has learned."""
+        monkeypatch.chdir(tmp_path)
+        rng = np.random.default_rng(0)
+        x = rng.integers(0, 2, 3000)
+        rare = rng.random(3000) < np.where(x == 1, 0.25, 0.01)
+        pd.DataFrame({"x": x, "kind": np.where(rare, "a", "b")}).to_csv("rare.csv", index=False)
+        for _ in range(2):  # also where a model is there to be kept
+            done = command("train", "rare.csv", "--target=kind", "--epochs=20", "--json")
+            assert done.exit_code == 0 and "nothing" not in done.stderr
+        record = json.loads(done.stdout.splitlines()[-1])
+        rows = pd.read_csv("rare.csv")
+        found = fastgd.Model.load(record["out"]).predict(rows)
+        assert set(found) == {"b"} and record["learned"]

@@ -179,18 +179,14 @@ class Run:
     def _make_network(self, dataset: Dataset, recipe: Recipe | None) -> Network:
         from fastgd.network import Network
 
-        given, y = self.settings, dataset.y
-        assert y is not None  # it was asked for
-        if dataset.n_classes == 1:
-            raise click.UsageError(f"{self.source}: every row has the same class; nothing to learn")
-        n_outputs = dataset.n_classes or (1 if y.ndim == 1 else y.shape[1])
+        given = self.settings
         output, loss = rules_of(dataset.is_classification, given["output"], given["loss"])
         if recipe is not None and given["output"] is None and given["loss"] is None:
             output, loss = recipe.output, recipe.loss
         hidden = [size for layers in given["hidden"] for size in layers]
         scale = given["input_scale"]
         return Network(
-            [dataset.n_features, *hidden, n_outputs],
+            [dataset.n_features, *hidden, dataset.n_outputs],
             activation=given["activation"],
             output=output,
             loss=loss,
@@ -276,7 +272,7 @@ class Run:
         )
         if not self.kept:
             output.say(f"wrote    {self.out}")
-        if history.stop_reason == "interrupted":
+        if history.stop_reason == "interrupted" and not self.kept:
             epoch = history.epochs + 1
             output.note(f"interrupted in epoch {epoch}; wrote the network so far to {self.out}")
         self._note_failure(history)
@@ -330,6 +326,9 @@ class Run:
         if self.score_name == "accuracy":
             self.constant = least = np.unique(y, return_counts=True)[1].max() / len(y)
         self.failed = history.epochs >= ENOUGH_EPOCHS and self.score <= least
+        if self.failed and data.is_classification:
+            # Where one class is most rows, the shares of the others may be learned all the same.
+            self.failed = not self.cost < network.diagnose(X, y).baseline
         self.kept = self.failed and os.path.exists(self.out)
 
     def _note_failure(self, history: History) -> None:

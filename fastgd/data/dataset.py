@@ -99,6 +99,20 @@ class Dataset:
         known = [part.max() for part in (self.y, self.y_test) if part is not None and part.size]
         return max(10 if self.kind in _DIGIT_IMAGES else 0, 1 + int(max(known)))
 
+    @property
+    def n_outputs(self) -> int:
+        """Outputs of a network that learns it: one for each class, or number.
+
+        Raises
+        ------
+        DataError
+            If every row has the same class, so that there is nothing to learn.
+        """
+        assert self.y is not None  # whoever asks has read targets
+        if self.n_classes == 1:
+            raise DataError(f"{self.name}: every row has the same class; nothing to learn")
+        return self.n_classes or (1 if self.y.ndim == 1 else self.y.shape[1])
+
     def __repr__(self) -> str:
         rows = f"{len(self.X):,} x {self.n_features} {self.X.dtype}"
         test = f", {len(self.X_test):,} for testing" if self.X_test is not None else ""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastgd.data.notes import notes_for
-from fastgd.errors import DataError, SettingError
+from fastgd.errors import SettingError
 from fastgd.network import Network
 from fastgd.recipe import recipe_for
 from fastgd.rules.checks import check_flag, check_number
@@ -87,8 +87,6 @@ def train(
     about = {"ignore": ignore, "categorical": categorical, "weights": weights, "sep": sep}
     table = _table(source, {"target": target, **about, "task": task})
     dataset = table.divide(holdout, seed)
-    if dataset.n_classes == 1:
-        raise DataError(f"{dataset.name}: every row has the same class; nothing to learn")
     recipe = recipe_for(dataset, len(dataset.X))
     rules = recipe.rules
     if activation is not None:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import click
-
 from fastgd import data as sources
 from fastgd.cli import models
 from fastgd.cli.options import option
@@ -98,17 +96,14 @@ def a_lesson(
     if learning_rate is not None:
         check_number("learning_rate", learning_rate, above=0)
     dataset = _divided(data, target, sep, seed)
-    if dataset.n_classes == 1:
-        raise click.UsageError(f"{data}: every row has the same class; nothing to learn")
     X, y, X_test, y_test = dataset.X, dataset.y, dataset.X_test, dataset.y_test
     assert y is not None and X_test is not None and y_test is not None
     classes = dataset.is_classification
     output, loss = rules_of(classes, output if classes else None, loss if classes else None)
     scale = input_scale_of(X, dataset.input_scale)
-    n_outputs = dataset.n_classes or (1 if y.ndim == 1 else y.shape[1])
     network = Network(
-        [dataset.n_features, *hidden, n_outputs], activation=activation, output=output, loss=loss,
-        input_scale=scale, seed=seed,
+        [dataset.n_features, *hidden, dataset.n_outputs], activation=activation, output=output,
+        loss=loss, input_scale=scale, seed=seed,
     )  # fmt: skip
     scaled = standardized(network.architecture, check_examples(X, y, network.architecture))
     network = network.like(**{name: getattr(scaled, name) for name in SCALINGS}, seed=seed)
