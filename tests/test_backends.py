@@ -505,8 +505,8 @@ class TestChoice:
 
 
 @pytest.mark.parametrize("name", BACKENDS)
-def test_backends_have_four_functions_and_nothing_else(name):
-    assert sorted(backend(name).__all__) == ["forward", "loss_and_gradient", "repeated", "train"]
+def test_backends_have_three_functions_and_nothing_else(name):
+    assert sorted(backend(name).__all__) == ["forward", "loss_and_gradient", "train"]
 
 
 @pytest.mark.parametrize("name", COMPILED)

@@ -27,7 +27,8 @@ def epochs(module, optimizer, dtype, n_threads=1, repeated=True):
     update, costs = optimizer.update, []
     slots = np.zeros((len(update.slots), len(flat)), dtype)
     arguments = architecture, flat, slots, rows, 15, update
-    train = module.repeated(*arguments, optimizer.table(0, 4), n_threads, penalties)
+    if repeated:
+        train = module.repeated(*arguments, optimizer.table(0, 4), n_threads, penalties)
     for epoch in range(3):
         table = optimizer.table(4 * epoch, 4)
         if repeated:

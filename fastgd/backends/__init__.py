@@ -1,4 +1,4 @@
-"""The backends: four functions each, with identical arguments and results.
+"""The backends: three functions each, with identical arguments and results.
 
 A backend is a module here with
 
@@ -16,9 +16,6 @@ penalties)``
     optimizer's ``slots`` (n_slots, n_parameters) in place. Return the number of steps made and the
     sum of the rows' costs, each times its weight. Fewer steps than mini-batches means that the cost
     of the next one is not finite; no step is made for it.
-``repeated(architecture, parameters, slots, rows, batch_size, update, table, n_threads, penalties)``
-    Return `train` on these arrays, whatever they then hold, as a function of the table: for many
-    short calls. It is not called again after fewer steps, or parameters that are not finite.
 
 ``rows`` are `fastgd.engine.rows.Rows`, ``draw`` is a `fastgd.rules.dropout.Draw`;
 ``penalties`` (n_steps,) are what each step's cost has on top for every unit of the sum of the
@@ -27,6 +24,12 @@ X is C-contiguous (n, n_in) float32, float64 or uint8, or, where no input is shi
 of them; it is shifted and scaled as it is read (`fastgd.engine.scaling`), targets are already.
 ``parameters``, ``outputs``, ``gradient`` and ``slots`` are C-contiguous and of the network's dtype.
 All else was checked before; a backend checks nothing.
+
+A backend may have more, for speed alone, and whoever asks does without where it has not: ``quick``
+for little calls, and ``repeated(architecture, parameters, slots, rows, batch_size, update, table,
+n_threads, penalties)``, which returns `train` on these arrays, whatever they then hold, as a
+function of the table (or None). That is not called again after fewer steps, or parameters that are
+not finite.
 """
 
 from __future__ import annotations

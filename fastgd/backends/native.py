@@ -32,7 +32,7 @@ from fastgd.engine.rows import Rows
 from fastgd.rules.update import Update
 from fastgd.rules.updates import GradientDescent
 
-__all__ = ["forward", "loss_and_gradient", "repeated", "train"]
+__all__ = ["forward", "loss_and_gradient", "train"]
 
 #: The instruction tier in use, and all this processor runs.
 TIER, TIERS = _native.TIER, _native.TIERS
@@ -105,19 +105,12 @@ def train(
 
 
 def repeated(
-    architecture: Architecture,
-    parameters: np.ndarray,
-    slots: np.ndarray,
-    rows: Rows,
-    batch_size: int,
-    update: type[Update],
-    *args: Any,
-    **kwargs: Any,
-) -> Callable[[np.ndarray], tuple[int, float]]:
-    """Return `train` on these arrays, whatever they then hold, as a function of the table."""
-    return _for(architecture, update).repeated(
-        architecture, parameters, slots, rows, batch_size, update, *args, **kwargs
-    )
+    architecture: Architecture, parameters: np.ndarray, slots: np.ndarray, rows: Rows,
+    batch_size: int, update: type[Update], *args: Any,
+) -> Callable[[np.ndarray], tuple[int, float]] | None:  # fmt: skip
+    """Return `train` on these arrays as a function of the table, if what computes them has it."""
+    make = getattr(_for(architecture, update), "repeated", None)
+    return make and make(architecture, parameters, slots, rows, batch_size, update, *args)
 
 
 def quick(

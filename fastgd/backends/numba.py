@@ -11,7 +11,7 @@ from fastgd.backends.compiled import Call, Compiled
 from fastgd.backends.team import run_team
 from fastgd.kernels import entries
 
-__all__ = ["forward", "loss_and_gradient", "repeated", "train"]
+__all__ = ["forward", "loss_and_gradient", "train"]
 
 #: The caller's arrays: whether they are writable is part of their type, and Numba would compile the
 #: kernel again for each.
@@ -34,9 +34,9 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 
 _backend = Compiled(_bind)
-forward, loss_and_gradient, repeated, train = (
+forward, loss_and_gradient, train = (
     _backend.forward,
     _backend.loss_and_gradient,
-    _backend.repeated,
     _backend.train,
 )
+repeated = _backend.repeated  # not of the three: for speed alone

@@ -7,7 +7,7 @@ arguments. Equations are those of Nielsen, Neural Networks and Deep Learning, ch
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from fastgd.engine.step import apply_update
 from fastgd.rules.dropout import Draw, factors
 from fastgd.rules.update import Update
 
-__all__ = ["forward", "loss_and_gradient", "repeated", "train"]
+__all__ = ["forward", "loss_and_gradient", "train"]
 
 Array = np.ndarray
 #: What multiplies the activations of each layer, the inputs first; None where nothing does.
@@ -102,23 +102,6 @@ def train(
             gradient *= 1 / weight if weight else 0.0
         apply_update(architecture.layout, parameters, gradient, slots, update, table[step])
     return math.ceil(len(rows) / batch_size), total
-
-
-def repeated(
-    architecture: Architecture,
-    parameters: Array,
-    slots: Array,
-    rows: Rows,
-    batch_size: int,
-    update: type[Update],
-    table: Array,
-    n_threads: int = 1,
-    penalties: Array | None = None,
-) -> Callable[[Array], tuple[int, float]]:
-    """Return `train` on these arrays, whatever they then hold, as a function of the table."""
-    return lambda table: train(
-        architecture, parameters, slots, rows, batch_size, update, table, penalties=penalties
-    )
 
 
 def blocks(rows: Rows) -> Iterator[tuple[int, Rows]]:

@@ -168,8 +168,9 @@ class Epochs:
         piece = piece._replace(table=table)
         arguments = problem.architecture, self.flat, slots, rows, batch, rule
         self._table(piece)
-        if keeps and not self.draw:
-            train = self.backend.repeated(*arguments, table, self.n_threads, penalties)
+        lasting = getattr(self.backend, "repeated", None) if keeps and not self.draw else None
+        train = lasting and lasting(*arguments, table, self.n_threads, penalties)
+        if train:
             return piece._replace(train=train)
 
         def train_once(table: Array) -> tuple[int, float]:
