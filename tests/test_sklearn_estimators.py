@@ -257,3 +257,15 @@ def test_a_network_of_numbers_becomes_a_regressor(rng):
 def test_warnings_are_scikit_learns(iris):
     with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
         MLPClassifier(max_iter=2).fit(*iris)
+
+
+def test_warnings_come_from_where_scikit_learns_do():
+    """Filters that name its module, as its own examples have them, go on working."""
+    X, y = load_iris(return_X_y=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", category=ConvergenceWarning, module="sklearn")
+        MLPClassifier(max_iter=1).fit(X, y)
+    with pytest.warns(UserWarning, match="larger than sample size") as told:
+        MLPClassifier(max_iter=1, batch_size=1000).fit(X, y)
+    assert all("neural_network" in warning.filename for warning in told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, gen_batches
 
-from fastgd.sklearn.parts import LISTS, TAKES_WEIGHTS, optimizers
+from fastgd.sklearn.parts import LISTS, TAKES_WEIGHTS, Base, optimizers
 from fastgd.sklearn.problem import Problem
 from fastgd.sklearn.stochastic import Epochs
 
@@ -23,6 +24,15 @@ NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
     "need to be preprocessed."
 )
+
+
+def _warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn from where scikit-learn does: filters go by the module."""
+    module = sys.modules[Base.__module__]
+    registry = vars(module).setdefault("__warningregistry__", {})
+    warnings.warn_explicit(
+        message, category, str(module.__file__), 1, module.__name__, registry
+    )  # fmt: skip
 
 
 class Arguments(NamedTuple):
@@ -106,10 +116,8 @@ class Training:
         if asked == "auto":
             return min(200, self.n)
         if asked > self.n:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. "
-                "It is going to be clipped",
-                stacklevel=2,
+            _warn(
+                "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
             )
         return int(np.clip(asked, 1, self.n))
 
@@ -128,14 +136,13 @@ class Training:
                 if self._ended(self._epoch(order)) or self.given.incremental:
                     break
                 if estimator.n_iter_ == estimator.max_iter:
-                    warnings.warn(
+                    _warn(
                         f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) "
                         "reached and the optimization hasn't converged yet.",
                         ConvergenceWarning,
-                        stacklevel=2,
                     )
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=2)
+            _warn("Training interrupted by user.")
         if estimator.early_stopping:
             estimator.coefs_ = estimator._best_coefs
             estimator.intercepts_ = estimator._best_intercepts
