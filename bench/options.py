@@ -56,6 +56,7 @@ def fastgd_run(workload: Workload, X: Any, y: Any, order: Any, backend: str, how
     def run() -> None:
         net.parameters = start
         session = Session(net.runner, optimizer, net.state, batch_size=workload.batch_size)
+        session.begin()
         net.state.order = order
         while not session.advance(examples).ended:
             pass

@@ -561,3 +561,37 @@ def test_bad_settings_change_nothing(backend, settings, error, message):
     with pytest.raises(error, match=message):
         net.fit(X, Y, **settings)
     assert (net.parameters.tobytes(), str(net.rng.bit_generator.state)) == before
+
+
+class TestRefusals:
+    """What is refused has changed nothing, also not what the optimizer has gathered."""
+
+    X, Y = np.eye(4), [0, 1, 0, 1]
+
+    @pytest.fixture
+    def adam(self):
+        net = fastgd.Network([4, 5, 2], output="softmax", loss="cross_entropy", seed=1)
+        for _ in range(3):
+            net.partial_fit(self.X, self.Y, optimizer="adam")
+        return net
+
+    @pytest.mark.parametrize(
+        "refused",
+        [
+            lambda net, X, y: net.fit(X, y, optimizer="sgd", callbacks=fastgd.EarlyStopping("x")),
+            lambda net, X, y: net.fit(iter([(X, y)]), optimizer="lbfgs"),
+            lambda net, X, y: net.fit(X, y, optimizer="sgd", on_interrupt="never"),
+            lambda net, X, y: net.partial_fit(X, [9, 9, 9, 9], optimizer="sgd"),
+            lambda net, X, y: net.partial_fit(X[:, :2], y, optimizer="rmsprop"),
+        ],
+        ids=["monitor", "chunks", "on_interrupt", "targets", "inputs"],
+    )
+    def test_keep_the_optimizers_state(self, adam, refused):
+        same = adam.copy()
+        with pytest.raises(ValueError, match=r"must|not measured|needs"):
+            refused(adam, self.X, self.Y)
+        for net in (adam, same):
+            net.partial_fit(self.X, self.Y)
+        assert adam.state.optimizer == fastgd.Adam()
+        np.testing.assert_array_equal(adam.state.slots, same.state.slots)
+        np.testing.assert_array_equal(adam.parameters, same.parameters)

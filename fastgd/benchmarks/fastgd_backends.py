@@ -57,6 +57,7 @@ class BackendTrainer(Trainer):
         self.network.parameters = self.start
         state = self.network.state
         session = Session(self.network.runner, self.optimizer, state, batch_size=self.batch_size)
+        session.begin()
         state.order = self.batches(order).ravel()
         while not session.advance(self.data).ended:
             pass

@@ -67,6 +67,7 @@ class Fit:
 
     def run(self, epochs: int) -> History:
         """Train; Ctrl-C ends it with the parameters so far, twice in short time the program."""
+        self.session.begin()
         for callback in self.callbacks:
             if callable(getattr(callback, "plan", None)):
                 callback.plan(epochs, None if self.examples is None else len(self.examples))

@@ -85,12 +85,18 @@ class Session:
         epochs: int | None = None,
         history: Mapping[str, Sequence[float]] | None = None,
     ):
-        state.use(optimizer)
         self.runner, self.optimizer, self.state = runner, optimizer, state
+        self._begun = False
         self.batch_size, self.shuffle = batch_size, shuffle
         self.epochs, self.history = epochs, {} if history is None else history
         self.pace = Pace()
         self.rate = 0.0  # of the last step
+
+    def begin(self) -> None:
+        """Go to work on the state; until then nothing has changed. The first step does it, too."""
+        if not self._begun:
+            self.state.use(self.optimizer)
+            self._begun = True
 
     def advance(self, examples: Examples, most_steps: int | None = None) -> Progress:
         """Make steps on the next mini-batches of a pass; begin a pass where there is none.
@@ -107,6 +113,7 @@ class Session:
         DivergenceError
             If the cost or a parameter is not finite; the state is that after the last good step.
         """
+        self.begin()
         state = self.state
         self.optimizer = state.optimizer or self.optimizer  # a callback may have changed its rate
         if state.order is None:

@@ -26,14 +26,15 @@ class Stepper:
     """An optimizer stepping one network."""
 
     def __init__(self, runner: Runner, optimizer: Optimizer, state: State):
-        state.use(optimizer)
         self.runner, self.optimizer, self.state = runner, optimizer, state
         self._quick: tuple[Any, Any] | None = None
         self._first, self._rows = 0, np.empty(0)
 
     def step(self, X: Any, y: Any, sample_weight: Any, class_weight: Any) -> float:
         """Step on one mini-batch; return its cost before the step."""
-        quick = self._quick_steps() if sample_weight is None and class_weight is None else None
+        plain = sample_weight is None and class_weight is None
+        begun = self.optimizer is self.state.optimizer  # a first step may yet be refused
+        quick = self._quick_steps() if plain and begun else None
         if quick:
             total = quick.step(X, y, *self._settings())
             if total is not None:
@@ -46,6 +47,7 @@ class Stepper:
             self.runner, self.optimizer, self.state, batch_size=len(examples), shuffle=False
         )
         made = session.advance(examples)
+        self.optimizer = session.optimizer
         average = self.runner.architecture.loss.batch_average
         return made.cost / made.weight if average and made.weight else made.cost
 
