@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastgd.engine.fit import Fit
-from fastgd.errors import DivergenceError, MissingExtraError
+from fastgd.errors import DivergenceError, MissingExtraError, SettingError
 from fastgd.rules.optimizers import LBFGS
 
 __all__ = ["WholeFit"]
@@ -18,6 +18,15 @@ Array = np.ndarray
 
 class WholeFit(Fit):
     """A fit whose epochs are iterations of L-BFGS (Liu and Nocedal 1989)."""
+
+    def check(self) -> None:
+        """Refuse what goes with mini-batches alone, too."""
+        name = self.session.optimizer.name
+        if self.session.runner.architecture.has_dropout:
+            raise SettingError("optimizer", f"{name!r} works without dropout; this network has it")
+        if self.examples is None:
+            raise SettingError("optimizer", f"{name!r} needs X and y as arrays")
+        super().check()
 
     def _epochs(self, epochs: int) -> None:
         try:

@@ -341,38 +341,31 @@ class Network(Answers, Scaled, Explaining):
         if share:
             examples, validation = self._hold_out(examples, share, validation)
         chosen, epochs, batch_size, scaled = said.complete(self.architecture, examples)
-        architecture = self.architecture
-        if scaled:
-            architecture = standardized(architecture, examples)
-        if architecture is not self.architecture and examples is not None:
-            examples = examples.under(architecture)
-            validation = validation and validation.under(architecture)
         runner = self.runner
-        runner.architecture = architecture
+        if scaled:
+            runner.architecture = standardized(self.architecture, examples)
+        if runner.architecture is not self.architecture and examples is not None:
+            examples = examples.under(runner.architecture)
+            validation = validation and validation.under(runner.architecture)
         if examples is not None:
-            hint_at_pixels(examples.inputs, architecture)
-            trained = examples.by_class(class_weight, architecture)
-            if getattr(self.runner.backend(), "leaves_out_zeros", True):
-                trained.inputs.leave_out_zeros()
+            trained = examples.by_class(class_weight, runner.architecture)
             batch_size, chunks = min(batch_size, len(trained)), lambda: (trained,)
         history = History()
         session = Session(
             runner, chosen, self.state, batch_size=batch_size, shuffle=shuffle,
             epochs=self.state.epoch_of(chosen) + epochs, history=history,
         )  # fmt: skip
-        if chosen.whole and self.architecture.has_dropout:
-            raise SettingError(
-                "optimizer", f"{chosen.name!r} works without dropout; got a network that has it"
-            )
-        if chosen.whole and examples is None:
-            raise ValueError(f"optimizer {chosen.name!r} needs X and y as arrays")
         fit = (WholeFit if chosen.whole else Fit)(
             self, session, chunks, examples, validation, listeners, makers,
             history, on_interrupt=check_on_interrupt(on_interrupt),
         )  # fmt: skip
         fit.check()
+        if examples is not None:
+            hint_at_pixels(examples.inputs, runner.architecture)
+            if getattr(runner.backend(), "leaves_out_zeros", True):
+                examples.inputs.leave_out_zeros()
         self.labels = labels
-        self._become(architecture)
+        self._become(runner.architecture)
         if verbose and said.optimizer is None:
             print(Training(chosen, epochs, batch_size, scaled))
         return fit.run(epochs)
