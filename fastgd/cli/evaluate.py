@@ -7,10 +7,9 @@ from typing import Any
 import click
 
 from fastgd.cli import models
-from fastgd.cli.options import Command, option, output_options
+from fastgd.cli.options import Command, output_options
 from fastgd.cli.output import Output
 from fastgd.cli.progress import compile_kernels, score_text
-from fastgd.cli.settings import SEP
 
 __all__ = ["evaluate"]
 
@@ -21,17 +20,7 @@ Example:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("model")
-@click.argument("data")
-@option(
-    "Data",
-    "--target",
-    metavar="COLUMN",
-    help="The column to compare with, for tables.  [default: the one of the training]",
-)
-@SEP
-@option("Data", "--all", "every", is_flag=True, help="Use every row, also those trained on.")
-@option("Other", "--backend", metavar="NAME", help="What computes.  [default: the fastest]")
+@models.reads_a_model("The column to compare with, for tables.", every=True)
 @output_options
 def evaluate(
     model: str,

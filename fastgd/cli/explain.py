@@ -12,11 +12,12 @@ from fastgd.cli import models
 from fastgd.cli.options import Command, option, output_options
 from fastgd.cli.output import Output
 from fastgd.cli.progress import compile_kernels, moving_bar, score_text
-from fastgd.cli.settings import SEP
 
 if TYPE_CHECKING:
+    from fastgd.data import Dataset
     from fastgd.explain.dependence import Dependence
     from fastgd.explain.importance import Importance
+    from fastgd.network import Network
 
 __all__ = ["explain"]
 
@@ -31,16 +32,7 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("model")
-@click.argument("data")
-@option(
-    "Data",
-    "--target",
-    metavar="COLUMN",
-    help="The column to compare with.  [default: the one of the training]",
-)
-@SEP
-@option("Data", "--all", "every", is_flag=True, help="Use every row, also those trained on.")
+@models.reads_a_model("The column to compare with.", every=True)
 @option(
     "Data",
     "--rows",
@@ -66,7 +58,6 @@ Examples:
     "[default: importance.png and dependence.png]",
 )
 @option("Picture", "--dark", is_flag=True, help="Draw on a dark background.")
-@option("Other", "--backend", metavar="NAME", help="What computes.  [default: the fastest]")
 @output_options
 def explain(
     model: str,
@@ -90,9 +81,6 @@ def explain(
     in all rows: the averaged answers are its partial dependence. Rows are those the model has not
     seen, as for 'fastgd evaluate'.
     """
-    from fastgd.explain.dependence import dependence_of
-    from fastgd.explain.importance import column_groups, importance_of
-
     output = Output(as_json, quiet)
     pictures = [picture_name(out, what) for what in ("importance", "dependence")]
     for picture in pictures:
@@ -109,15 +97,8 @@ def explain(
     part = models.all_rows(dataset) if every else models.unseen_part(network, dataset)
     compile_kernels(network.dtype, backend, output)
     X, y = some_rows(part.X, part.y, rows, seed)
-    names = dataset.feature_names or tuple(f"input {k}" for k in range(X.shape[1]))
-    columns = dataset.columns
-    groups = column_groups(X.shape[1], names) if columns is None else columns.groups
     with moving_bar(output) as move:
-        importance = importance_of(network, X, y, groups, repeats=repeats, seed=seed, progress=move)
-    targets = dataset.target.columns if dataset.target and not dataset.is_classification else None
-    dependence = dependence_of(
-        network, X, groups, input_names=names, target_names=targets, seed=seed
-    )
+        importance, dependence = measured(network, dataset, X, y, repeats, seed, move)
     output.say(f"data     {dataset.name}: {part.words}" + words_for(len(X), len(part.X)))
     score = score_text(importance.score, importance.score_name)
     output.say(f"result   {score}; what it loses when a column is shuffled:")
@@ -137,6 +118,23 @@ def explain(
             "dependence": dependence.to_list(),
             "pictures": pictures if drawn else None,
         }
+    )
+
+
+def measured(
+    network: Network, dataset: Dataset, X: Any, y: Any, repeats: int, seed: int, move: Any
+) -> tuple[Importance, Dependence]:
+    """Return what each column is worth, and how the answers go with it."""
+    from fastgd.explain.dependence import dependence_of
+    from fastgd.explain.importance import column_groups, importance_of
+
+    names = dataset.feature_names or tuple(f"input {k}" for k in range(X.shape[1]))
+    columns, target = dataset.columns, dataset.target
+    groups = column_groups(X.shape[1], names) if columns is None else columns.groups
+    answers = target.columns if target and not dataset.is_classification else None
+    return (
+        importance_of(network, X, y, groups, repeats=repeats, seed=seed, progress=move),
+        dependence_of(network, X, groups, input_names=names, target_names=answers, seed=seed),
     )
 
 

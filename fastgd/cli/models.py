@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
 
+from fastgd.cli.options import option, with_options
+from fastgd.cli.settings import SEP
 from fastgd.data.notes import checksum, class_names, notes_for
 from fastgd.errors import DataError, SettingError
 
@@ -31,8 +34,29 @@ __all__ = [
     "load_rows",
     "notes_for",
     "open_source",
+    "reads_a_model",
     "unseen_part",
 ]
+
+
+def reads_a_model(target: str, every: bool = False) -> Callable[[Any], Any]:
+    """Add MODEL and DATA, and the options that go with both; ``target`` says what --target is."""
+    options = [
+        click.argument("model"),
+        click.argument("data"),
+        option(
+            "Data",
+            "--target",
+            metavar="COLUMN",
+            help=f"{target}  [default: the one of the training]",
+        ),
+        SEP,
+        option("Other", "--backend", metavar="NAME", help="What computes.  [default: the fastest]"),
+    ]
+    if every:
+        words = "Use every row, also those trained on."
+        options.append(option("Data", "--all", "every", is_flag=True, help=words))
+    return with_options(options)
 
 
 def load_model(path: str, data: str, backend: str | None) -> Network:

@@ -13,7 +13,6 @@ from fastgd.cli import models
 from fastgd.cli.options import Command, option, output_options
 from fastgd.cli.output import Output
 from fastgd.cli.progress import compile_kernels
-from fastgd.cli.settings import SEP
 
 if TYPE_CHECKING:
     from fastgd.data import Dataset
@@ -29,14 +28,7 @@ Examples:
 
 
 @click.command(cls=Command, epilog=EPILOG)
-@click.argument("model")
-@click.argument("data")
-@option(
-    "Data",
-    "--target",
-    metavar="COLUMN",
-    help="A column of a table that is no input.  [default: the one of the training]",
-)
+@models.reads_a_model("A column of a table that is no input.")
 @option("Other", "--out", metavar="FILE", help="The .csv file to write.  [default: print it]")
 @option(
     "Other",
@@ -45,8 +37,6 @@ Examples:
     help="Write every output of the network, a column for each class (probabilities, for "
     "softmax), not the class.",
 )
-@SEP
-@option("Other", "--backend", metavar="NAME", help="What computes.  [default: the fastest]")
 @output_options
 def predict(
     model: str,
