@@ -6,11 +6,13 @@ is worth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastgd.errors import SettingTypeError
 from fastgd.rules.checks import check_flag, check_integer
 from fastgd.rules.optimizers import AdamW, Optimizer, find_optimizer
 from fastgd.rules.schedules import Cosine
@@ -41,7 +43,9 @@ class Recipe:
         Columns read, and outputs.
     hidden : tuple of int
         Units of the hidden layers.
-    activation, output, init : str
+    activation : str, Activation, or a sequence of them
+        As in `Network`.
+    output, init : str
         As in `Network`.
     loss : str or Loss
         As in `Network`.
@@ -59,7 +63,7 @@ class Recipe:
     n_inputs: int
     n_outputs: int
     hidden: tuple[int, ...]
-    activation: str
+    activation: Any
     output: str
     init: str
     loss: Any
@@ -80,6 +84,23 @@ class Recipe:
             "activation": self.activation, "output": self.output, "loss": self.loss,
             "init": self.init,
         }  # fmt: skip
+
+    def changed(self, hidden: Any = None, activation: Any = None) -> Recipe:
+        """Return it with other layers or another activation, where they are given.
+
+        An activation that is not the recipe's starts from weights as any network's do.
+
+        >>> choose("numbers", 400, 10, 1).changed(activation="tanh").init
+        'normal'
+        """
+        if isinstance(hidden, int):
+            hidden = (hidden,)
+        if hidden is not None and not isinstance(hidden, Iterable):
+            raise SettingTypeError("hidden", f"must be integers, one for a layer; got {hidden!r}")
+        recipe = self if hidden is None else replace(self, hidden=tuple(hidden))
+        if activation is None:
+            return recipe
+        return replace(recipe, activation=activation, init="normal")
 
     def __str__(self) -> str:
         units = " and ".join(map(str, self.hidden))

@@ -123,6 +123,14 @@ def test_the_same_as_the_command(frame, tmp_path, monkeypatch):
     assert record["chosen"] and record["sizes"] == model.network.sizes
 
 
+def test_other_layers_and_activations(frame):
+    settings = {"ignore": ["kind", "level"], "epochs": 1, "verbose": False}
+    one = fastgd.train(frame, target="price", hidden=7, activation="tanh", **settings)
+    assert one.network.sizes[1:] == [7, 1] and str(one.network.architecture.activation[0]) == "tanh"
+    two = fastgd.train(frame, target="price", hidden=[7, 5], **settings)
+    assert two.network.sizes[1:] == [7, 5, 1]
+
+
 def test_says_what_was_chosen_and_how_good_it_is(frame, capsys):
     fastgd.train(frame, target="kind", ignore=["price", "level"], epochs=3)
     first, last = capsys.readouterr().out.splitlines()
@@ -138,10 +146,11 @@ def test_says_what_was_chosen_and_how_good_it_is(frame, capsys):
         ({"holdout": 1.5}, "holdout must be a number at least 0 and below 1; got 1.5"),
         ({"target": "one"}, "every row has the same class"),
         ({"epochs": -1}, "epochs must be"),
+        ({"hidden": 1.5}, "hidden must be integers, one for a layer; got 1.5"),
     ],
 )
 def test_refusals(frame, change, says):
-    with pytest.raises((ValueError, DataError), match=says):
+    with pytest.raises((ValueError, TypeError, DataError), match=says):
         fastgd.train(frame.assign(one="a"), **{"target": "price", "verbose": False, **change})
 
 

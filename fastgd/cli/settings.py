@@ -244,10 +244,9 @@ def completed(given: dict[str, Any], recipe: Recipe | None = None) -> dict[str, 
     """
     rest = PLAIN
     if recipe is not None:
+        recipe = recipe.changed(activation=given["activation"])
         names = ("epochs", "batch_size", "activation", "init")
         rest = {name: getattr(recipe, name) for name in names} | {"hidden": [list(recipe.hidden)]}
-        if given["activation"] is not None:  # the recipe's start is for its own
-            rest["init"] = PLAIN["init"]
     return rest | {name: given[name] for name in rest if given[name] not in (None, ())}
 
 

@@ -30,7 +30,7 @@ def train(
     task: str | None = None,
     holdout: float = HOLDOUT,
     seed: int = 0,
-    hidden: Sequence[int] | None = None,
+    hidden: int | Sequence[int] | None = None,
     activation: Any = None,
     dropout: Any = 0.0,
     dtype: Any = "float32",
@@ -51,7 +51,7 @@ def train(
         The share of the rows kept out of training, to measure the model on, from 0 to below 1.
     seed : int, default 0
         Where the rows held out, the first parameters and the order of rows come from.
-    hidden : sequence of int, optional
+    hidden : int or sequence of int, optional
         Units of the hidden layers; by default what `fastgd.recipe` chooses.
     activation, dropout, dtype, backend
         As in `Network`; the activation is by default what the recipe chooses.
@@ -87,12 +87,10 @@ def train(
     about = {"ignore": ignore, "categorical": categorical, "weights": weights, "sep": sep}
     table = _table(source, {"target": target, **about, "task": task})
     dataset = table.divide(holdout, seed)
-    recipe = recipe_for(dataset, len(dataset.X))
-    rules = recipe.rules
-    if activation is not None:
-        rules |= {"activation": activation, "init": "normal"}
-    sizes = [recipe.n_inputs, *(recipe.hidden if hidden is None else hidden), recipe.n_outputs]
-    network = Network(sizes, **rules, dropout=dropout, dtype=dtype, seed=seed, backend=backend)
+    recipe = recipe_for(dataset, len(dataset.X)).changed(hidden, activation)
+    network = Network(
+        recipe.sizes, **recipe.rules, dropout=dropout, dtype=dtype, seed=seed, backend=backend
+    )
     network.notes = notes_for(dataset, seed, holdout)
     network.classes = dataset.class_names
     history = network.fit(
