@@ -269,13 +269,7 @@ def call_for(
         average=int(loss.batch_average and task == TRAIN),
         share=1 / architecture.n_outputs if loss.output_average else 1.0,
         penalties=NO_NUMBERS if penalties is None else penalties,
-        update=UPDATES.code(update.name),
-        linear=int(is_linear(update, table)),
-        shrinks=int((table[:, 0, SHRINK] != 1).any()),
-        by_norm=by_norm(table),
-        limited=int(common_of(table)[MAX_NORM] < math.inf),
-        table=table.astype(parameters.dtype).reshape(-1),
-        n_columns=table.shape[-1],
+        **_stepping(update, table, parameters.dtype),
         seed_low=seed & 0xFFFFFFFF,
         seed_high=seed >> 32,
         first_step=first_step,
@@ -286,8 +280,24 @@ def call_for(
     )
 
 
+def _stepping(update: type[Update], table: Array, dtype: np.dtype) -> dict[str, Any]:
+    """Return the fields of a `Call` that say how its steps go."""
+    return {
+        "update": UPDATES.code(update.name),
+        "linear": int(is_linear(update, table)),
+        "shrinks": int((table[:, 0, SHRINK] != 1).any()),
+        "by_norm": by_norm(table),
+        "limited": int(common_of(table)[MAX_NORM] < math.inf),
+        "table": table.astype(dtype).reshape(-1),
+        "n_columns": table.shape[-1],
+    }
+
+
 def common_of(table: Array) -> list[float]:
-    """Return the common columns of weights in the first row: only shrink differs in the others."""
+    """Return the common columns of weights in the first row.
+
+    But for shrink, what is 0 or infinite there is so in all rows.
+    """
     return table[0, 0, : len(COLUMNS)].tolist() if len(table) else NO_LIMITS
 
 
