@@ -18,7 +18,6 @@ from conformance import (
     HIDDEN,
     OPTIMIZERS,
     RULE_TRIPLES,
-    TOLERANCE,
     Case,
     assert_close,
     assert_layers_close,
@@ -413,27 +412,34 @@ CASES = st.builds(
 )
 
 
-def settles(case):
-    """Return whether all numbers stay finite, costs do not grow, and rounding stays rounding.
+class Nudged:
+    """The reference, its parameters a few last bits away: sums in another order differ as much."""
 
-    Others agree on nothing: there the reference itself answers otherwise, by more than a tenth of
-    the tolerance, where its parameters begin a last bit away.
-    """
-    nudged = replace(case)
-    signs = case.rng(9).choice([-1, 1], len(case.parameters))
-    nudged.__dict__["parameters"] = case.parameters * (1 + np.finfo(case.dtype).eps * signs)
+    def __init__(self, case):
+        signs = case.rng(9).choice([-4, 4], len(case.parameters))
+        self.factors = 1 + np.finfo(case.dtype).eps * signs
+
+    def forward(self, architecture, parameters, *rest):
+        return reference.forward(architecture, parameters * self.factors, *rest)
+
+    def loss_and_gradient(self, architecture, parameters, *rest, draw):
+        parameters = parameters * self.factors
+        return reference.loss_and_gradient(architecture, parameters, *rest, draw=draw)
+
+    def train(self, architecture, parameters, *rest, draw):
+        parameters *= self.factors
+        return reference.train(architecture, parameters, *rest, draw=draw)
+
+
+def settles(case):
+    """Return whether all numbers stay finite, costs do not grow, and rounding stays rounding."""
     with np.errstate(over="raise", invalid="raise"):
         try:
-            forward(reference, case)
-            loss_and_gradient(reference, case)
-            ((_, first), (_, last)), reached, _ = train(reference, case)
-            costs, other, _ = train(reference, nudged)
-        except FloatingPointError:
+            check(Nudged(case), case)
+        except (FloatingPointError, AssertionError):
             return False
-    limit = TOLERANCE[case.dtype] / 10
-    steady = max(abs(costs[0][1] - first), abs(costs[1][1] - last)) <= limit * abs(first)
-    steady = steady and np.abs(other - reached).max() <= limit * np.abs(reached).max()
-    return last <= 2 * first and steady
+    ((_, first), (_, last)), *_ = train(reference, case)
+    return last <= 2 * first
 
 
 @pytest.mark.slow
