@@ -39,7 +39,7 @@ class WholeFit(Fit):
         assert self.examples is not None
         parameters = session.state.parameters
         self._epoch_number, self._started = 0, time.perf_counter()
-        self.tell("on_epoch_begin", 0)
+        self.listeners.tell("on_epoch_begin", 0)
         if not epochs:
             return
         result = minimize(
@@ -83,11 +83,11 @@ class WholeFit(Fit):
         logs: dict[str, Any] = {"cost": cost, "learning_rate": 1.0, "seconds": now - self._started}
         self.history.append({**logs, **self._measure()})
         last = {name: values[-1] for name, values in self.history.items()}
-        stop = self.tell("on_progress", epoch, {"examples": len(self.examples or ()), "cost": cost})
-        if self._tell_batch({"examples": len(self.examples or ()), "cost": cost}) or stop:
-            stop = True
-        if self.tell("on_epoch_end", epoch, last) or stop:
+        made = {"examples": len(self.examples or ()), "cost": cost}
+        stop = self.listeners.tell("on_progress", epoch, made)
+        stop = self.listeners.tell_batch(self.steps, made) or stop
+        if self.listeners.tell("on_epoch_end", epoch, last) or stop:
             self.history.stop_reason = "callback"
             raise StopIteration
         self._epoch_number, self._started = epoch + 1, time.perf_counter()
-        self.tell("on_epoch_begin", self._epoch_number)
+        self.listeners.tell("on_epoch_begin", self._epoch_number)

@@ -16,11 +16,12 @@ from fastgd.backends.reference import feed_forward
 from fastgd.engine.answers import Answers
 from fastgd.engine.architecture import Architecture, check_size, one_for_all
 from fastgd.engine.chunks import Chunks, are_chunks
-from fastgd.engine.fit import Fit, check_callbacks, check_on_interrupt
+from fastgd.engine.fit import Fit, check_on_interrupt
 from fastgd.engine.hints import hint_at_pixels
 from fastgd.engine.history import History
 from fastgd.engine.inputs import Examples, check_examples, check_inputs
 from fastgd.engine.labels import NO_LABELS, Labels
+from fastgd.engine.listeners import Listeners, check_callbacks
 from fastgd.engine.metrics import check_metrics, score_for
 from fastgd.engine.runner import Runner
 from fastgd.engine.scaling import Scaled, standardized
@@ -331,7 +332,7 @@ class Network(Answers, Scaled, Explaining):
         said = Training.said(optimizer, epochs, batch_size, standardize)
         check_flag("shuffle", shuffle), check_flag("verbose", verbose)
         share = check_number("validation_split", validation_split, minimum=0, below=1)
-        listeners = check_callbacks(callbacks)
+        listeners = Listeners(self, check_callbacks(callbacks))
         makers = check_metrics(metrics)
         check_finite(self.state.parameters)
         labels = self.labels.learned_from(y, self.architecture)
@@ -356,8 +357,8 @@ class Network(Answers, Scaled, Explaining):
             epochs=self.state.epoch_of(chosen) + epochs, history=history,
         )  # fmt: skip
         fit = (WholeFit if chosen.whole else Fit)(
-            self, session, chunks, examples, validation, listeners, makers,
-            history, on_interrupt=check_on_interrupt(on_interrupt),
+            session, chunks, examples, validation, listeners, makers, history,
+            on_interrupt=check_on_interrupt(on_interrupt),
         )  # fmt: skip
         fit.check()
         if examples is not None:

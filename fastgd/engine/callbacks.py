@@ -1,6 +1,6 @@
 """Callbacks for ``fit``: they watch, keep what was best, and stop in time.
 
-Any object with one of the methods named in `fastgd.engine.fit.EVENTS` will do; these are the ones
+Any object with one of the methods of `fastgd.engine.listeners.EVENTS` will do; these are the ones
 most fits need.
 """
 

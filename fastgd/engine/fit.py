@@ -5,32 +5,24 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
-
 from fastgd.engine.history import History
 from fastgd.engine.inputs import Examples
+from fastgd.engine.listeners import Listeners
 from fastgd.engine.metrics import Maker, maker_is_better, score_for
 from fastgd.engine.session import Session
-from fastgd.errors import DivergenceError, SettingTypeError
-from fastgd.rules.checks import check_integer
+from fastgd.errors import DivergenceError
 from fastgd.rules.registry import unknown_name
 
-__all__ = ["EVENTS", "Fit", "check_callbacks", "check_on_interrupt"]
+__all__ = ["Fit", "check_on_interrupt"]
 
 #: What Ctrl-C does: it ends the fit, which returns; or it is raised, once the fit is in order.
 ON_INTERRUPT = ("stop", "raise")
 #: A Ctrl-C that comes within so many seconds of the last is let through: it means the program.
 AGAIN = 5.0
-
-#: What callbacks may listen to; each gets the network first.
-EVENTS = (
-    "on_train_begin", "on_epoch_begin", "on_batch_end", "on_progress", "on_epoch_end",
-    "on_train_end",
-)  # fmt: skip
 
 
 @dataclass
@@ -39,25 +31,22 @@ class Fit:
 
     Parameters
     ----------
-    network : object
-        What callbacks get.
     session : Session
     chunks : callable
         Returns an iterable of the `Examples` an epoch goes through, one after the other.
     examples : Examples, optional
         All of them, where they are there at once; metrics are then measured on them, too.
     validation : Examples, optional
-    callbacks : sequence of objects
+    listeners : Listeners, optional
     metrics : dict of str to maker
         What else is measured after every epoch.
     """
 
-    network: Any
     session: Session
     chunks: Callable[[], Iterable[Examples]]
     examples: Examples | None = None
     validation: Examples | None = None
-    callbacks: Sequence[Any] = ()
+    listeners: Listeners = field(default_factory=lambda: Listeners(None))
     metrics: dict[str, Maker] = field(default_factory=dict)
     history: History = field(default_factory=History)
     steps: int = 0
@@ -68,11 +57,9 @@ class Fit:
     def run(self, epochs: int) -> History:
         """Train; Ctrl-C ends it with the parameters so far, twice in short time the program."""
         self.session.begin()
-        for callback in self.callbacks:
-            if callable(getattr(callback, "plan", None)):
-                callback.plan(epochs, None if self.examples is None else len(self.examples))
+        self.listeners.call("plan", epochs, None if self.examples is None else len(self.examples))
         try:
-            self.tell("on_train_begin")
+            self.listeners.tell("on_train_begin")
             self._epochs(epochs)
         except KeyboardInterrupt:
             self.history.stop_reason = "interrupted"
@@ -92,10 +79,8 @@ class Fit:
             raise
         finally:
             self.session.state.end_epoch()
-            for callback in self.callbacks:
-                if callable(getattr(callback, "close", None)):
-                    callback.close()
-        self.tell("on_train_end", self.history)
+            self.listeners.call("close")
+        self.listeners.tell("on_train_end", self.history)
         return self.history
 
     def measured(self) -> dict[str, bool | None]:
@@ -113,22 +98,11 @@ class Fit:
         for examples in filter(None, (self.examples, self.validation)):
             for make in self.metrics.values():
                 make(self.session.runner.architecture, examples).check()
-        for callback in self.callbacks:
-            if callable(getattr(callback, "check", None)):
-                callback.check(self.measured())
-
-    def tell(self, event: str, *args: Any) -> bool:
-        """Call every callback that listens; return whether one asks to stop."""
-        answers = [
-            getattr(callback, event)(self.network, *args)
-            for callback in self.callbacks
-            if callable(getattr(callback, event, None))
-        ]
-        return any(answer is True or answer is np.True_ for answer in answers)
+        self.listeners.call("check", self.measured())
 
     def _epochs(self, epochs: int) -> None:
         for epoch in range(epochs):
-            self.tell("on_epoch_begin", epoch)
+            self.listeners.tell("on_epoch_begin", epoch)
             started = time.perf_counter()
             cost = self._epoch(epoch)
             if cost is None:
@@ -138,7 +112,7 @@ class Fit:
             logs["seconds"] = time.perf_counter() - started
             self.history.append({**logs, **self._measure()})
             last = {name: values[-1] for name, values in self.history.items()}
-            if self.tell("on_epoch_end", epoch, last):
+            if self.listeners.tell("on_epoch_end", epoch, last):
                 self.history.stop_reason = "callback"
                 return
 
@@ -151,35 +125,17 @@ class Fit:
         for chunk in self.chunks():
             ended = False
             while not ended:
-                made = session.advance(chunk, self._steps_to_next_call())
+                made = session.advance(chunk, self.listeners.steps_to_next_call(self.steps))
                 self.steps += made.steps
                 total, weight = total + made.cost, weight + made.weight
                 visits, ended = visits + made.visits, made.ended
                 cost = total / weight if average and weight else total
                 logs = {"examples": visits, "cost": cost}
-                stop = self.tell("on_progress", epoch, logs)
-                if self._tell_batch(logs) or stop:
+                stop = self.listeners.tell("on_progress", epoch, logs)
+                if self.listeners.tell_batch(self.steps, logs) or stop:
                     return None
         session.state.epoch += 1
         return total / weight if average and weight else total
-
-    def _listeners(self) -> list[tuple[Any, int]]:
-        """Return who listens to batches, and to every how many."""
-        listeners = [c for c in self.callbacks if callable(getattr(c, "on_batch_end", None))]
-        return [(callback, getattr(callback, "every", 1)) for callback in listeners]
-
-    def _steps_to_next_call(self) -> int | None:
-        """Return after how many steps the next callback wants to be called."""
-        return min((every - self.steps % every for _, every in self._listeners()), default=None)
-
-    def _tell_batch(self, logs: dict[str, float]) -> bool:
-        """Call the callbacks whose turn it is; return whether one asks to stop."""
-        answers = [
-            callback.on_batch_end(self.network, self.steps, dict(logs))
-            for callback, every in self._listeners()
-            if self.steps % every == 0
-        ]
-        return any(answer is True or answer is np.True_ for answer in answers)
 
     def _measure(self) -> dict[str, float]:
         """Return the validation cost and score, and the metrics."""
@@ -204,24 +160,3 @@ def check_on_interrupt(given: Any) -> str:
     if given not in ON_INTERRUPT:
         raise unknown_name("on_interrupt", given, ON_INTERRUPT)
     return given
-
-
-def check_callbacks(given: Any) -> list[Any]:
-    """Return callbacks as a list, or refuse what listens to nothing."""
-    callbacks = list(given) if isinstance(given, (list, tuple)) else [given]
-    for callback in callbacks:
-        if isinstance(callback, type):
-            raise SettingTypeError(
-                "callbacks", f"must be objects, {callback.__name__}(...); got the class itself"
-            )
-        listens = any(callable(getattr(callback, event, None)) for event in EVENTS)
-        if not listens:
-            raise SettingTypeError(
-                "callbacks",
-                "must be objects with a method on_epoch_end(network, epoch, logs) or "
-                f"another of {', '.join(EVENTS)}; got {callback!r}",
-            )
-        every = getattr(callback, "every", 1)
-        if hasattr(callback, "on_batch_end"):
-            check_integer(f"every of {type(callback).__name__}", every, 1)
-    return callbacks
