@@ -88,7 +88,9 @@ def test_parameters_are_scikit_learns_and_extras():
         assert isinstance(ours, type(theirs))
         extras = {n: v for n, v in ours.get_params().items() if n not in theirs.get_params()}
         assert {n: ours.get_params()[n] for n in theirs.get_params()} == theirs.get_params()
-        assert {"backend", "threads", "dropout", "dtype"} <= set(extras)
+        wanted = {"backend", "threads", "dropout", "dtype", "schedule", "validation_data"}
+        assert wanted | {"callbacks"} <= set(extras)
+        assert ours.loss == theirs.loss
     with pytest.raises(TypeError, match="positional"):
         MLPClassifier(*range(40))
     with pytest.raises(ValueError, match="'backend' parameter of MLPClassifier must be"):
@@ -96,14 +98,12 @@ def test_parameters_are_scikit_learns_and_extras():
 
 
 def test_what_is_pickled_is_what_scikit_learn_would_have(iris, model):
-    theirs = neural_network.MLPClassifier(
-        **{n: v for n, v in model.get_params().items() if n not in ("backend", "threads",
-           "class_weight", "dropout", "dtype")}
-    )  # fmt: skip
+    theirs = neural_network.MLPClassifier()
+    theirs.set_params(**{name: getattr(model, name) for name in theirs.get_params()})
     model.fit(*iris)
     theirs.fit(*iris)
     extras = set(vars(model)) - set(vars(theirs))
-    assert extras == {"backend", "threads", "class_weight", "dropout", "dtype"}
+    assert extras == set(model.get_params()) - set(theirs.get_params()) - {"loss"}
     assert set(vars(theirs)) <= set(vars(model))
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_proba(iris[0]), model.predict_proba(iris[0]))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from inspect import Parameter, signature
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,12 +11,21 @@ from sklearn import neural_network
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.validation import validate_data
 
-from fastgd.backends import CHOICES
+from fastgd.errors import SettingError
 from fastgd.network import Network
 from fastgd.rules.optimizers import TINY
 from fastgd.sklearn import log
+from fastgd.sklearn.extras import (
+    ACCEPTED,
+    CLASS_WEIGHT,
+    EXTRAS,
+    checked,
+    constructor,
+    losses,
+    only_fastgds,
+)
 from fastgd.sklearn.networks import fill_from, network_of
-from fastgd.sklearn.parts import MOVED, SOLVERS, TAKES_WEIGHTS, Base, Interval, StrOptions
+from fastgd.sklearn.parts import MOVED, SOLVERS, TAKES_WEIGHTS, Base
 from fastgd.sklearn.problem import (
     ACTIVATIONS,
     LOSSES,
@@ -97,8 +104,6 @@ class OnFastgd(After):
         return "numbers that are not finite" if training.by_hand else ""
 
     def _minimize(self, given: Arguments) -> str:
-        if np.any(self.dropout):
-            raise ValueError(f"dropout={self.dropout!r} goes with solver sgd or adam, not lbfgs")
         self._whole: Any = given
         try:
             super()._fit_lbfgs(*given.values)
@@ -114,7 +119,7 @@ class OnFastgd(After):
             whole = self._whole = Whole(self, problem)
         if whole is not None:
             loss, gradient = whole.loss_and_gradient(packed_coef_inter)
-            if np.isfinite(loss):
+            if np.isfinite(loss) or only_fastgds(self):
                 return loss, gradient
         return super()._loss_grad_lbfgs(packed_coef_inter, *values)
 
@@ -134,7 +139,7 @@ class OnFastgd(After):
             return "a target is negative"
         if self.activation not in ACTIVATIONS or self.out_activation_ not in ACTIVATIONS:
             return f"activation {self.activation!r}, output {self.out_activation_!r}"
-        if self.loss not in LOSSES and self.loss != "log_loss":
+        if "loss" not in only_fastgds(self) and self.loss not in (*LOSSES, "log_loss"):
             return f"loss {self.loss!r}"
         if self.out_activation_ == "softmax" and (given.y.sum(axis=1) != 1).any():
             return "an example has no class, or several"
@@ -142,10 +147,8 @@ class OnFastgd(After):
 
     def _refuse_extras(self, reason: str) -> None:
         """Refuse to leave to scikit-learn what only fastgd does."""
-        if np.any(self.dropout):
-            raise ValueError(
-                f"dropout={self.dropout!r} needs fastgd, which cannot fit this: {reason}"
-            )
+        for name in only_fastgds(self):
+            raise SettingError(name, f"needs fastgd, which cannot fit this: {reason}")
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
         if MOVED or _overridden(type(self), "_forward_pass"):
@@ -170,6 +173,7 @@ class OnFastgd(After):
         X, y = super()._validate_input(X, y, *values, **named)
         if self.dtype is not None:
             X = X.astype(self.dtype, copy=False)
+        checked(self, y)
         return X, y
 
     @property
@@ -182,36 +186,6 @@ def _overridden(cls: type, name: str) -> bool:
     """Return whether a class has a step that is neither scikit-learn's nor fastgd's."""
     own = (OnFastgd, Base)
     return next(c for c in cls.__mro__ if name in vars(c)) not in own
-
-
-#: The extras of both, and what they accept.
-EXTRAS: dict[str, Any] = {"backend": None, "threads": "auto", "dropout": 0.0, "dtype": None}
-ACCEPTED: dict[str, list] = {}
-CLASS_WEIGHT: dict[str, list] = {}
-if StrOptions is not None:
-    ACCEPTED = {
-        "backend": [StrOptions(set(CHOICES)), None],
-        "threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
-        "dtype": [StrOptions({"float32", "float64"}), None],
-    }
-    CLASS_WEIGHT = {"class_weight": [StrOptions({"balanced"}), dict, None]}
-
-
-def _constructor(inherited: Callable, extras: dict[str, Any]) -> Callable:
-    """Return scikit-learn's constructor with keyword-only extras, of whatever version it is."""
-
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        for name, default in extras.items():
-            setattr(self, name, kwargs.pop(name, default))
-        inherited(self, *args, **kwargs)
-
-    own = signature(inherited)
-    extra = [Parameter(n, Parameter.KEYWORD_ONLY, default=v) for n, v in extras.items()]
-    __init__.__signature__ = own.replace(  # type: ignore[attr-defined]
-        parameters=[*own.parameters.values(), *extra]
-    )
-    return __init__
 
 
 def from_network(network: Network, **parameters: Any) -> MLPClassifier | MLPRegressor:
@@ -260,10 +234,29 @@ class MLPClassifier(OnFastgd, neural_network.MLPClassifier):
         "auto": as many as help, and one in the workers of a pool.
     class_weight : "balanced" or dict, optional
         What the examples of each class count, times ``sample_weight``.
-    dropout : float or sequence of float, default 0
-        The share of units a training step leaves out, as in `fastgd.Network`; not with L-BFGS.
+    loss : str or fastgd.Loss, default "log_loss"
+        Any that fastgd has for sigmoid (two classes, multilabel) or softmax outputs, such as
+        ``fastgd.Focal(gamma=2)`` or ``fastgd.CrossEntropy(label_smoothing=0.1)``.
     dtype : {"float32", "float64"}, optional
         What X is made for the fit; by default as it is.
+    dropout : float or sequence of float, default 0
+        The share of units a training step leaves out, as in `fastgd.Network`.
+    schedule : str, fastgd.Schedule or function of the epoch, optional
+        The learning rate, step by step, in place of ``learning_rate``; it lasts ``max_iter``
+        epochs. A name such as ``"cosine"`` begins with ``learning_rate_init``.
+    validation_data : tuple (X, y) or (X, y, sample_weight), optional
+        What early stopping looks at in place of a part of the examples, all of which are then
+        trained on. Without early stopping its score is noted in ``validation_scores_``. X is what
+        this estimator sees: in a pipeline, after the steps before it.
+    callbacks : object or sequence of objects, optional
+        Those of `fastgd.Network.fit`: `fastgd.TimeBudget`, `fastgd.EarlyStopping`,
+        `fastgd.CSVLog`, or any with ``on_epoch_end(network, epoch, logs)``. The network's
+        parameters are those in training; "cost" is the loss, "validation_cost" and
+        "validation_score" are there with ``validation_data`` or early stopping.
+
+    Notes
+    -----
+    L-BFGS has no epochs: it refuses dropout, schedule, validation_data and callbacks.
 
     Examples
     --------
@@ -277,8 +270,9 @@ class MLPClassifier(OnFastgd, neural_network.MLPClassifier):
         **neural_network.MLPClassifier._parameter_constraints,
         **ACCEPTED,
         **CLASS_WEIGHT,
+        **losses(neural_network.MLPClassifier),
     }
-    __init__ = _constructor(neural_network.MLPClassifier.__init__, {**EXTRAS, "class_weight": None})
+    __init__ = constructor(neural_network.MLPClassifier, {**EXTRAS, "class_weight": None})
 
 
 class MLPRegressor(OnFastgd, neural_network.MLPRegressor):
@@ -288,7 +282,11 @@ class MLPRegressor(OnFastgd, neural_network.MLPRegressor):
     ----------
     *args, **kwargs
         Those of `sklearn.neural_network.MLPRegressor`.
-    backend, threads, dropout, dtype
+    loss : str or fastgd.Loss, default "squared_error"
+        Also ``"huber"``, ``"absolute_error"``, ``"log_cosh"``, ``fastgd.Quantile(0.9)`` and all
+        else that fastgd has for numbers. ``"mse"`` gives L-BFGS the true gradient of several
+        outputs, which ``"squared_error"`` in scikit-learn is not.
+    backend, threads, dtype, dropout, schedule, validation_data, callbacks
         As in `MLPClassifier`.
 
     Examples
@@ -303,5 +301,6 @@ class MLPRegressor(OnFastgd, neural_network.MLPRegressor):
     _parameter_constraints: ClassVar[dict] = {
         **neural_network.MLPRegressor._parameter_constraints,
         **ACCEPTED,
+        **losses(neural_network.MLPRegressor),
     }
-    __init__ = _constructor(neural_network.MLPRegressor.__init__, EXTRAS)
+    __init__ = constructor(neural_network.MLPRegressor, EXTRAS)

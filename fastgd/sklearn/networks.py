@@ -28,7 +28,7 @@ def network_of(estimator: Any) -> Network:
         [*(len(W) for W in coefs), coefs[-1].shape[1]],
         activation=ACTIVATIONS[estimator.activation],
         output=ACTIVATIONS[estimator.out_activation_],
-        loss=LOSSES[estimator.loss],
+        loss=LOSSES.get(estimator.loss, estimator.loss),
         dtype=coefs[0].dtype,
         seed=0,
         backend=getattr(estimator, "backend", None),

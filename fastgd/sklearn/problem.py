@@ -17,10 +17,11 @@ from fastgd.engine.layout import Layout
 from fastgd.engine.sparse import Sparse, compress, mostly_zeros
 from fastgd.engine.threads import threads_for
 from fastgd.rules.clipped import ClippedBinaryCrossEntropy, ClippedCategoricalCrossEntropy
-from fastgd.rules.losses import Loss, Poisson
+from fastgd.rules.losses import Loss, Poisson, find_loss
 
 __all__ = [
-    "Problem", "architecture_of", "computer", "flat_parameters", "inputs_for", "threads_of",
+    "Problem", "architecture_of", "computer", "flat_parameters", "inputs_for", "loss_for",
+    "threads_of",
 ]  # fmt: skip
 
 Array = np.ndarray
@@ -46,16 +47,21 @@ class SummedPoisson(Poisson):
 LOSSES["poisson"] = SummedPoisson()
 
 
+def loss_for(loss: str | Loss, output: str, dtype: str) -> Any:
+    """Return the rule that is an estimator's loss: scikit-learn's own of a name come first."""
+    if loss == "log_loss":
+        return CLIPPED[output](float(np.finfo(dtype).eps))
+    known = LOSSES.get(loss) if isinstance(loss, str) else None
+    return known or find_loss(loss, ACTIVATIONS[output])
+
+
 @lru_cache(maxsize=128)
 def _architecture(
-    sizes: tuple, activation: str, output: str, loss: str, dtype: str, dropout: Any
+    sizes: tuple, activation: str, output: str, loss: str | Loss, dtype: str, dropout: Any
 ) -> Architecture:
-    if loss == "log_loss":
-        own: Any = CLIPPED[output](float(np.finfo(dtype).eps))
-    else:
-        own = LOSSES[loss]
+    rule = loss_for(loss, output, dtype)
     return Architecture(
-        sizes, ACTIVATIONS[activation], ACTIVATIONS[output], own, dtype, dropout=dropout
+        sizes, ACTIVATIONS[activation], ACTIVATIONS[output], rule, dtype, dropout=dropout
     )
 
 
@@ -137,7 +143,7 @@ class Problem:
         architecture = architecture_of(estimator, dtype, getattr(estimator, "dropout", 0.0))
         classes = architecture.output.row_wise
         Y = y.argmax(axis=1) if classes else np.ascontiguousarray(y, architecture.dtype)
-        squared = estimator.loss == "squared_error"
+        squared = isinstance(estimator.loss, str) and estimator.loss == "squared_error"
         return cls(
             architecture,
             inputs_for(X, looks=estimator.max_iter > 1),

@@ -41,10 +41,27 @@ class Epochs:
         vector.
     problem : Problem
     batch_size : int
+    rates : callable, optional
+        Returns the learning rate of the steps from one of an epoch to before another, in place of
+        the solver's.
+    after : callable, optional
+        Called with the steps, examples and mean loss of the epoch so far; it may return True to
+        stop there.
+    single : bool
+        Whether that is after every step.
     """
 
-    def __init__(self, estimator: Any, problem: Problem, batch_size: int):
+    def __init__(
+        self,
+        estimator: Any,
+        problem: Problem,
+        batch_size: int,
+        rates: Callable[[int, int], Array] | None = None,
+        after: Callable[[int, int, float], bool] | None = None,
+        single: bool = False,
+    ):
         self.estimator, self.problem, self.batch_size = estimator, problem, batch_size
+        self.rates, self.after, self.single, self.stopped = rates, after, single, False
         self.backend, layout = computer(estimator), problem.architecture.layout
         dtype = problem.architecture.dtype
         n = len(problem)
@@ -89,15 +106,30 @@ class Epochs:
             total = total + cost if steps == piece.stop - piece.first else math.nan
             if not math.isfinite(total):
                 break
+            if self.after and self._stop_after(piece, total):
+                break
         if not (math.isfinite(total) and np.isfinite(self.flat).all()):
             self.flat[:], self.slots[:] = before, slots
             return None
-        self._advance()
-        return total / (len(self.problem) * self.problem.per_output)
+        self._advance(piece.stop)
+        return self._mean(piece, total)
 
-    def _advance(self) -> None:
-        """Count the epoch's steps."""
-        optimizer, n_steps = self.estimator._optimizer, len(self.starts)
+    def _mean(self, piece: Piece, total: float) -> float:
+        """Return the mean loss of an epoch's examples up to a piece's end."""
+        return total / (self.visits(piece.stop) * self.problem.per_output)
+
+    def visits(self, steps: int) -> int:
+        """Return how many examples an epoch's first steps visit."""
+        return min(steps * self.batch_size, len(self.problem))
+
+    def _stop_after(self, piece: Piece, total: float) -> bool:
+        visits, loss = self.visits(piece.stop), self._mean(piece, total)
+        self.stopped = self.after is not None and self.after(piece.stop, visits, loss)
+        return self.stopped
+
+    def _advance(self, n_steps: int) -> None:
+        """Count an epoch's steps."""
+        optimizer = self.estimator._optimizer
         if self.estimator.solver == "adam":
             optimizer.t += n_steps
             first = 1 - optimizer.beta_1**optimizer.t
@@ -135,7 +167,7 @@ class Epochs:
         n, plain = len(self.starts), self._plain
         architecture = self.problem.architecture
         rows = max(256, CALL_WORK // architecture.layout.n_parameters)
-        most = max(1, rows // self.batch_size)
+        most = 1 if self.single else max(1, rows // self.batch_size)
         ends = [*range(most, n, most), n]
         if plain and n > 1 and n - 1 not in ends:
             ends.insert(-1, n - 1)
@@ -187,10 +219,10 @@ class Epochs:
         if rule is AdaptiveMoments:
             t = optimizer.t + 1.0 + np.arange(first, stop)
             root, start = np.sqrt(1 - optimizer.beta_2**t), 1 - optimizer.beta_1**t
-            rate = optimizer.learning_rate_init * root / start
+            rate = self._rates(first, stop, optimizer.learning_rate_init) * root / start
             rest = [1.0, 1 - optimizer.beta_1, 1 - optimizer.beta_2, optimizer.epsilon]
         else:
-            rate = np.full(stop - first, optimizer.learning_rate)
+            rate = self._rates(first, stop, optimizer.learning_rate)
             rest = [optimizer.momentum, float(optimizer.nesterov)] if rule is Momentum else []
         table[:, :, own] = rate[:, None]
         table[:, :, own + 1 :] = rest
@@ -199,3 +231,6 @@ class Epochs:
         else:
             table[:, 0, L2] = decay
         return table
+
+    def _rates(self, first: int, stop: int, otherwise: float) -> Array:
+        return self.rates(first, stop) if self.rates else np.full(stop - first, otherwise)

@@ -12,9 +12,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, gen_batches
 
+from fastgd.sklearn.extras import only_fastgds, validation_of
 from fastgd.sklearn.parts import LISTS, TAKES_WEIGHTS, Base, optimizers
-from fastgd.sklearn.problem import Problem
+from fastgd.sklearn.problem import Problem, flat_parameters
 from fastgd.sklearn.stochastic import Epochs
+from fastgd.sklearn.watching import Watch
 
 __all__ = ["NOT_FINITE", "Arguments", "Training"]
 
@@ -64,12 +66,24 @@ class Training:
             raise ValueError("partial_fit does not support early_stopping=True")
         self.X, self.y, self.weights = given.X, given.y, given.sample_weight
         self.validation: tuple = (None, None, None)
-        if estimator.early_stopping:
+        if estimator.validation_data is not None:
+            self.validation = validation_of(estimator, self.y)
+            if estimator.validation_scores_ is None:
+                estimator.validation_scores_, estimator.best_validation_score_ = [], -np.inf
+        elif estimator.early_stopping:
             self._split()
         self.n = self.X.shape[0]
         self.batch_size = self._batch_size()
         problem = Problem.of(estimator, self.X, self.y, self.weights, dtype)
-        self.epochs = Epochs(estimator, problem, self.batch_size)
+        n_steps = -(-self.n // self.batch_size)
+        validation = None if self.validation[0] is None else self.validation
+        self.watch = watch = Watch(estimator, validation, self.n, n_steps, given.incremental)
+        self.epochs = Epochs(
+            estimator, problem, self.batch_size,
+            rates=watch.rates if watch.schedule else None,
+            after=watch.after if watch.listeners else None,
+            single=watch.hears_batches,
+        )  # fmt: skip
         self.by_hand = False
 
     def _start_optimizer(self) -> None:
@@ -123,34 +137,62 @@ class Training:
 
     def run(self) -> None:
         """Make epochs until scikit-learn would stop."""
-        estimator = self.estimator
+        estimator, watch = self.estimator, self.watch
+        watch.begin(self.epochs.flat)
         try:
-            estimator.n_iter_ = 0
-            order = np.arange(self.n) if estimator.shuffle else None
-            for _ in range(estimator.max_iter):
-                if order is not None:
-                    # scikit-learn's own draws: see sklearn.utils.resample.
-                    drawn = np.arange(self.n)
-                    estimator._random_state.shuffle(drawn)
-                    order = order[drawn]
-                if self._ended(self._epoch(order)) or self.given.incremental:
-                    break
-                if estimator.n_iter_ == estimator.max_iter:
-                    _warn(
-                        f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) "
-                        "reached and the optimization hasn't converged yet.",
-                        ConvergenceWarning,
-                    )
+            reason = self._epochs()
         except KeyboardInterrupt:
+            reason = "interrupted"
             _warn("Training interrupted by user.")
+        finally:
+            watch.close()
         if estimator.early_stopping:
-            estimator.coefs_ = estimator._best_coefs
-            estimator.intercepts_ = estimator._best_intercepts
+            self._go_back()
+        watch.end(reason)
+
+    def _go_back(self) -> None:
+        """Take the coefficients of the best epoch."""
+        estimator, epochs = self.estimator, self.epochs
+        estimator.coefs_, estimator.intercepts_ = estimator._best_coefs, estimator._best_intercepts
+        if self.watch.listeners:  # callbacks have a network, whose parameters those must be
+            layout, flat = epochs.problem.architecture.layout, epochs.flat
+            flat[:] = flat_parameters(layout, estimator.coefs_, estimator.intercepts_, flat.dtype)
+            estimator.coefs_, estimator.intercepts_ = layout.weights(flat), layout.biases(flat)
+
+    def _epochs(self) -> str:
+        """Make epochs; return why they ended."""
+        estimator, watch = self.estimator, self.watch
+        estimator.n_iter_ = 0
+        order = np.arange(self.n) if estimator.shuffle else None
+        for _ in range(estimator.max_iter):
+            if order is not None:
+                # scikit-learn's own draws: see sklearn.utils.resample.
+                drawn = np.arange(self.n)
+                estimator._random_state.shuffle(drawn)
+                order = order[drawn]
+            watch.begin_epoch()
+            loss = self._epoch(order)
+            if self.epochs.stopped:
+                return "callback"
+            ended = self._ended(loss)
+            if watch.end_epoch(loss):
+                return "callback"
+            if ended or self.given.incremental:
+                break
+            if estimator.n_iter_ == estimator.max_iter:
+                _warn(
+                    f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) "
+                    "reached and the optimization hasn't converged yet.",
+                    ConvergenceWarning,
+                )
+        return "epochs"
 
     def _epoch(self, order: Array | None) -> float:
         loss = None if self.by_hand else self.epochs.run(order)
         if loss is not None:
             return loss
+        if "loss" in only_fastgds(self.estimator):
+            raise ValueError(NOT_FINITE)
         self.by_hand = True
         flat = self.epochs.flat
         before = flat.copy()
@@ -190,6 +232,8 @@ class Training:
             print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
         validation = self.validation if TAKES_WEIGHTS else self.validation[:2]
         estimator._update_no_improvement_count(estimator.early_stopping, *validation)
+        if validation[0] is not None and not estimator.early_stopping:
+            self._note_score()
         estimator._optimizer.iteration_ends(estimator.t_)
         if not estimator._no_improvement_count > estimator.n_iter_no_change:
             return False
@@ -202,3 +246,10 @@ class Training:
             return True
         estimator._no_improvement_count = 0
         return False
+
+    def _note_score(self) -> None:
+        """Note the score on validation data that stop nothing."""
+        estimator, (X, y, weight) = self.estimator, self.validation
+        score = estimator._score(X, y, *([weight] if TAKES_WEIGHTS else []))
+        estimator.validation_scores_.append(score)
+        estimator.best_validation_score_ = max(score, estimator.best_validation_score_)
