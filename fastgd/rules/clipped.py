@@ -25,6 +25,7 @@ class Clipped(Loss):
         How close to 0 and 1 outputs come; above 0 and below 1/2.
     """
 
+    public_name = "cross_entropy"
     minimum, maximum = 0.0, 1.0
     classifies = joined = True
     epsilon: float = 2.0**-52

@@ -592,6 +592,7 @@ def find_loss(given: str | Mapping[str, Any] | Loss, output: str) -> Loss:
     loss = PUBLIC_LOSSES.find(given)
     if output in loss.outputs:
         return loss.for_output(output)
-    losses = ", ".join(name for name, rule in PUBLIC_LOSSES.items() if output in rule.outputs)
+    fitting = [rule for rule in PUBLIC_LOSSES.values() if output in rule.outputs]
+    losses = ", ".join(dict.fromkeys(rule.public_name or rule.name for rule in fitting))
     goes = f"{loss.name!r} goes with output {', '.join(loss.outputs)}; got output {output!r}, "
     raise SettingError("loss", f"{goes}which goes with loss {losses}")

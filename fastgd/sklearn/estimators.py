@@ -235,8 +235,9 @@ class MLPClassifier(OnFastgd, neural_network.MLPClassifier):
     class_weight : "balanced" or dict, optional
         What the examples of each class count, times ``sample_weight``.
     loss : str or fastgd.Loss, default "log_loss"
-        Any that fastgd has for sigmoid (two classes, multilabel) or softmax outputs, such as
-        ``fastgd.Focal(gamma=2)`` or ``fastgd.CrossEntropy(label_smoothing=0.1)``.
+        Any that fastgd has for softmax outputs, such as
+        ``fastgd.CrossEntropy(label_smoothing=0.1)``; for two classes, or several that may all be
+        true, for sigmoid ones, such as ``fastgd.Focal(gamma=2)``.
     dtype : {"float32", "float64"}, optional
         What X is made for the fit; by default as it is.
     dropout : float or sequence of float, default 0

@@ -61,7 +61,7 @@ def losses(theirs: type) -> dict[str, Any]:
     """Return what a class takes as loss: scikit-learn's own names, and fastgd's losses."""
     if StrOptions is None:
         return {}
-    ours = {name for name, rule in PUBLIC_LOSSES.items() if rule.batch_average}
+    ours = {rule.public_name or rule.name for rule in PUBLIC_LOSSES.values() if rule.batch_average}
     return {"loss": [StrOptions(ours | _names(theirs)), Loss]}
 
 
