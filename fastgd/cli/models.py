@@ -119,7 +119,9 @@ def load_rows(
     described: dict[str, Any] = {}
     names, features = (_listed(notes, key) for key in ("class_names", "feature_names"))
     task, learned = notes.get("task"), notes.get("target") if is_table(source) else None
-    if task is None and network.architecture.n_outputs == 1:
+    if task is None and names is None and network.classes is not None:
+        task, names = "classification", tuple(map(str, network.classes))
+    elif task is None and network.architecture.n_outputs == 1:
         task = "regression"  # a single output is compared with the numbers themselves
     elif task is None:
         names = tuple(map(str, range(network.architecture.n_outputs)))

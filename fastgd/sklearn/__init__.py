@@ -10,6 +10,7 @@ except ModuleNotFoundError:
 
 from fastgd.sklearn import verbose  # noqa: F401  (names fits where that is asked for)
 from fastgd.sklearn.estimators import MLPClassifier, MLPRegressor, from_network
+from fastgd.sklearn.networks import to_network
 from fastgd.sklearn.onnx import register_onnx
 from fastgd.sklearn.patching import (
     load_ipython_extension,
@@ -25,6 +26,7 @@ __all__ = [
     "load_ipython_extension",
     "patch_sklearn",
     "register_onnx",
+    "to_network",
     "unload_ipython_extension",
     "unpatch_sklearn",
 ]
