@@ -65,7 +65,11 @@ def load_model(path: str, data: str, backend: str | None) -> Network:
 
     if path == "digits" or (data.endswith(".safetensors") and not path.endswith(".safetensors")):
         raise click.UsageError(f"the model comes first, then the data; got {path} {data}")
-    return load(path, backend=backend)
+    network = load(path, backend=backend)
+    if "task" not in network.notes and network.classes is not None:
+        # Saved from Python: here classes are read as text, whatever they are there.
+        network.classes = [f"{c:g}" if isinstance(c, float) else str(c) for c in network.classes]
+    return network
 
 
 def open_source(source: str, given: dict[str, Any]) -> tuple[Table | Dataset, Table | None]:
