@@ -130,6 +130,8 @@ def test_a_setting_has_the_same_numbers(seed):
     if not rng.integers(5):
         X = csr_array(np.where(rng.random(X.shape) < 0.5, X, 0))
     setting = draw_setting(rng, task)
+    if task == "binary" and setting["early_stopping"] and not TAKES_WEIGHTS:
+        y = (y == "yes").astype(int)  # 1.6 cannot score labels that are strings
     if setting["solver"] == "lbfgs" and dtype == "float32":
         setting["max_iter"] = 5  # its line searches multiply rounding errors
     fit_seed = int(rng.integers(1 << 30))
