@@ -17,7 +17,7 @@ from fastgd.engine.layout import Layout
 from fastgd.engine.sparse import Sparse, compress, mostly_zeros
 from fastgd.engine.threads import threads_for
 from fastgd.rules.clipped import ClippedBinaryCrossEntropy, ClippedCategoricalCrossEntropy
-from fastgd.rules.losses import Loss, Poisson
+from fastgd.rules.losses import Poisson
 
 __all__ = [
     "Problem", "architecture_of", "computer", "flat_parameters", "inputs_for", "threads_of",
@@ -30,20 +30,24 @@ ACTIVATIONS = {
     "softmax": "softmax", "exp": "exp",
 }  # fmt: skip
 #: scikit-learn's losses, and fastgd's that have the same slope.
-LOSSES: dict[str, str | Loss] = {"squared_error": "quadratic"}
+LOSSES = {"squared_error": "quadratic", "poisson": "poisson"}
+#: Below that exp(z) is 0.
+LOWEST = {"float32": -103.97208, "float64": -745.13321910194}
 #: Probabilities closer to 0 or 1 than that of the dtype are clipped in log_loss.
 CLIPPED = {"logistic": ClippedBinaryCrossEntropy, "softmax": ClippedCategoricalCrossEntropy}
 #: Fewer rows are not worth looking at for zeros to leave out.
 LOOK_ROWS = 256
 
 
+@dataclass(frozen=True)
 class SummedPoisson(Poisson):
-    """`Poisson`, summed over the outputs as scikit-learn's is."""
+    """`Poisson`, summed over the outputs as scikit-learn's is, and not finite where exp(z) is 0."""
 
     output_average = False
+    lowest: float
 
-
-LOSSES["poisson"] = SummedPoisson()
+    def numbers_for(self, n_outputs: int) -> tuple[float, ...]:
+        return (self.lowest,)
 
 
 @lru_cache(maxsize=128)
@@ -52,6 +56,8 @@ def _architecture(
 ) -> Architecture:
     if loss == "log_loss":
         own: Any = CLIPPED[output](float(np.finfo(dtype).eps))
+    elif loss == "poisson":
+        own = SummedPoisson(LOWEST[dtype])
     else:
         own = LOSSES[loss]
     return Architecture(

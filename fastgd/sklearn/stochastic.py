@@ -89,7 +89,8 @@ class Epochs:
             total = total + cost if steps == piece.stop - piece.first else math.nan
             if not math.isfinite(total):
                 break
-        if not (math.isfinite(total) and np.isfinite(self.flat).all()):
+        finite = math.isfinite(total) and np.isfinite(self.flat).all()
+        if not (finite and np.isfinite(self.slots).all()):
             self.flat[:], self.slots[:] = before, slots
             return None
         self._advance()
