@@ -108,7 +108,8 @@ class Epochs:
                 break
             if self.after and self._stop_after(piece, total):
                 break
-        if not (math.isfinite(total) and np.isfinite(self.flat).all()):
+        finite = math.isfinite(total) and np.isfinite(self.flat).all()
+        if not (finite and np.isfinite(self.slots).all()):
             self.flat[:], self.slots[:] = before, slots
             return None
         self._advance(piece.stop)
