@@ -104,8 +104,10 @@ static double run_batch(Thread *t, integer step, integer begin, integer end) {
         if (call->task == TASK_TRAIN && !isfinite(cost)) return cost;
         if (call->task != TASK_COST) {
             int whole = end - begin <= block, training = call->task == TASK_TRAIN;
+            unsigned before = flush_subnormals();
             learn(t, b, training && first == begin, !training || !whole,
                   training && first + m == end);
+            restore_subnormals(before);
         }
         wait_for_all(call);
     }

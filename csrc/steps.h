@@ -297,7 +297,7 @@ static void first_layer(const Thread *t, integer start, integer stop) {
         for (integer row = start; row < stop; row++)
             sparse_row(l[WIDTH] / LANES, vectors, t->call->lengths[row], x + row * ld_x,
                        t->call->gathered + row * ld_x, w + column, t->ld_first, bias + column,
-                       z + row * l[LD] + column);
+                       z + row * l[LD] + column, 1, 1);
     }
 }
 
