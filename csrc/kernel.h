@@ -98,13 +98,15 @@ static double run_batch(Thread *t, integer step, integer begin, integer end) {
         }
         gather_targets(t, b);
         cost_and_delta(t, b, factor);
+        unsigned before = flush_subnormals();
         if (call->task != TASK_COST) backward(t, b);
+        restore_subnormals(before);
         wait_for_all(call);
         for (integer row = 0; row < m; row++) cost += call->costs[row];
         if (call->task == TASK_TRAIN && !isfinite(cost)) return cost;
         if (call->task != TASK_COST) {
             int whole = end - begin <= block, training = call->task == TASK_TRAIN;
-            unsigned before = flush_subnormals();
+            before = flush_subnormals();
             learn(t, b, training && first == begin, !training || !whole,
                   training && first + m == end);
             restore_subnormals(before);

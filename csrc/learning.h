@@ -334,7 +334,8 @@ static void limit_weights(const Thread *t, integer step) {
 }
 
 /* Numbers too small to be normal count as 0 from here on, where the processor has a switch for that:
-   Adam's moments of weights that hardly move become as small, and each would cost 100 cycles. */
+   Adam's moments of weights that hardly move become as small, as do the deltas of classes that are
+   out of the question, and each would cost 100 cycles. */
 static unsigned flush_subnormals(void) {
 #if defined(__x86_64__)
     unsigned before = _mm_getcsr();

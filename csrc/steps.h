@@ -355,7 +355,7 @@ static void cost_and_delta(const Thread *t, Block b, double factor) {
 }
 
 /* Carry the output's delta back through the layers (Nielsen, eq. BP2). */
-static void backward(const Thread *t, Block b) {
+__attribute__((noinline)) static void backward(const Thread *t, Block b) {
     integer rows = b.stop - b.start;
     for (integer i = t->block[N_LAYERS]; i > 1; i--) {
         const integer *l = layer_of(t, i), *below = layer_of(t, i - 1);
