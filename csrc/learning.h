@@ -333,27 +333,6 @@ static void limit_weights(const Thread *t, integer step) {
     wait_for_all(call);
 }
 
-/* Numbers too small to be normal count as 0 from here on, where the processor has a switch for that:
-   Adam's moments of weights that hardly move become as small, as do the deltas of classes that are
-   out of the question, and each would cost 100 cycles. */
-static unsigned flush_subnormals(void) {
-#if defined(__x86_64__)
-    unsigned before = _mm_getcsr();
-    _mm_setcsr(before | 0x8040);
-    return before;
-#else
-    return 0;
-#endif
-}
-
-static void restore_subnormals(unsigned before) {
-#if defined(__x86_64__)
-    _mm_setcsr(before);
-#else
-    (void)before;
-#endif
-}
-
 /* Do this thread's part of the block's gradient; where it is the batch's last, of the update. */
 __attribute__((noinline)) static void learn(const Thread *t, Block b, int fresh, int keep, int step_now) {
     Call *call = (Call *)t->call;
