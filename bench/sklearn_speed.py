@@ -72,8 +72,8 @@ def cases() -> Iterator[Case]:
         for name in ("digits", "iris"):
             yield Case(f"{name}, defaults", name, dtype, {}, backends[0], 5)
     for dtype in DTYPES if MNIST.is_dir() else ():
-        ten = {"max_iter": 5}
-        yield Case("MNIST, defaults, 10 epochs", "MNIST", dtype, ten, backends[0], 2.5)
+        five = {"max_iter": 5}
+        yield Case("MNIST, defaults, 5 epochs", "MNIST", dtype, five, backends[0], 2.5)
         for momentum in (0.0, 0.9):
             name = f"MNIST, 784-30-10, sgd, batch 10, momentum {momentum:g}, 5 epochs"
             for backend in backends:

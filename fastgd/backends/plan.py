@@ -25,8 +25,8 @@ Array = np.ndarray
 
 #: Rows are padded to this many numbers: 64 bytes of float32, a cache line and an AVX-512 vector.
 PAD = 16
-#: How many gradient numbers are computed before they are used: 16 KiB of float64, half of a small L1
-#: cache.
+#: How many gradient numbers are computed before they are used: 16 KiB of float64, half of a
+#: small L1 cache.
 CHUNK_SIZE = 2048
 #: The working memory a batch may take; larger batches are computed in blocks of rows.
 BLOCK_BYTES = 16 << 20
