@@ -41,7 +41,6 @@ typedef struct {
     const double *penalties;
     integer update;
     integer linear;
-    integer shrinks;
     integer by_norm;
     integer limited;
     const void *table;
