@@ -130,7 +130,12 @@ class TestLoss:
             ("hubber", ValueError, "'loss' parameter of MLPRegressor must be"),
             ("sse", ValueError, "'loss' parameter"),
             (3, ValueError, "'loss' parameter"),
-            ("cross_entropy", ValueError, "loss 'cross_entropy' goes with output"),
+            ("cross_entropy", ValueError, "'loss' parameter"),
+            (
+                fastgd.CrossEntropy(),
+                ValueError,
+                "loss must be one for numbers: .*huber",
+            ),
         ],
     )
     def test_others_are_refused(self, numbers, loss, error, match):
@@ -196,7 +201,7 @@ class TestSchedule:
             ({"schedule": "cosin"}, "'schedule' parameter"),
             ({"schedule": "piecewise"}, "schedule.*needs more than a rate"),
             ({"schedule": "cosine", "learning_rate": "adaptive"}, "schedule .*'adaptive'"),
-            ({"schedule": "cosine", "solver": "lbfgs"}, "schedule goes with solver 'sgd' or"),
+            ({"schedule": "cosine", "solver": "lbfgs"}, "schedule must be left out: solver"),
             ({"schedule": lambda epoch: -1.0}, "must be finite and at least 0"),
         ],
     )
@@ -374,7 +379,7 @@ class TestCallbacks:
         for given in (3, [object()], Recorder):
             with pytest.raises(TypeError, match="callbacks must be objects"):
                 MLPClassifier((5,), callbacks=given).fit(*iris)
-        with pytest.raises(ValueError, match="callbacks goes with solver"):
+        with pytest.raises(ValueError, match="callbacks must be left out: solver"):
             MLPClassifier((5,), solver="lbfgs", callbacks=Recorder()).fit(*iris)
         watched = fastgd.EarlyStopping("validation_cost")
         with pytest.raises(ValueError, match="'validation_cost' is not measured"):
@@ -401,6 +406,36 @@ def test_extras_in_a_search(iris):
         "mlpclassifier__callbacks": [None, [fastgd.TimeBudget(60)]],
     }
     assert GridSearchCV(pipe, grid, cv=2).fit(*iris).best_score_ > 0.4
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"class_weight": {"zz": 1}}, {"class_weight": {"a": np.nan}}, {"class_weight": {"a": -1}},
+        {"class_weight": dict.fromkeys("abc", 0)}, {"class_weight": {"a": "x"}},
+        {"loss": fastgd.Huber()}, {"loss": fastgd.CrossEntropy}, {"loss": "huber"},
+        {"validation_data": (1,)}, {"callbacks": [3]}, {"callbacks": Recorder}, {"threads": 10**6},
+        {"callbacks": fastgd.EarlyStopping("validaton_cost")}, {"schedule": fastgd.OneCycle},
+        {"schedule": lambda: 1}, {"solver": "lbfgs", "schedule": "cosine"}, {"dtype": np.float16},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_refused_names_its_parameter_and_changes_nothing(iris, extra):
+    X, y = iris
+    names = np.array(list("abc"))[y]
+    model = MLPClassifier((4,), max_iter=2, random_state=0).fit(X, names)
+    before = {name: value for name, value in vars(model).items() if name not in extra}
+    with pytest.raises((ValueError, TypeError), match=f"{list(extra)[-1]}|monitor"):
+        model.set_params(**extra).fit(X, names)
+    assert {n: v for n, v in vars(model).items() if n not in extra} == before or all(
+        vars(model)[n] is v for n, v in before.items()
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, "float32", np.float64])
+def test_dtypes_as_numpy_has_them(iris, dtype):
+    model = MLPClassifier((4,), max_iter=2, dtype=dtype).fit(*iris)
+    assert model.coefs_[0].dtype == dtype
 
 
 def test_signatures_show_them():

@@ -170,10 +170,16 @@ class OnFastgd(After):
         return outputs
 
     def _validate_input(self, X: Any, y: Any, *values: Any, **named: Any) -> tuple[Any, Array]:
-        X, y = super()._validate_input(X, y, *values, **named)
-        if self.dtype is not None:
-            X = X.astype(self.dtype, copy=False)
-        checked(self, y)
+        before = dict(self.__dict__)
+        try:
+            X, y = super()._validate_input(X, y, *values, **named)
+            if self.dtype is not None:
+                X = X.astype(self.dtype, copy=False)
+            checked(self, y)
+        except Exception:  # what is refused has changed nothing
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
         return X, y
 
     @property

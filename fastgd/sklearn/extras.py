@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from sklearn import neural_network
-from sklearn.base import is_classifier
+from sklearn.base import ClassifierMixin, is_classifier
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_array,
@@ -20,16 +20,18 @@ from sklearn.utils.validation import (
 
 from fastgd.backends import CHOICES
 from fastgd.engine.listeners import check_callbacks
+from fastgd.engine.threads import LIMIT
 from fastgd.errors import SettingError, SettingTypeError
+from fastgd.rules.checks import check_number
 from fastgd.rules.losses import PUBLIC_LOSSES, Loss
 from fastgd.rules.schedule import Schedule, find_schedule
 from fastgd.rules.schedules import SCHEDULES
-from fastgd.sklearn.parts import TAKES_WEIGHTS, Interval, StrOptions
-from fastgd.sklearn.problem import loss_for
+from fastgd.sklearn.parts import TAKES_WEIGHTS, Interval, Options, StrOptions
+from fastgd.sklearn.problem import ACTIVATIONS, loss_for
 
 __all__ = [
-    "ACCEPTED", "CLASS_WEIGHT", "EXTRAS", "checked", "constructor", "losses", "only_fastgds",
-    "schedule_of", "validation_of",
+    "ACCEPTED", "CLASS_WEIGHT", "EXTRAS", "checked", "constructor", "losses", "measured",
+    "only_fastgds", "schedule_of", "validation_of",
 ]  # fmt: skip
 
 Array = np.ndarray
@@ -47,8 +49,12 @@ CLASS_WEIGHT: dict[str, Any] = {}
 if StrOptions is not None:
     ACCEPTED = {
         "backend": [StrOptions(set(CHOICES)), None],
-        "threads": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "dtype": [StrOptions({"float32", "float64"}), None],
+        "threads": [Interval(Integral, 1, LIMIT, closed="both"), StrOptions({"auto"})],
+        "dtype": [
+            StrOptions({"float32", "float64"}),
+            Options(type, {np.float32, np.float64}),
+            None,
+        ],
         "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "schedule": [StrOptions(set(SCHEDULES)), Schedule, callable, None],
         "validation_data": LATER,
@@ -61,7 +67,14 @@ def losses(theirs: type) -> dict[str, Any]:
     """Return what a class takes as loss: scikit-learn's own names, and fastgd's losses."""
     if StrOptions is None:
         return {}
-    ours = {rule.public_name or rule.name for rule in PUBLIC_LOSSES.values() if rule.batch_average}
+    classes = issubclass(theirs, ClassifierMixin)
+    ours = {
+        rule.public_name or rule.name
+        for rule in PUBLIC_LOSSES.values()
+        if rule.batch_average
+        and rule.classifies == classes
+        and ("sigmoid" if classes else "identity") in rule.outputs
+    }
     return {"loss": [StrOptions(ours | _names(theirs)), Loss]}
 
 
@@ -123,20 +136,55 @@ def checked(estimator: Any, y: Array) -> None:
     if estimator.solver == "lbfgs":
         for name in given:
             if name != "loss":
-                raise SettingError(name, "goes with solver 'sgd' or 'adam'; got solver 'lbfgs'")
+                raise SettingError(name, "must be left out: solver 'lbfgs' has no epochs")
     if "loss" in given:
-        loss_for(estimator.loss, _output_of(estimator), estimator.dtype or "float64")
-    if "schedule" in given:
-        if estimator.learning_rate != "constant":
-            raise SettingError(
-                "schedule", f"takes the place of learning_rate={estimator.learning_rate!r}: "
-                "leave that 'constant'",
-            )  # fmt: skip
-        schedule_of(estimator)
-    if "callbacks" in given:
-        check_callbacks(estimator.callbacks)
+        _check_loss(estimator)
+    if "schedule" in given and estimator.learning_rate != "constant":
+        raise SettingError(
+            "schedule", f"takes the place of learning_rate={estimator.learning_rate!r}: "
+            "leave that 'constant'",
+        )  # fmt: skip
+    callbacks = check_callbacks(estimator.callbacks) if "callbacks" in given else []
+    for part in filter(None, [schedule_of(estimator), *callbacks]):
+        if callable(getattr(part, "check", None)):
+            part.check(measured(estimator))
     if "validation_data" in given:
         validation_of(estimator, y)
+    _check_class_weight(getattr(estimator, "class_weight", None), estimator)
+
+
+def measured(estimator: Any) -> dict[str, bool | None]:
+    """Return what is measured after each epoch, and whether higher is better."""
+    names: dict[str, bool | None] = {"cost": False, "learning_rate": None, "seconds": False}
+    if estimator.validation_data is not None or estimator.early_stopping:
+        names |= {"validation_cost": False, "validation_score": True}
+    return names
+
+
+def _check_loss(estimator: Any) -> None:
+    output = _output_of(estimator)
+    try:
+        loss_for(estimator.loss, output, "float64")
+    except SettingError:
+        what = {"softmax": "three classes or more", "logistic": "two classes, or several labels"}
+        rules = [rule for rule in PUBLIC_LOSSES.values() if ACTIVATIONS[output] in rule.outputs]
+        names = dict.fromkeys(rule.public_name or rule.name for rule in rules if rule.batch_average)
+        raise SettingError(
+            "loss", f"must be one for {what.get(output, 'numbers')}: {', '.join(names)}; "
+            f"got {estimator.loss}",
+        ) from None  # fmt: skip
+
+
+def _check_class_weight(given: Any, estimator: Any) -> None:
+    if not isinstance(given, dict):
+        return
+    known = estimator.classes_.tolist()
+    for label, weight in given.items():
+        if label not in known:
+            raise SettingError("class_weight", f"names the class {label!r}; y has {known}")
+        check_number(f"class_weight[{label!r}]", weight, minimum=0)
+    if all(given.get(label, 1) == 0 for label in known):
+        raise SettingError("class_weight", "must not be 0 for every class")
 
 
 def _output_of(estimator: Any) -> str:
@@ -152,7 +200,10 @@ def schedule_of(estimator: Any) -> Schedule | None:
     if given is None:
         return None
     if not isinstance(given, str):
-        return find_schedule(given)
+        try:
+            return find_schedule(given)
+        except (SettingError, SettingTypeError) as error:
+            raise type(error)("schedule", error.problem) from None
     try:
         return SCHEDULES[given](estimator.learning_rate_init)  # type: ignore[call-arg]
     except TypeError:
@@ -171,7 +222,7 @@ def validation_of(estimator: Any, y: Array) -> tuple[Any, Array, Array | None]:
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
         raise SettingTypeError(
             "validation_data", "must be a tuple (X, y) or (X, y, sample_weight); "
-            f"got {type(given).__name__}",
+            f"got {_kind(given)}",
         )  # fmt: skip
     X, targets, *weights = given
     try:
@@ -187,6 +238,11 @@ def validation_of(estimator: Any, y: Array) -> tuple[Any, Array, Array | None]:
     if weight is not None and not TAKES_WEIGHTS:
         raise SettingError("validation_data", "takes weights from scikit-learn 1.7 on")
     return X, targets, weight
+
+
+def _kind(given: Any) -> str:
+    length = f" of {len(given)}" if isinstance(given, (tuple, list)) else ""
+    return f"{type(given).__name__}{length}"
 
 
 def _targets_of(estimator: Any, targets: Any, y: Array) -> Array:

@@ -8,7 +8,16 @@ from typing import Any
 import sklearn
 from sklearn.neural_network import MLPClassifier
 
-__all__ = ["MOVED", "SOLVERS", "TAKES_WEIGHTS", "Base", "Interval", "StrOptions", "optimizers"]
+__all__ = [
+    "MOVED",
+    "SOLVERS",
+    "TAKES_WEIGHTS",
+    "Base",
+    "Interval",
+    "Options",
+    "StrOptions",
+    "optimizers",
+]
 
 #: The class that has the solvers.
 Base: Any = next((c for c in MLPClassifier.__mro__ if "_fit" in vars(c)), MLPClassifier)
@@ -48,9 +57,9 @@ try:
 except ImportError:
     optimizers = None
 try:
-    from sklearn.utils._param_validation import Interval, StrOptions
+    from sklearn.utils._param_validation import Interval, Options, StrOptions
 except ImportError:
-    Interval = StrOptions = None
+    Interval = Options = StrOptions = None
 
 #: Why nothing can be fitted on fastgd with this version of scikit-learn; empty where it can.
 MOVED = _moved()

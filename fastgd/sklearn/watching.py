@@ -46,21 +46,11 @@ class Watch:
         callbacks = [] if callbacks is None else check_callbacks(callbacks)
         self.listeners = Listeners(None, callbacks)
         self.measures = bool(callbacks) or self.schedule is not None
-        for part in filter(None, [self.schedule, *callbacks]):
-            if callable(getattr(part, "check", None)):
-                part.check(self._measured())
 
     @property
     def hears_batches(self) -> bool:
         """Whether a callback wants to be called after steps."""
         return self.listeners.steps_to_next_call(0) is not None
-
-    def _measured(self) -> dict[str, bool | None]:
-        """Return what will be measured after each epoch, and whether higher is better."""
-        names: dict[str, bool | None] = {"cost": False, "learning_rate": None, "seconds": False}
-        if self.validation is not None:
-            names |= {"validation_cost": False, "validation_score": True}
-        return names
 
     def rates(self, first: int, stop: int) -> Array:
         """Return the learning rates of an epoch's steps from one to before another."""
