@@ -39,6 +39,7 @@ typedef struct {
     integer average;
     double share;
     const double *penalties;
+    double before;
     integer update;
     integer linear;
     integer shrinks;

@@ -115,9 +115,10 @@ static double run_batch(Thread *t, integer step, integer begin, integer end) {
 void RUN(Call *call, integer thread) {
     Thread t = {.call = call, .block = call->plan, .work = call->work, .thread = thread};
     integer steps = 0;
-    double total = 0;
-    if (call->task == TASK_PREDICT && call->n <= SMALL_ROWS && call->n_threads == 1 &&
-        !call->pointers) {
+    double total = call->before;
+    /* However many threads there are: they must not change how a sum is made. */
+    if (call->task == TASK_PREDICT && call->n <= SMALL_ROWS && !call->pointers) {
+        if (thread) return;
         call->costs[0] = 0;
         small_predict(&t);
         call->total = call->costs[0];

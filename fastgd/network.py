@@ -122,7 +122,7 @@ class Network(Answers, Scaled, Explaining):
         backend: str | None = None,
         threads: int | str = "auto",
     ):
-        self.architecture = Architecture(
+        self._architecture = Architecture(
             sizes,  # type: ignore[arg-type]
             activation,
             output,
@@ -141,7 +141,7 @@ class Network(Answers, Scaled, Explaining):
         if backend is not None:
             _backend(backend)
         self.backend = backend
-        self.threads = check_threads("threads", threads)
+        self.threads = threads
         self.notes: dict[str, str] = {}
         self.labels: Labels = NO_LABELS
         parameters = np.zeros(self.n_parameters, dtype=self.dtype)
@@ -161,6 +161,20 @@ class Network(Answers, Scaled, Explaining):
             f"Network({list(a.sizes)}, activation={activation!r}, output={str(a.output)!r}, "
             f"loss={str(a.loss)!r}, dtype={a.dtype!r}{dropout})"
         )
+
+    @property
+    def architecture(self) -> Architecture:
+        """Sizes, rules, dtype and scaling. It belongs to the parameters, and cannot be set."""
+        return self._architecture
+
+    @property
+    def threads(self) -> int | str:
+        """Threads inside each step, or ``"auto"``."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, threads: int | str) -> None:
+        self._threads = check_threads("threads", threads)
 
     @property
     def rng(self) -> np.random.Generator:
@@ -374,7 +388,7 @@ class Network(Answers, Scaled, Explaining):
     def _become(self, architecture: Architecture) -> None:
         """Take another architecture for the same parameters."""
         if architecture is not self.architecture:
-            self.architecture, self._quick, self._stepper = architecture, None, None
+            self._architecture, self._quick, self._stepper = architecture, None, None
 
     def _check_data(
         self, X: Any, y: Any, sample_weight: Any, class_weight: Any, labels: Labels

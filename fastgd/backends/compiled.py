@@ -71,6 +71,7 @@ class Call(NamedTuple):
     average: int  # whether a batch's gradient is divided by the sum of its weights
     share: float  # float64: 1 / n_out where the cost is averaged over outputs, else 1
     penalties: Array  # (n_steps,) float64: what each step's cost has for |W|^2; or absent
+    before: float  # float64: what the costs are added to
     update: int  # the update rule's code
     linear: int  # whether it is w <- shrink w - rate g, and nothing else
     shrinks: int  # whether shrink is other than 1 in any step
@@ -138,13 +139,14 @@ class Compiled:
         n_threads: int = 1,
         draw: Draw | None = None,
         penalties: Array | None = None,
+        before: float = 0.0,
     ) -> tuple[int, float]:
         """Step once for each mini-batch of the rows."""
         batch_size = min(batch_size, len(rows))
         plan = _plan_to_train(architecture, slots, rows, batch_size, table, n_threads, draw)
         return self._run(
             TRAIN, architecture, plan, parameters, rows, slots=slots, batch_size=batch_size,
-            update=update, table=table, draw=draw, penalties=penalties,
+            update=update, table=table, draw=draw, penalties=penalties, before=before,
         )  # fmt: skip
 
     def repeated(
@@ -233,6 +235,7 @@ def call_for(
     table: Array = NO_STEPS,
     draw: Draw | None = None,
     penalties: Array | None = None,
+    before: float = 0.0,
 ) -> Call:
     """Return the arguments of one call, to work in that memory."""
     nothing = parameters[:0]
@@ -269,6 +272,7 @@ def call_for(
         average=int(loss.batch_average and task == TRAIN),
         share=1 / architecture.n_outputs if loss.output_average else 1.0,
         penalties=NO_NUMBERS if penalties is None else penalties,
+        before=float(before),
         **_stepping(update, table, parameters.dtype),
         seed_low=seed & 0xFFFFFFFF,
         seed_high=seed >> 32,

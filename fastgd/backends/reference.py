@@ -82,9 +82,10 @@ def train(
     n_threads: int = 1,
     draw: Draw | None = None,
     penalties: Array | None = None,
+    before: float = 0.0,
 ) -> tuple[int, float]:
     """Step once for each mini-batch of the rows."""
-    total = 0.0
+    total = before
     gradient = np.empty_like(parameters)
     for step, start in enumerate(range(0, len(rows), batch_size)):
         batch = rows[start : start + batch_size]

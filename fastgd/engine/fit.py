@@ -123,12 +123,12 @@ class Fit:
         total = weight = 0.0
         visits = 0
         for chunk in self.chunks():
-            ended = False
+            before, ended = (total, weight, visits), False
             while not ended:
                 made = session.advance(chunk, self.listeners.steps_to_next_call(self.steps))
                 self.steps += made.steps
-                total, weight = total + made.cost, weight + made.weight
-                visits, ended = visits + made.visits, made.ended
+                total, weight = before[0] + made.cost, before[1] + made.weight
+                visits, ended = before[2] + made.visits, made.ended
                 cost = total / weight if average and weight else total
                 logs = {"examples": visits, "cost": cost}
                 stop = self.listeners.tell("on_progress", epoch, logs)

@@ -40,9 +40,10 @@ class Pace:
 
 
 class Progress(NamedTuple):
-    """What `Session.advance` did: steps, rows visited, the sum of their weights and of their costs.
+    """What `Session.advance` did: the steps it made, and how far the pass has come.
 
-    ``ended``: whether the pass over the examples is complete.
+    Of the pass so far: the rows visited, the sum of their weights and of their costs, and whether
+    it has ended. They do not depend on how many calls it took.
     """
 
     steps: int
@@ -91,6 +92,8 @@ class Session:
         self.epochs, self.history = epochs, {} if history is None else history
         self.pace = Pace()
         self.rate = 0.0  # of the last step
+        self._summed: Array | None = None  # the order whose weights `_sums` adds up
+        self._sums = np.empty(0)
 
     def begin(self) -> None:
         """Go to work on the state; until then nothing has changed. The first step does it, too."""
@@ -127,14 +130,24 @@ class Session:
         table, self.rate = self.optimizer.rows(steps, rates), float(rates[-1])
         with np.errstate(over="ignore", invalid="ignore"):
             cost = self._call(examples, order, table)
-        weights = examples.weights_of(order)
         state.step += n_steps
         state.position += visits
+        state.cost = cost
         ended = state.position == len(state.order)
+        made = Progress(n_steps, state.position, self._weight(examples), cost, ended)
         if ended:
             state.end_epoch()
-        weight = visits if weights is None else float(weights.sum(dtype=np.float64))
-        return Progress(n_steps, visits, weight, cost, ended)
+        return made
+
+    def _weight(self, examples: Examples) -> float:
+        """Return the sum of the weights of the rows visited so far."""
+        order, position = self.state.order, self.state.position
+        if examples.weights is None or order is None:
+            return position
+        if self._summed is not order:
+            self._sums = np.cumsum(examples.weights[order], dtype=np.float64)
+            self._summed = order
+        return float(self._sums[position - 1])
 
     def _clock(self, examples: Examples) -> Clock:
         state = self.state
@@ -162,7 +175,7 @@ class Session:
         return Draw(self.state.seed, self.state.step)
 
     def _call(self, examples: Examples, order: Array, table: Array) -> float:
-        """Train on the rows ``order``; return the sum of their costs."""
+        """Train on the rows ``order``; return the sum of the pass's costs with theirs."""
         state = self.state
         before, slots = state.parameters.copy(), state.slots.copy()
         started = time.perf_counter()
@@ -190,7 +203,7 @@ class Session:
         def train(n: int) -> tuple[int, float]:
             return runner.backend().train(
                 runner.architecture, state.parameters, state.slots, rows[:n], self.batch_size,
-                self.optimizer.update, table, n_threads, draw,
+                self.optimizer.update, table, n_threads, draw, before=state.cost,
             )  # fmt: skip
 
         return train
@@ -215,7 +228,7 @@ class Session:
             runner.architecture.layout, state.parameters, gradient, state.slots,
             self.optimizer.update, table[0],
         )  # fmt: skip
-        return 1, total
+        return 1, state.cost + total
 
     def _rewind(self, before: Array, slots: Array, steps: int, repeat: Any) -> int:
         """Go back to the last parameters that were finite: repeat the call, with fewer steps.

@@ -132,7 +132,7 @@ def _make_run(fingerprint: str) -> Callable:
         wait_for_all(call.barrier, call.n_threads)
         if t.first_layer.by_columns:
             copy_panel(plan, t.work, t.first_layer, False)
-        total, steps = 0.0, 0
+        total, steps = call.before, 0
         for start in range(0, call.n, call.batch):
             penalty = 0.0
             if len(call.penalties) and thread == 0:
