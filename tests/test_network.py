@@ -105,7 +105,11 @@ class TestMaking:
             ({"loss": "quadratc"}, ValueError, "loss must .*'quadratc'; did you mean 'quadratic'"),
             ({"loss": "crossentropy"}, ValueError, "did you mean 'cross_entropy'"),
             ({"loss": None}, ValueError, "loss must be one of .*; got None"),
-            ({"output": "softmax"}, ValueError, "loss 'quadratic' goes with .*, which goes with loss cross_entropy"),
+            (
+                {"output": "softmax"},
+                ValueError,
+                "loss 'quadratic' .*, which goes with loss cross_entropy",
+            ),
             (
                 {"output": "identity", "loss": "cross_entropy"},
                 ValueError,

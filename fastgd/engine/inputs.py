@@ -423,13 +423,8 @@ def _check_sparse(X: Any, architecture: Architecture, name: str) -> Sparse:
         csr.sum_duplicates()
         pointers, columns = csr.indptr.astype(np.int64), csr.indices
     data = csr.data[: len(columns)]
-    seen = data
-    if architecture.input_columns is not None:  # numbers that are not there are 0: they will do
-        shift, scale = architecture.input_columns
-        seen = (seen.astype(np.float64) - shift[columns]) * scale[columns]
-    elif _seen_by(architecture):
-        seen = seen.astype(architecture.dtype) * architecture.input_scale
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        seen = _seen_of_sparse(architecture, data, columns)
         finite = np.isfinite(seen.astype(architecture.dtype, copy=False))
     if not finite.all():
         at = int(np.argmin(finite))
@@ -445,6 +440,14 @@ def _check_sparse(X: Any, architecture: Architecture, name: str) -> Sparse:
         pointers,
         architecture.n_inputs,
     )
+
+
+def _seen_of_sparse(architecture: Architecture, data: Array, columns: Array) -> Array:
+    """Return what the network sees of numbers in some columns; where there are none it sees 0."""
+    if architecture.input_columns is not None:
+        shift, scale = architecture.input_columns
+        return (data.astype(np.float64) - shift[columns]) * scale[columns]
+    return data if _seen_by(architecture) is None else data * float(architecture.input_scale)
 
 
 def _ascend(columns: Array, pointers: Array) -> bool:
