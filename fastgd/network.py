@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,6 +37,7 @@ from fastgd.recipe import Training
 from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
 from fastgd.rules.optimizers import Optimizer, find_optimizer
+from fastgd.writing import StrPath
 
 __all__ = ["Network", "load"]
 
@@ -383,7 +383,9 @@ class Network(Answers, Scaled, Explaining):
         self._become(runner.architecture)
         if verbose and said.optimizer is None:
             print(Training(chosen, epochs, batch_size, scaled))
-        return fit.run(epochs)
+        fit.run(epochs)
+        self.notes["training"] = history.in_words(str(chosen), batch_size)
+        return history
 
     def _become(self, architecture: Architecture) -> None:
         """Take another architecture for the same parameters."""
@@ -553,11 +555,17 @@ class Network(Answers, Scaled, Explaining):
         """
         return Summary.of(self.architecture)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a safetensors file, whole or not at all.
+    def save(self, path: StrPath) -> None:
+        """Write the network to a safetensors file, whole or not at all (see docs/files.md).
 
-        Its backend and threads are not part of it. The name ends in ``.safetensors``, or in
-        nothing that promises another format.
+        Its backend and threads are not part of it. The name must not end as another format's.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the name promises another format, a parameter is not finite, or notes are no texts.
+        FileNotFoundError, IsADirectoryError, WriteError
+            If there is no such folder, or the file cannot be written; what was there still is.
         """
         files.check_name(path)
         self.check_parameters()
@@ -580,8 +588,8 @@ class Network(Answers, Scaled, Explaining):
         check_finite(self.state.parameters)
 
 
-def load(path: str | os.PathLike[str], *, backend: str | None = None) -> Network:
-    """Read a network that `Network.save` wrote.
+def load(path: StrPath, *, backend: str | None = None, verify: bool = True) -> Network:
+    """Read a network that `Network.save` wrote, in this version or an earlier one.
 
     Parameters
     ----------
@@ -589,15 +597,17 @@ def load(path: str | os.PathLike[str], *, backend: str | None = None) -> Network
         The safetensors file.
     backend : str or None
         As in `Network`.
+    verify : bool, default True
+        Whether to hold the numbers against the file's checksum, about a second for each GB.
 
     Raises
     ------
-    DataError
+    ModelFileError
         If the file is damaged or not fastgd's; the message names it and says what is wrong.
-    FileNotFoundError
-        If there is no such file.
+    FileNotFoundError, PermissionError
+        If there is no such file, or it may not be read.
     """
-    architecture, parameters, notes, labels = files.read(path)
+    architecture, parameters, notes, labels = files.read(path, verify=verify)
     fields = {f.name: getattr(architecture, f.name) for f in dataclasses.fields(architecture)}
     network = Network(fields.pop("sizes"), **fields, init="zeros", backend=backend)
     network.parameters = parameters

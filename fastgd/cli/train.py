@@ -86,21 +86,24 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     from fastgd.files import check_name
 
     output = Output(as_json, quiet)
-    out = settings["out"]
+    out, read = settings["out"], (data, settings["test"])
     if out is not None:
-        models.check_out(out, data)
+        models.check_out(out, *read)
         check_name(out)
     check(settings)
     backend(settings["backend"]), available_threads()  # and what the environment says of them
     source, test = models.open_source(data, settings)
     if out is None:
         out = default_out(source.name)
-        models.check_out(out, data)
+        models.check_out(out, *read)
+    if settings["log"] is not None:
+        models.check_out(settings["log"], *read, out, option="--log")
     run = Run(data, source, test, out, settings, output)
     run.describe()
     history = run.fit()
     run.judge(history)
     if not run.kept:
+        run.replaced = os.path.exists(out)
         run.network.save(out)
     output.finish(run.report(history))
     return INTERRUPTED if history.stop_reason == "interrupted" else int(run.kept)
@@ -130,6 +133,7 @@ class Run:
     out: str
     settings: dict[str, Any]
     output: Output
+    replaced: bool = False
 
     def __post_init__(self) -> None:
         from fastgd.engine.inputs import check_examples
@@ -144,9 +148,6 @@ class Run:
         rate = default_rate(whole.is_classification, given["activation"])
         self.optimizer = recipe.optimizer if recipe else optimizer_of(given, rate)
         self.network.notes = models.notes_for(whole, seed, self.holdout)
-        self.network.notes["training"] = (
-            f"{given['epochs']} epochs, batches of {given['batch_size']}, {self.optimizer}"
-        )
         self.chosen = recipe is not None
         self.class_weight = class_weight_of(given["class_weight"], whole)
         self.split = validation_split(given)
@@ -271,7 +272,8 @@ class Run:
             f"{epochs} in {self.seconds:.2g} s"
         )
         if not self.kept:
-            output.say(f"wrote    {self.out}")
+            instead = ", in place of the file that was there" if self.replaced else ""
+            output.say(f"wrote    {self.out}{instead}")
         if history.stop_reason == "interrupted" and not self.kept:
             epoch = history.epochs + 1
             output.note(f"interrupted in epoch {epoch}; wrote the network so far to {self.out}")
@@ -311,6 +313,7 @@ class Run:
             "chosen": self.chosen,
             "learned": not self.failed,
             "out": None if self.kept else self.out,
+            "replaced": self.replaced,
         }
 
     def judge(self, history: History) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from fastgd.errors import DataError
+from fastgd.writing import move_into_place
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -93,7 +94,7 @@ def download(
             said.append(f"{urlsplit(mirror).netloc} {error}")
         else:
             with writing(folder):
-                part.replace(folder / name)
+                move_into_place(part, folder / name)
             return mirror
     raise MirrorError("; ".join(said))
 

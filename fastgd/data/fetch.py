@@ -27,7 +27,15 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["MIRRORS", "MNIST", "cache_folder", "download_mnist", "fetch_mnist", "known_mnist"]
+__all__ = [
+    "MIRRORS",
+    "MNIST",
+    "cache_folder",
+    "download_mnist",
+    "fetch_mnist",
+    "known_mnist",
+    "mnist_folder",
+]
 
 #: Where MNIST's files are, as PyTorch's and TensorFlow's downloads have them.
 MIRRORS = (
@@ -145,6 +153,11 @@ def download_mnist(
             addresses = [source, *(address for address in addresses if address != source)]
             _drop_others(place, name)
     return place
+
+
+def mnist_folder() -> Path:
+    """Return the folder that "mnist" means, whether or not it is there yet."""
+    return known_mnist() or cache_folder() / "mnist"
 
 
 def known_mnist() -> Path | None:

@@ -7,6 +7,7 @@ most fits need.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import time
@@ -18,6 +19,7 @@ import numpy as np
 
 from fastgd.errors import SettingError, SettingTypeError
 from fastgd.rules.checks import check_flag, check_integer, check_number
+from fastgd.writing import append_whole, write_whole
 
 __all__ = ["BestParameters", "CSVLog", "EarlyStopping", "TimeBudget"]
 
@@ -203,7 +205,7 @@ class CSVLog:
     Parameters
     ----------
     path : str or path
-        The file; what was there before is replaced.
+        The file; what was there before is replaced. It grows by whole lines.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -215,16 +217,17 @@ class CSVLog:
     def on_train_begin(self, network: Any) -> None:
         """Begin an empty file."""
         self._names = None
-        self.path.write_text("", encoding="utf-8")
+        write_whole(self.path, b"")
 
     def on_epoch_end(self, network: Any, epoch: int, logs: Mapping[str, float]) -> None:
         """Add a line."""
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if self._names is None:
-                self._names = list(logs)
-                writer.writerow(["epoch", *self._names])
-            writer.writerow([epoch + 1, *(logs.get(name, "") for name in self._names)])
+        lines = io.StringIO()
+        writer = csv.writer(lines, lineterminator="\n")
+        if self._names is None:
+            self._names = list(logs)
+            writer.writerow(["epoch", *self._names])
+        writer.writerow([epoch + 1, *(logs.get(name, "") for name in self._names)])
+        append_whole(self.path, lines.getvalue().encode())
 
 
 def not_measured(name: str, measured: Collection[str]) -> str:

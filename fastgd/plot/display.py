@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 from fastgd.errors import SettingError
 from fastgd.plot.settle import settle
 from fastgd.plot.style import DPI, matplotlib
+from fastgd.writing import write_whole
 
 __all__ = ["FORMATS", "Display", "check_format", "drawing", "numbers_only"]
 
@@ -76,7 +78,10 @@ class Display:
         settle(self.figure_, own=True)
         # No date in the file: the same picture is the same bytes.
         metadata = {"Date": None} if Path(path).suffix.lower() == ".svg" else None
-        self.figure_.savefig(path, dpi=DPI, metadata=metadata)
+        picture = io.BytesIO()
+        ending = Path(path).suffix.lower().removeprefix(".")
+        self.figure_.savefig(picture, format=ending, dpi=DPI, metadata=metadata)
+        write_whole(path, picture.getvalue())
 
 
 _DRAWS = ContextVar("draws", default=True)

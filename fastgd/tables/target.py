@@ -12,6 +12,7 @@ import pandas as pd
 from fastgd.data.reading import plain, short
 from fastgd.data.targets import FEW, check_task, encode_numbers, number_or_none
 from fastgd.errors import DataError
+from fastgd.storage import brief, parse
 from fastgd.tables.cells import BadCell, Cells, Words, numbers_of, text_of, words_of
 from fastgd.tables.column import numbers_in
 
@@ -150,16 +151,15 @@ class Target:
     def from_json(cls, text: str) -> Target:
         """Return the target that `to_json` described."""
         try:
-            entry = json.loads(text)
-            labels = entry["labels"]
-            return cls(
-                tuple(entry["columns"]),
-                None if labels is None else tuple(labels),
-                bool(entry["integers"]),
-                str(entry["written"]),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"not a description of a target: {error!r}") from None
+            entry = parse(text)
+            columns, labels = entry["columns"], entry["labels"]
+            for words in (columns, [] if labels is None else labels):
+                if not isinstance(words, list) or not all(isinstance(w, str) for w in words):
+                    raise TypeError(f"columns and labels are lists of texts; got {words}")
+            kept = None if labels is None else tuple(labels)
+            return cls(tuple(columns), kept, bool(entry["integers"]), str(entry["written"]))
+        except (ValueError, LookupError, TypeError) as error:
+            raise DataError(f"not a description of a target: {brief(error)}") from None
 
 
 def _numbers(series: pd.Series, style: str) -> Array:
