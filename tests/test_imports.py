@@ -26,7 +26,7 @@ LAYERS = (
     ["errors", "version", "writing", "looks", "storage", "rules"],
     ["engine"],
     ["backends", "kernels"],
-    ["explain", "files"],
+    ["explain", "files", "checkpoint"],
     ["network", "lbfgs", "explaining", "recipe"],
 )
 #: Layers that need nothing but NumPy.

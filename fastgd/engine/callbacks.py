@@ -108,6 +108,19 @@ class BestParameters:
             self.best_parameters = network.parameters.copy()
         return None
 
+    #: What a checkpoint keeps.
+    kept: tuple[str, ...] = ("best_epoch", "best_value", "best_parameters")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {name: getattr(self, name) for name in self.kept}
+
+    def load_state_dict(self, kept: Mapping[str, Any]) -> None:
+        """Take back what a checkpoint kept."""
+        self.forget()
+        for name in self.kept:
+            setattr(self, name, kept[name])
+
     def on_train_end(self, network: Any, history: Any) -> None:
         """Go back to the best parameters."""
         if self.restore_best and self.best_parameters is not None:
@@ -147,6 +160,7 @@ class EarlyStopping(BestParameters):
     """
 
     settings = ("monitor", "patience", "tolerance", "restore_best")
+    kept = (*BestParameters.kept, "waited", "to_beat")
 
     def __init__(
         self,
@@ -194,6 +208,14 @@ class TimeBudget:
         """Start the clock."""
         self._end = time.monotonic() + self.seconds
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: the seconds that are left."""
+        return {"left": self._end - time.monotonic()}
+
+    def load_state_dict(self, kept: Mapping[str, Any]) -> None:
+        """Let the clock go on."""
+        self._end = time.monotonic() + kept["left"]
+
     def on_progress(self, network: Any, epoch: int, logs: Mapping[str, float]) -> bool:
         """Return True once the time is up."""
         return time.monotonic() >= self._end
@@ -218,6 +240,16 @@ class CSVLog:
         """Begin an empty file."""
         self._names = None
         write_whole(self.path, b"")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: the columns, and how far the file is written."""
+        return {"names": self._names, "size": self.path.stat().st_size}
+
+    def load_state_dict(self, kept: Mapping[str, Any]) -> None:
+        """Go on where the file was: lines of epochs that are made again are taken off."""
+        self._names = kept["names"]
+        there = self.path.read_bytes() if self.path.exists() else b""
+        write_whole(self.path, there[: kept["size"]])
 
     def on_epoch_end(self, network: Any, epoch: int, logs: Mapping[str, float]) -> None:
         """Add a line."""
