@@ -21,6 +21,7 @@ import numpy as np
 from fastgd import storage
 from fastgd.engine.fit import Fit
 from fastgd.engine.inputs import Examples
+from fastgd.engine.listeners import Listeners
 from fastgd.engine.sparse import Sparse
 from fastgd.errors import ModelFileError, SettingError, WriteError
 from fastgd.storage import Kind, Tensor
@@ -189,8 +190,8 @@ def _point(fit: Fit, run: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Arr
         arrays["order"] = state.order
     for name, values in fit.history.items():
         arrays[f"history.{name}"] = np.array(values, np.float64)
-    for i, callback in enumerate(fit.listeners.callbacks):
-        kept = callback.state_dict() if hasattr(callback, "state_dict") else {}
+    for i, callback in enumerate(_keeping(fit)):
+        kept = dict(callback.state_dict())
         for key in [key for key, value in kept.items() if isinstance(value, np.ndarray)]:
             arrays[f"callback.{i}.{key}"] = kept.pop(key)
         said["callbacks"].append(json.dumps(kept))
@@ -228,13 +229,18 @@ def _check_arrays(arrays: Mapping[str, Array], state: Any, n: int | None) -> Non
 
 def _restore_callbacks(fit: Fit, states: list[dict[str, Any]], arrays: Mapping[str, Array]) -> None:
     """Give callbacks back what they had kept; those that keep nothing begin anew."""
-    for i, (callback, kept) in enumerate(zip(fit.listeners.callbacks, states, strict=True)):
+    keeping = _keeping(fit)
+    for i, (callback, kept) in enumerate(zip(keeping, states, strict=True)):
         own = f"callback.{i}."
         kept |= {n.removeprefix(own): a for n, a in arrays.items() if n.startswith(own)}
-        if hasattr(callback, "load_state_dict"):
-            callback.load_state_dict(kept)
-        elif callable(getattr(callback, "on_train_begin", None)):
-            callback.on_train_begin(fit.listeners.network)
+        callback.load_state_dict(kept)
+    others = [callback for callback in fit.listeners.callbacks if callback not in keeping]
+    Listeners(fit.listeners.network, others).tell("on_train_begin")
+
+
+def _keeping(fit: Fit) -> list[Any]:
+    """Return the callbacks that have something to keep."""
+    return [c for c in fit.listeners.callbacks if hasattr(c, "load_state_dict")]
 
 
 # ------------------------------------------------------------------------------ what a run is of
@@ -249,7 +255,7 @@ def describe(fit: Fit, seeded: bool) -> dict[str, Any]:
     architecture = session.runner.architecture
     start = hashlib.blake2b(state.parameters.tobytes(), digest_size=16)
     start.update(repr((state.step, state.epoch, state.rng.bit_generator.state)).encode())
-    names = [type(callback).__name__ for callback in fit.listeners.callbacks]
+    names = [type(callback).__name__ for callback in _keeping(fit)]
     return {
         "architecture": architecture.spec(),
         "optimizer": repr(session.optimizer),

@@ -29,6 +29,7 @@ from fastgd.cli.settings import (
     default_rate,
     rules_of,
 )  # fmt: skip
+from fastgd.cli.signals import Ending, ending
 
 if TYPE_CHECKING:
     from fastgd.data import Dataset
@@ -43,9 +44,6 @@ __all__ = ["train"]
 NOTHING = 0.02
 #: After fewer epochs nobody expects a network to have learned much.
 ENOUGH_EPOCHS = 10
-
-#: The exit code of a training that Ctrl-C ended.
-INTERRUPTED = 130
 
 BOOK = """\b
 Examples:
@@ -75,8 +73,8 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
 
     DATA is 'digits' (small images that come with fastgd), 'mnist' (fetched once and kept), a
     folder of MNIST files, a table (.csv, .parquet, .xlsx, ...) of numbers, words and dates with or
-    without gaps, or an .npz with arrays X and y. Ctrl-C ends the training early and keeps what has
-    been learned.
+    without gaps, or an .npz with arrays X and y. Ctrl-C, SIGTERM and SIGHUP end the training early
+    and keep what has been learned; with --checkpoint the same command then goes on from there.
 
     Where nothing is said of optimizer, rate and schedule, network and training are chosen by what
     is to be learned and from how many rows, and a line says what was chosen.
@@ -98,6 +96,8 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
         models.check_out(out, *read)
     if settings["log"] is not None:
         models.check_out(settings["log"], *read, out, option="--log")
+    if settings["checkpoint"] is not None:
+        models.check_out(settings["checkpoint"], *read, out, option="--checkpoint")
     run = Run(data, source, test, out, settings, output)
     run.describe()
     history = run.fit()
@@ -106,7 +106,7 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
         run.replaced = os.path.exists(out)
         run.network.save(out)
     output.finish(run.report(history))
-    return INTERRUPTED if history.stop_reason == "interrupted" else int(run.kept)
+    return run.ending.code if history.stop_reason == "interrupted" else int(run.kept)
 
 
 def default_out(name: str) -> str:
@@ -134,6 +134,7 @@ class Run:
     settings: dict[str, Any]
     output: Output
     replaced: bool = False
+    ending: Ending = dataclasses.field(default_factory=Ending)
 
     def __post_init__(self) -> None:
         from fastgd.engine.inputs import check_examples
@@ -236,7 +237,7 @@ class Run:
         data, given = self.dataset, self.settings
         held_out = data.X_test is not None and data.y_test is not None and not self.split
         self.started = time.perf_counter()
-        with warnings.catch_warnings():
+        with ending() as self.ending, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="training interrupted")  # said below
             history = self.network.fit(
                 data.X,
@@ -250,6 +251,8 @@ class Run:
                 validation_split=self.split,
                 callbacks=[*self.callbacks, *bars(self.output, self.score_name)],
                 standardize=not given["no_standardize"],
+                checkpoint=given["checkpoint"],
+                checkpoint_seconds=given["checkpoint_seconds"],
             )
         self.seconds = time.perf_counter() - self.started
         return history
