@@ -69,7 +69,7 @@ def load_model(path: str, data: str, backend: str | None) -> Network:
     if path == "digits" or (data.endswith(".safetensors") and not path.endswith(".safetensors")):
         raise click.UsageError(f"the model comes first, then the data; got {path} {data}")
     network = load(path, backend=backend)
-    if "task" not in network.notes and network.classes is not None:
+    if "task" not in network.notes and network.labels.values is not None:
         # Saved from Python: here classes are read as text, whatever they are there.
         network.classes = [f"{c:g}" if isinstance(c, float) else str(c) for c in network.classes]
     return network
@@ -126,8 +126,8 @@ def load_rows(
     described: dict[str, Any] = {}
     names, features = (_listed(network, key) for key in ("class_names", "feature_names"))
     task, learned = notes.get("task"), notes.get("target") if is_table(source) else None
-    if task is None and names is None and network.classes is not None:
-        task, names = "classification", tuple(map(str, network.classes))
+    if task is None and names is None and network.labels.values is not None:
+        task, names = "classification", tuple(map(str, network.labels.values))
     elif task is None and network.architecture.n_outputs == 1:
         task = "regression"  # a single output is compared with the numbers themselves
     elif task is None:
