@@ -69,9 +69,10 @@ def load_model(path: str, data: str, backend: str | None) -> Network:
     if path == "digits" or (data.endswith(".safetensors") and not path.endswith(".safetensors")):
         raise click.UsageError(f"the model comes first, then the data; got {path} {data}")
     network = load(path, backend=backend)
-    if "task" not in network.notes and network.labels.values is not None:
+    labels = network.labels.values
+    if "task" not in network.notes and labels is not None:
         # Saved from Python: here classes are read as text, whatever they are there.
-        network.classes = [f"{c:g}" if isinstance(c, float) else str(c) for c in network.classes]
+        network.classes = [f"{c:g}" if isinstance(c, float) else str(c) for c in labels]
     return network
 
 
