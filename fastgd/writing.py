@@ -169,7 +169,7 @@ class _Job:
     def __init__(self, work: Callable[[_Job], None]):
         self.work = work
         self.error: BaseException | None = None
-        self.stop = self.begun = False
+        self.stop = self.begun = self.ended = False
         self.done = _thread.allocate_lock()
         self.done.acquire()
 
@@ -181,6 +181,7 @@ class _Job:
         except BaseException as error:
             self.error = error
         finally:
+            self.ended = True
             self.done.release()
 
 
@@ -199,7 +200,8 @@ def _undisturbed(path: StrPath, work: Callable[[_Job], None]) -> None:
         job.done.acquire()
     except BaseException:
         job.stop = True
-        if job.begun:  # else it will see that it is to stop, if it begins at all
+        # If it has not begun, it will see that it is to stop, should it begin at all.
+        if job.begun and not job.ended:
             job.done.acquire()
         raise
     error = job.error
