@@ -1,4 +1,6 @@
-"""Run the tests on every Python that is present: ``nox``."""
+"""Run the tests on every Python that is present, and with every scikit-learn: ``nox``."""
+
+from pathlib import Path
 
 import nox
 
@@ -11,3 +13,14 @@ def tests(session: nox.Session) -> None:
     """README's test command."""
     session.install(".[test]")
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("version", ["==1.6.*", "==1.7.*", ""], ids=["1.6", "1.7", "newest"])
+def sklearn(session: nox.Session, version: str) -> None:
+    """scikit-learn's place, with the oldest version that is supported and with newer ones."""
+    session.install(".[test]", f"scikit-learn{version}")
+    # Older versions use what a newer SciPy warns of.
+    old = ["-W", "ignore::DeprecationWarning"] if version else []
+    tests = sorted(str(path) for path in Path("tests").glob("test_sklearn_*.py"))
+    session.run("pytest", *old, *(session.posargs or tests))

@@ -42,7 +42,6 @@ typedef struct {
     double before;
     integer update;
     integer linear;
-    integer shrinks;
     integer by_norm;
     integer limited;
     const void *table;

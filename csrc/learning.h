@@ -1,8 +1,8 @@
 /* The kernels, second half: gradient, norm and update, as in fastgd/kernels/learning.py. Where the
    update is linear and nothing stands between, the gradient goes straight to the weights. */
 
-/* Sparse inputs of batches up to this many rows change the weights one example at a time: with
-   more, their parts of the step could be too small to count one by one. */
+/* Sparse inputs of batches up to this many rows are gone through row by row: with more, sorting them
+   by columns pays, and their parts of a step could be too small to count one by one. */
 enum { DIRECT_ROWS = 64 };
 /* How many sums of squares run side by side. */
 enum { NORM_LANES = 64 };
@@ -12,43 +12,113 @@ enum { NORM_LANES = 64 };
 enum { RATE = N_COMMON };
 static const double NORM_EPSILON = 1e-6; /* fastgd.rules.update.NORM_EPSILON */
 
-/* Put this thread's cursors at the first input from column `first` on. */
-static void find_cursors(const Thread *t, integer first, integer m) {
-    const Call *call = t->call;
-    int32_t *cursors = call->lengths + (1 + t->thread) * t->block[ROWS];
-    for (integer row = 0; row < m; row++) {
-        const int32_t *columns = call->gathered + row * t->block[LD_X];
-        integer low = 0, high = first ? call->lengths[row] : 0;
-        while (low < high) {
-            integer middle = (low + high) / 2;
-            if (columns[middle] < first) low = middle + 1;
-            else high = middle;
-        }
-        cursors[row] = (int32_t)low;
+/* The first of n ascending columns that is not before a column. */
+static integer first_from(const int32_t *columns, integer n, integer column) {
+    integer low = 0, high = n;
+    while (low < high) {
+        integer middle = (low + high) / 2;
+        if (columns[middle] < column) low = middle + 1;
+        else high = middle;
     }
+    return low;
 }
 
-/* Add alpha dC/dW of the first layer's rows up to `last`, for this thread's columns, from inputs
-   that are not zero. Row k of the weights is added to at target + k * ld. */
-static void sparse_gradient(const Thread *t, integer last, integer m, number *target, integer ld,
-                            number alpha) {
+/* Put this thread's cursors at the first input from column `first` on. */
+static void find_cursors(const Thread *t, integer first, integer m) {
+    int32_t *cursors = t->call->lengths + (1 + t->thread) * t->block[ROWS];
+    for (integer row = 0; row < m; row++)
+        cursors[row] = (int32_t)first_from(t->call->gathered + row * t->block[LD_X],
+                                           first ? t->call->lengths[row] : 0, first);
+}
+
+/* Write beta start to `target`, and add alpha dC/dW of the first layer's rows from `first` on to it,
+   one example after the other. */
+static void scatter_rows(const Thread *t, integer first, integer rows, integer m, const number *start,
+                         integer ld_start, number *target, integer ld, number beta, number alpha) {
     const Call *call = t->call;
     const integer *l = layer_of(t, 1);
-    integer ld_x = t->block[LD_X], vectors;
+    integer ld_x = t->block[LD_X], last = first + rows, width = t->right - t->left, vectors;
     int32_t *cursors = call->lengths + (1 + t->thread) * t->block[ROWS];
+    for (integer row = 0; (start != target || beta != 1) && row < rows; row++) {
+        const number *from = start + row * ld_start;
+        number *to = target + row * ld;
+        FOR(width) to[i] = beta * from[i];
+    }
     for (integer row = 0; row < m; row++) {
         const int32_t *columns = call->gathered + row * ld_x;
-        integer start = cursors[row], count = call->lengths[row], stop = start;
+        integer begin = cursors[row], count = call->lengths[row], stop = begin;
         if (last == l[N_IN]) stop = count;
         while (stop < count && columns[stop] < last) stop++;
         cursors[row] = (int32_t)stop;
-        if (start == stop) continue;
-        const number *x = t->work + t->block[X] + row * ld_x + start;
+        const number *x = t->work + t->block[X] + row * ld_x + begin;
         const number *delta = t->work + l[DELTA] + row * l[LD] + t->left;
-        for (integer column = 0; column < t->right - t->left; column += vectors * LANES) {
-            vectors = smaller((t->right - t->left - column) / LANES, MAX_TILE_VECTORS);
-            scatter(vectors, stop - start, x, columns + start, delta + column, target + column, ld,
-                    alpha);
+        for (integer column = 0; column < width; column += vectors * LANES) {
+            vectors = smaller((width - column) / LANES, MAX_TILE_VECTORS);
+            scatter(vectors, stop - begin, x, columns + begin, delta + column,
+                    target - first * ld + column, ld, alpha);
+        }
+    }
+}
+
+/* Where the block's inputs that are not zero lie by columns: numbers and their rows, from begins[k]
+   to ends[k] those of column k, the rows ascending. */
+typedef struct {
+    number *values;
+    int32_t *rows, *begins, *ends;
+} ByColumn;
+
+static ByColumn by_column(const Thread *t) {
+    integer size = t->block[ROWS] * t->block[LD_X];
+    int32_t *rows = t->call->gathered + size;
+    return (ByColumn){.values = t->work + t->block[X] + size, .rows = rows, .begins = rows + size,
+                      .ends = rows + size + layer_of(t, 1)[N_IN]};
+}
+
+/* Write the block's inputs of columns first to last by columns. */
+static void sort_by_column(const Thread *t, integer first, integer last, integer m) {
+    const Call *call = t->call;
+    ByColumn to = by_column(t);
+    integer ld_x = t->block[LD_X];
+    int32_t at = 0;
+    memset(to.ends + first, 0, (size_t)(last - first) * sizeof(int32_t));
+    for (int placing = 0; placing < 2; placing++) {
+        for (integer row = 0; row < m; row++) {
+            const int32_t *columns = call->gathered + row * ld_x;
+            const number *x = t->work + t->block[X] + row * ld_x;
+            integer n = call->lengths[row], p = first ? first_from(columns, n, first) : 0;
+            if (last < layer_of(t, 1)[N_IN]) n = first_from(columns, n, last);
+            if (!placing) {
+                at += (int32_t)p; /* what other threads have comes before */
+                for (; p < n; p++) to.ends[columns[p]]++;
+                continue;
+            }
+            for (; p < n; p++) {
+                int32_t place = to.ends[columns[p]]++;
+                to.values[place] = x[p], to.rows[place] = (int32_t)row;
+            }
+        }
+        for (integer k = first; !placing && k < last; k++) {
+            int32_t count = to.ends[k];
+            to.begins[k] = to.ends[k] = at;
+            at += count;
+        }
+    }
+}
+
+/* The same as `scatter_rows`, from inputs sorted by columns: a sum for each of the weights. */
+static void sum_columns(const Thread *t, integer first, integer rows, const number *start,
+                        integer ld_start, number *target, integer ld, number beta, number alpha) {
+    const integer *l = layer_of(t, 1);
+    ByColumn from = by_column(t);
+    integer width = t->right - t->left, vectors;
+    for (integer column = 0; column < width; column += vectors * LANES) {
+        vectors = smaller((width - column) / LANES, MAX_SPARSE_VECTORS);
+        for (integer row = 0; row < rows; row++) {
+            integer begin = from.begins[first + row], n = from.ends[first + row] - begin;
+            if (!n && start == target && beta == 1) continue;
+            sparse_row(l[WIDTH] / LANES, vectors, n, from.values + begin, from.rows + begin,
+                       t->work + l[DELTA] + t->left + column, l[LD],
+                       start + row * ld_start + column, target + row * ld + column, beta, alpha);
         }
     }
 }
@@ -63,7 +133,10 @@ static void gradient_rows(const Thread *t, integer i, integer first, integer row
     const number *delta = t->work + l[DELTA] + (i == 1 ? t->left : 0);
     integer ld_in = i == 1 ? t->block[LD_X] : l[LD_IN];
     integer n = i == 1 ? t->right - t->left : l[WIDTH];
-    if (first == l[N_IN])
+    if (i == 1 && sparse(t) && first < l[N_IN]) {
+        if (m > DIRECT_ROWS) sum_columns(t, first, rows, start, ld_start, target, ld, beta, alpha);
+        else scatter_rows(t, first, rows, m, start, ld_start, target, ld, beta, alpha);
+    } else if (first == l[N_IN])
         product(rows, n, m, t->work + t->block[ONE], 0, 0, delta, l[LD], start, ld_start, target,
                 ld, beta, alpha);
     else
@@ -76,6 +149,9 @@ INLINE const number *settings(const Thread *t, integer step, integer group) {
     return (const number *)t->call->table + (2 * step + group) * t->call->n_columns;
 }
 
+/* How many rows of a layer's weights are a chunk. */
+INLINE integer rows_at_once(const integer *l) { return l[LD] < CHUNK_SIZE ? CHUNK_SIZE / l[LD] : 1; }
+
 /* Update some rows of a layer as w <- shrink w - rate dC/dw, without writing the gradient
    down: for update rules that are linear, the update is a product that starts from the weights. */
 static void descend(const Thread *t, integer i, integer step, integer start, integer stop, integer m) {
@@ -83,7 +159,12 @@ static void descend(const Thread *t, integer i, integer step, integer start, int
     const number *row = settings(t, step, 0);
     integer ld = i == 1 ? t->ld_first : l[LD];
     number *w = (i == 1 ? t->first : t->work + l[WEIGHTS]) + start * ld;
-    gradient_rows(t, i, start, stop - start, m, w, ld, w, ld, row[SHRINK], -row[RATE]);
+    /* What shrinks first, and then is added to example by example, is in cache meanwhile. */
+    integer chunk = i == 1 && sparse(t) && row[SHRINK] != 1 ? rows_at_once(l) : stop - start;
+    for (integer rows; start < stop; start += rows, w += rows * ld) {
+        rows = smaller(chunk, stop - start);
+        gradient_rows(t, i, start, rows, m, w, ld, w, ld, row[SHRINK], -row[RATE]);
+    }
 }
 
 /* Update `size` parameters at w, whose slots lie at `at` and whose gradient, used up, at g. */
@@ -100,9 +181,7 @@ static void update_rows(const Thread *t, number *w, integer at, number *g, integ
 static void gradient_and_update(const Thread *t, Block b, integer i, integer start, integer stop,
                                 int fresh, int keep, int update) {
     const integer *l = layer_of(t, i);
-    integer few = i == 1 && sparse(t), panel = i == 1 && t->by_columns;
-    integer chunk_size = few ? SPARSE_CHUNK_SIZE : CHUNK_SIZE;
-    integer chunk = l[LD] < chunk_size ? chunk_size / l[LD] : 1;
+    integer panel = i == 1 && t->by_columns, chunk = rows_at_once(l);
     for (integer first = start, rows; first < stop; first += rows) {
         int biases = first == l[N_IN];
         rows = biases ? 1 : smaller(chunk, smaller(stop, l[N_IN]) - first);
@@ -111,10 +190,7 @@ static void gradient_and_update(const Thread *t, Block b, integer i, integer sta
                                     : t->block[CHUNK] + t->thread * t->block[CHUNK_STRIDE]);
         number *w = t->work + t->block[PARAMETERS] + at;
         if (panel) w = t->first + first * t->ld_first, size = t->ld_first; /* only its biases */
-        if (few && !biases) {
-            if (fresh) memset(g, 0, (size_t)size * sizeof(number));
-            sparse_gradient(t, first + rows, b.m, g - first * l[LD], l[LD], 1);
-        } else if (fresh)
+        if (fresh)
             gradient_rows(t, i, first, rows, b.m, t->work + t->block[ZERO], 0, g, l[LD], 1, 1);
         else
             gradient_rows(t, i, first, rows, b.m, g, l[LD], g, l[LD], 1, 1);
@@ -122,11 +198,9 @@ static void gradient_and_update(const Thread *t, Block b, integer i, integer sta
     }
 }
 
-/* Whether a layer's gradient goes straight to its weights: the update is linear, the batch whole. */
-static int fused(const Thread *t, integer i, integer m, int keep) {
-    const Call *call = t->call;
-    if (call->task != TASK_TRAIN || !call->linear || keep) return 0;
-    return i > 1 || !sparse(t) || (!call->shrinks && m <= DIRECT_ROWS);
+/* Whether the gradient goes straight to the weights: the update is linear, the batch whole. */
+static int fused(const Call *call, int keep) {
+    return call->task == TASK_TRAIN && call->linear && !keep;
 }
 
 /* Choose how threads share the first layer. By columns each keeps its weights to itself, where by
@@ -137,7 +211,7 @@ static void share_first_layer(Thread *t) {
     t->first = t->work + l[WEIGHTS], t->ld_first = l[LD], t->left = 0, t->right = l[WIDTH];
     /* Penalties read all weights in one place. */
     t->by_columns = call->n_threads > 1 && !call->penalties && l[WIDTH] >= PAD * call->n_threads &&
-                    fused(t, 1, call->batch, call->batch > t->block[ROWS]);
+                    fused(call, call->batch > t->block[ROWS]);
     if (!t->by_columns) return;
     share(l[WIDTH], PAD, t->thread, call->n_threads, &t->left, &t->right);
     t->first = t->work + t->block[PANELS] + (l[N_IN] + 1) * t->left;
@@ -260,22 +334,24 @@ static void limit_weights(const Thread *t, integer step) {
 }
 
 /* Do this thread's part of the block's gradient; where it is the batch's last, of the update. */
-static void learn(const Thread *t, Block b, int fresh, int keep, int step_now) {
+__attribute__((noinline)) static void learn(const Thread *t, Block b, int fresh, int keep, int step_now) {
     Call *call = (Call *)t->call;
     int late = step_now && call->by_norm;
     keep = keep || (call->task == TASK_TRAIN && call->by_norm);
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
         const integer *l = layer_of(t, i);
-        integer start = 0, stop = l[N_IN], few = i == 1 && sparse(t), panel = i == 1 && t->by_columns;
-        if (!panel) share(l[N_IN], PAD, t->thread, call->n_threads, &start, &stop);
-        if (few) find_cursors(t, start, b.m);
+        integer start, stop, panel = i == 1 && t->by_columns;
+        share(l[N_IN], PAD, t->thread, call->n_threads, &start, &stop);
+        int by_column = i == 1 && sparse(t) && b.m > DIRECT_ROWS;
+        if (by_column) sort_by_column(t, start, stop, b.m);
+        if (by_column && panel) wait_for_all(call);
+        if (panel) start = 0, stop = l[N_IN];
+        if (i == 1 && sparse(t)) find_cursors(t, start, b.m);
         /* What is left for `gradient_and_update`: nothing, the weights, the biases, or both. */
         integer first = start, last = stop;
-        if (fused(t, i, b.m, keep)) {
+        if (fused(call, keep)) {
             first = stop;
-            if (few)
-                sparse_gradient(t, stop, b.m, t->first, t->ld_first, -settings(t, b.step, 0)[RATE]);
-            else descend(t, i, b.step, start, stop, b.m);
+            descend(t, i, b.step, start, stop, b.m);
         }
         if (panel || t->thread == call->n_threads - 1) last = l[N_IN] + 1;
         gradient_and_update(t, b, i, first, last, fresh, keep, step_now && !late);

@@ -3,7 +3,7 @@
 #ifndef FASTGD_PLAN_H
 #define FASTGD_PLAN_H
 
-enum { PAD = 16, CHUNK_SIZE = 4096, SPARSE_CHUNK_SIZE = 32768, N_COLUMNS = 20 };
+enum { PAD = 16, CHUNK_SIZE = 2048, N_COLUMNS = 20 };
 
 /* Row 0: the block. */
 enum {

@@ -206,7 +206,10 @@ DELTA_OF(quantile) {
     UNUSED;
     return a > y ? (1 - p) * slope : a < y ? -p * slope : slope * (a - y);
 }
-COST(poisson) { UNUSED; return y * log_of(y > 0 ? y : (number)1) - y * z - y + a; }
+COST(poisson) {
+    (void)q;
+    return z < p ? (number)INFINITY : y * log_of(y > 0 ? y : (number)1) - y * z - y + a;
+}
 DELTA_OF(poisson) { UNUSED; (void)slope; return a - y; }
 COST(hinge) { UNUSED; return positive(1 - (y + y - 1) * a); }
 DELTA_OF(hinge) {

@@ -92,39 +92,39 @@ static void transpose_block(const number *w, integer ldw, integer n_rows, const 
 #endif
 }
 
-/* C[:] = start[:] + sum_p x[p] W[columns[p], :] for V vectors; U sums at a time hide the
+/* C[:] = beta start[:] + alpha sum_p x[p] W[places[p], :] for V vectors; U sums at a time hide the
    multiplication's latency. U comes from the whole width, so that results do not depend on which
    columns a thread has. */
 INLINE void sparse_row_of(const int V, const int U, integer n, const number *x,
-                          const int32_t *columns, const number *w, integer ldw,
-                          const number *start, number *c) {
+                          const int32_t *places, const number *w, integer ldw,
+                          const number *start, number *c, number beta, number alpha) {
     vector sums[4][MAX_SPARSE_VECTORS];
     UNROLL for (int u = 0; u < U; u++)
         UNROLL for (int v = 0; v < V; v++) sums[u][v] = (vector){0};
     integer p = 0;
     for (; p + U <= n; p += U)
         UNROLL for (int u = 0; u < U; u++) {
-            const number *row = w + columns[p + u] * ldw;
+            const number *row = w + places[p + u] * ldw;
             UNROLL for (int v = 0; v < V; v++) sums[u][v] += x[p + u] * load_vector(row + v * LANES);
         }
     for (; p < n; p++) {
-        const number *row = w + columns[p] * ldw;
+        const number *row = w + places[p] * ldw;
         UNROLL for (int v = 0; v < V; v++) sums[0][v] += x[p] * load_vector(row + v * LANES);
     }
     UNROLL for (int u = 1; u < U; u++)
         UNROLL for (int v = 0; v < V; v++) sums[0][v] += sums[u][v];
     UNROLL for (int v = 0; v < V; v++)
-        store_vector(c + v * LANES, load_vector(start + v * LANES) + sums[0][v]);
+        store_vector(c + v * LANES, beta * load_vector(start + v * LANES) + alpha * sums[0][v]);
 }
 
-#define SPARSE_ROW(V, U)                                        \
-    case U * 16 + V:                                            \
-        sparse_row_of(V, U, n, x, columns, w, ldw, start, c);   \
+#define SPARSE_ROW(V, U)                                                  \
+    case U * 16 + V:                                                      \
+        sparse_row_of(V, U, n, x, places, w, ldw, start, c, beta, alpha); \
         break;
 
 static void sparse_row(integer width, integer vectors, integer n, const number *x,
-                       const int32_t *columns, const number *w, integer ldw, const number *start,
-                       number *c) {
+                       const int32_t *places, const number *w, integer ldw, const number *start,
+                       number *c, number beta, number alpha) {
     integer sums = width <= 2 ? 4 : 2;
     switch (sums * 16 + vectors) {
         SPARSE_ROW(1, 4) SPARSE_ROW(2, 4)

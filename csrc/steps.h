@@ -297,7 +297,7 @@ static void first_layer(const Thread *t, integer start, integer stop) {
         for (integer row = start; row < stop; row++)
             sparse_row(l[WIDTH] / LANES, vectors, t->call->lengths[row], x + row * ld_x,
                        t->call->gathered + row * ld_x, w + column, t->ld_first, bias + column,
-                       z + row * l[LD] + column);
+                       z + row * l[LD] + column, 1, 1);
     }
 }
 
@@ -355,7 +355,7 @@ static void cost_and_delta(const Thread *t, Block b, double factor) {
 }
 
 /* Carry the output's delta back through the layers (Nielsen, eq. BP2). */
-static void backward(const Thread *t, Block b) {
+__attribute__((noinline)) static void backward(const Thread *t, Block b) {
     integer rows = b.stop - b.start;
     for (integer i = t->block[N_LAYERS]; i > 1; i--) {
         const integer *l = layer_of(t, i), *below = layer_of(t, i - 1);

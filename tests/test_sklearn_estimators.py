@@ -49,15 +49,18 @@ def model():
     return MLPClassifier((8,), max_iter=30, learning_rate_init=0.01, random_state=0)
 
 
+CHECKS = parametrize_with_checks([MLPClassifier(max_iter=100), MLPRegressor(max_iter=100)]).mark
+
+
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks([MLPClassifier(max_iter=100), MLPRegressor(max_iter=100)])
+@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
 def test_scikit_learns_checks_pass(estimator, check):
     check(estimator)
 
 
 #: scikit-learn's own tests of its MLPs, with the classes swapped.
 SWAPPED = """
-import sys, pytest, sklearn.neural_network.tests.test_mlp as tests, fastgd.sklearn
+import sys, pytest, fastgd.sklearn
 
 class Swap:
     @pytest.fixture
@@ -70,14 +73,15 @@ class Swap:
             item.module.MLPRegressor = fastgd.sklearn.MLPRegressor
 
 options = "-q -p no:cacheprovider -p no:xdist --noconftest --pyargs -c".split()
-sys.exit(pytest.main([*options, sys.argv[1], tests.__name__], plugins=[Swap()]))
+sys.exit(pytest.main([*options, *sys.argv[1:]], plugins=[Swap()]))
 """
+OWN_TESTS = [f"sklearn.neural_network.tests.test_{n}" for n in ("mlp", "stochastic_optimizers")]
 
 
 @pytest.mark.slow
 def test_scikit_learns_own_tests_pass(tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    command = [sys.executable, "-c", SWAPPED, str(tmp_path / "pytest.ini")]
+    command = [sys.executable, "-c", SWAPPED, str(tmp_path / "pytest.ini"), *OWN_TESTS]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
@@ -155,6 +159,17 @@ def test_names_of_columns(model):
         model.predict(X.to_numpy())
     pipe = make_pipeline(StandardScaler(), model).set_output(transform="pandas")
     assert pipe.fit(X, y).score(X, y) > 0.7
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_class_weight_counts_an_example_as_often(iris, solver, early_stopping):
+    """On scikit-learn 1.6, too, which has no weights of its own."""
+    settings = {"solver": solver, "early_stopping": early_stopping and solver != "lbfgs"}
+    model = MLPClassifier((5,), max_iter=100, random_state=0, learning_rate_init=0.01, **settings)
+    plain = np.bincount(clone(model).fit(*iris).predict(iris[0]), minlength=3)
+    model.set_params(class_weight={0: 1.0, 1: 1.0, 2: 30.0})
+    assert np.bincount(model.fit(*iris).predict(iris[0]))[-1] > plain[2]
 
 
 @needs_weights

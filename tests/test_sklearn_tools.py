@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import fastgd
 from fastgd.sklearn import (
     MLPClassifier,
     MLPRegressor,
@@ -214,3 +219,45 @@ def test_yellowbrick_draws(classes):
     assert drawn.score(X[1::2], y[1::2]) > 0.8
     assert drawn.confusion_matrix_.sum() == 75
     drawn.fig.clear()
+
+
+TPOT = """
+import tpot
+from ConfigSpace import ConfigurationSpace
+from sklearn.datasets import load_iris
+from fastgd.sklearn import MLPClassifier
+
+if __name__ == "__main__":  # Dask's workers import this file
+    choices = {"alpha": (1e-5, 1.0), "hidden_layer_sizes": (4, 16)}
+    fixed = {"learning_rate_init": 0.05, "max_iter": 30, "random_state": 0}
+    node = tpot.search_spaces.nodes.EstimatorNode(
+        method=MLPClassifier, space=ConfigurationSpace({**choices, **fixed})
+    )
+    search = tpot.TPOTEstimator(
+        node, scorers=["accuracy"], scorers_weights=[1], classification=True, cv=2,
+        population_size=4, generations=2, max_time_mins=1, n_jobs=1, random_state=0,
+    )
+    X, y = load_iris(return_X_y=True)
+    model = search.fit(X, y).fitted_pipeline_
+    print(type(model).__module__, len(search.evaluated_individuals), model.score(X, y))
+"""
+
+
+@pytest.mark.slow
+def test_tpot_evolves(tmp_path):
+    pytest.importorskip("tpot")
+    (tmp_path / "evolve.py").write_text(TPOT)
+    package = Path(fastgd.__file__).resolve().parents[1]
+    done = subprocess.run(
+        [sys.executable, "evolve.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(package), "PYTHONWARNINGS": "ignore"}
+        | {"FASTGD_VERBOSE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    module, tried, score = done.stdout.split()[-3:]
+    assert module == "fastgd.sklearn.estimators" and int(tried) >= 4 and float(score) > 0.8
+    assert done.stderr.count(" on fastgd (") > int(tried)

@@ -18,7 +18,7 @@ from fastgd.engine.rows import Rows
 from fastgd.engine.sparse import Sparse, mostly_zeros
 from fastgd.rules.dropout import Draw
 from fastgd.rules.optimizers import UPDATES, GradientDescent
-from fastgd.rules.update import CLIP_NORM, CLIP_VALUE, COLUMNS, MAX_NORM, SHRINK, Update
+from fastgd.rules.update import CLIP_NORM, CLIP_VALUE, COLUMNS, MAX_NORM, Update
 
 __all__ = ["COST", "GRADIENT", "NOTHING", "PREDICT", "TRAIN", "Call", "Compiled", "call_for"]
 
@@ -55,7 +55,8 @@ class Call(NamedTuple):
     inputs: Array  # bytes of (any, n_in) of `kind`; or, sparse, of the values
     pointers: Array  # int64; sparse: where each row begins and the last ends
     columns: Array  # int32; sparse: the column of each value, ascending in a row
-    gathered: Array  # (ROWS * LD_X,) int32; sparse: columns of the block's rows
+    gathered: Array  # int32; sparse: columns of the block's rows (ROWS * LD_X), by columns the rows
+    # (ROWS * LD_X), and where each column's begin (n_in) and end (n_in)
     lengths: Array  # ((1 + n_threads) * ROWS,) int32; sparse: their lengths, then cursors
     kind: int  # of the inputs: 0 float32, 1 float64, 2 uint8
     scale: float  # number: what inputs are multiplied by; not where columns differ:
@@ -74,7 +75,6 @@ class Call(NamedTuple):
     before: float  # float64: what the costs are added to
     update: int  # the update rule's code
     linear: int  # whether it is w <- shrink w - rate g, and nothing else
-    shrinks: int  # whether shrink is other than 1 in any step
     by_norm: int  # whether the gradient's norm is limited in any step
     limited: int  # whether the weights' lengths are limited in any step
     table: Array  # (n_steps * 2 * n_columns,) number: see `Optimizer.table`
@@ -289,7 +289,6 @@ def _stepping(update: type[Update], table: Array, dtype: np.dtype) -> dict[str, 
     return {
         "update": UPDATES.code(update.name),
         "linear": int(is_linear(update, table)),
-        "shrinks": int((table[:, 0, SHRINK] != 1).any()),
         "by_norm": by_norm(table),
         "limited": int(common_of(table)[MAX_NORM] < math.inf),
         "table": table.astype(dtype).reshape(-1),

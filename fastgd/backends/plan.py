@@ -25,10 +25,9 @@ Array = np.ndarray
 
 #: Rows are padded to this many numbers: 64 bytes of float32, a cache line and an AVX-512 vector.
 PAD = 16
-#: How many gradient numbers are computed before they are used: 16 KiB, half of a small L1 cache.
-CHUNK_SIZE = 4096
-#: The same for sparse inputs, which have few numbers in a few rows: 128 KiB, part of a small L2.
-SPARSE_CHUNK_SIZE = 32768
+#: How many gradient numbers are computed before they are used: 16 KiB of float64, half of a
+#: small L1 cache.
+CHUNK_SIZE = 2048
 #: The working memory a batch may take; larger batches are computed in blocks of rows.
 BLOCK_BYTES = 16 << 20
 MAX_ROWS = 1024
@@ -103,7 +102,7 @@ class Memory:
     work: Array  # numbers, as the plan lays them out
     costs: Array  # (ROWS,) float64: each row's cost
     barrier: Array  # two counters, each on a cache line of its own
-    gathered: Array  # (ROWS * LD_X,) int32: columns of the block's sparse rows
+    gathered: Array  # int32: columns of the block's sparse rows, and the rows of its columns
     lengths: Array  # ((1 + n_threads) * ROWS,) int32: their lengths, then each thread's cursors
 
 
@@ -158,9 +157,10 @@ class Plan:
         block[ROW_WISE] = architecture.rules[-1].row_wise
         block[ZERO] = self._reserve(max(widths))
         block[ONE] = self._reserve_numbers(1)
-        block[CHUNK_STRIDE] = max(SPARSE_CHUNK_SIZE if self.sparse else CHUNK_SIZE, *widths)
+        block[CHUNK_STRIDE] = max(CHUNK_SIZE, *widths)
         block[CHUNK] = self._reserve(block[CHUNK_STRIDE] * self.n_threads)
-        block[X] = self._reserve(block[ROWS] * block[LD_X])
+        # Sparse inputs are sorted by columns as well, after the rows.
+        block[X] = self._reserve(block[ROWS] * block[LD_X] * (1 + self.sparse))
         block[Y] = self._reserve(block[ROWS] * widths[-1])
         block[N_PADDED] = n_padded
         block[PARAMETERS] = self._reserve(n_padded)
@@ -202,7 +202,7 @@ class Plan:
 
     def allocate(self) -> Memory:
         """Return new memory, zeroed."""
-        rows, ld_x = int(self.table[0, ROWS]), int(self.table[0, LD_X])
+        rows, ld_x, n_in = (int(n) for n in (*self.table[0, [ROWS, LD_X]], self.table[1, N_IN]))
         work = aligned(self.size, self.dtype)
         for start, numbers in self.numbers.items():
             work[start : start + len(numbers)] = numbers
@@ -210,7 +210,7 @@ class Plan:
             work=work,
             costs=np.zeros(rows),
             barrier=aligned(16, np.dtype(np.int64)),
-            gathered=np.zeros(rows * ld_x if self.sparse else 0, dtype=np.int32),
+            gathered=np.zeros(2 * (rows * ld_x + n_in) if self.sparse else 0, dtype=np.int32),
             lengths=np.zeros(rows * (1 + self.n_threads) if self.sparse else 0, dtype=np.int32),
         )
 

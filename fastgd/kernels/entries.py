@@ -124,9 +124,7 @@ def _make_run(fingerprint: str) -> Callable:
         fingerprint  # noqa: B018
         call = borrowed(call)
         plan, sparse = call.plan, len(call.lengths) > 0
-        t = Thread(
-            call, plan, call.work, thread, sparse, share_first_layer(call, plan, sparse, thread)
-        )
+        t = Thread(call, plan, call.work, thread, sparse, share_first_layer(call, plan, thread))
         if thread == 0:
             load(t)
         wait_for_all(call.barrier, call.n_threads)

@@ -14,14 +14,22 @@ from fastgd.backends.compiled import TRAIN
 from fastgd.kernels.barrier import wait_for_all
 from fastgd.kernels.compiling import compiled, inlined
 from fastgd.kernels.rules import apply_update
-from fastgd.kernels.simd import MAX_VECTORS, VECTOR_BYTES, never_inline, part, scatter
+from fastgd.kernels.simd import (
+    MAX_SPARSE_VECTORS,
+    MAX_VECTORS,
+    VECTOR_BYTES,
+    never_inline,
+    part,
+    scatter,
+    sparse_row,
+)
 from fastgd.kernels.steps import ZERO, FirstLayer, copy_rows, product, share, transpose
 from fastgd.rules.update import CLIP_NORM, COLUMNS, MAX_NORM, NORM_EPSILON, SHRINK
 
 __all__ = ["copy_panel", "learn", "share_first_layer", "squared_weights"]
 
-#: Sparse inputs of batches up to this many rows change the weights one example at a time: with
-#: more, their parts of the step could be too small to count one by one.
+#: Sparse inputs of batches up to this many rows are gone through row by row: with more, sorting
+#: them by columns pays, and their parts of a step could be too small to count one by one.
 DIRECT_ROWS = 64
 #: How many sums of squares run side by side.
 NORM_LANES = 64
@@ -32,46 +40,123 @@ RATE = len(COLUMNS)
 
 
 @compiled
+def first_from(columns, low, high, column):
+    """Return the first place from ``low`` to ``high`` whose column is not before a column."""
+    while low < high:
+        middle = (low + high) // 2
+        if columns[middle] < column:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled
 def find_cursors(plan, gathered, lengths, thread, first, m):
     """Put a thread's cursors at the first input from column ``first`` on."""
     rows, ld_x = plan[0, P.ROWS], plan[0, P.LD_X]
     for row in range(m):
-        low, high = 0, lengths[row] if first else 0
-        while low < high:
-            middle = (low + high) // 2
-            if gathered[row * ld_x + middle] < first:
-                low = middle + 1
-            else:
-                high = middle
-        lengths[(1 + thread) * rows + row] = low
+        at, n = row * ld_x, lengths[row] if first else 0
+        lengths[(1 + thread) * rows + row] = first_from(gathered, at, at + n, first) - at
 
 
 @compiled
-def sparse_gradient(plan, work, gathered, lengths, thread, mine, last, m, target, ld, alpha):
-    """Add alpha dC/dW of the first layer's rows up to ``last``, for a thread's columns.
+def scatter_rows(
+    plan, work, gathered, lengths, thread, mine, first, rows, m, start, ld_start, target, ld, beta,
+    alpha,
+):  # fmt: skip
+    """Write beta start to ``target``, and add alpha dC/dW of the first layer's rows from ``first``.
 
-    From inputs that are not zero. Row k of the weights is added to at target + k * ld.
+    One example after the other.
     """
     never_inline()
-    rows, ld_x, x = plan[0, P.ROWS], plan[0, P.LD_X], plan[0, P.X]
-    lanes, width = VECTOR_BYTES // work.itemsize, mine.right - mine.left
+    ld_x, x = plan[0, P.LD_X], plan[0, P.X]
+    lanes, width, last = VECTOR_BYTES // work.itemsize, mine.right - mine.left, first + rows
+    if start != target or beta != 1:
+        for row in range(rows):
+            old, new = (
+                part(work, start + row * ld_start, width),
+                part(work, target + row * ld, width),
+            )
+            for i in range(width):
+                new[i] = beta * old[i]
     for row in range(m):
-        cursor, at = (1 + thread) * rows + row, row * ld_x
-        start, count = lengths[cursor], lengths[row]
-        stop = start
+        cursor, at = (1 + thread) * plan[0, P.ROWS] + row, row * ld_x
+        begin, count = lengths[cursor], lengths[row]
+        stop = begin
         if last == plan[1, P.N_IN]:
             stop = count
         while stop < count and gathered[at + stop] < last:
             stop += 1
         lengths[cursor] = stop
-        if start == stop:
-            continue
         delta = plan[1, P.DELTA] + row * plan[1, P.LD] + mine.left
         for column in range(0, width, MAX_VECTORS * lanes):
             vectors = min((width - column) // lanes, MAX_VECTORS)
             scatter(
-                work, gathered, vectors, stop - start, x + at + start, at + start,
-                delta + column, target + column, ld, alpha,
+                work, gathered, vectors, stop - begin, x + at + begin, at + begin,
+                delta + column, target - first * ld + column, ld, alpha,
+            )  # fmt: skip
+
+
+@compiled
+def by_column(plan):
+    """Return where a block's inputs lie by columns: numbers, rows, begins and ends.
+
+    Those of column k, from begins[k] to ends[k], have their rows in ascending order.
+    """
+    size, n_in = plan[0, P.ROWS] * plan[0, P.LD_X], plan[1, P.N_IN]
+    return plan[0, P.X] + size, size, 2 * size, 2 * size + n_in
+
+
+@compiled
+def sort_by_column(plan, work, gathered, lengths, first, last, m):
+    """Write the block's inputs of columns first to last by columns."""
+    never_inline()
+    values, rows, begins, ends = by_column(plan)
+    at, ld_x, n_in = 0, plan[0, P.LD_X], plan[1, P.N_IN]
+    for k in range(first, last):
+        gathered[ends + k] = 0
+    for placing in range(2):
+        for row in range(m):
+            begin, end = row * ld_x, row * ld_x + lengths[row]
+            low = first_from(gathered, begin, end, first) if first else begin
+            if last < n_in:
+                end = first_from(gathered, begin, end, last)
+            if not placing:
+                at += low - begin  # what other threads have comes before
+                for p in range(low, end):
+                    gathered[ends + gathered[p]] += 1
+                continue
+            for p in range(low, end):
+                column = ends + gathered[p]
+                place = gathered[column]
+                gathered[column] = place + 1
+                work[values + place] = work[plan[0, P.X] + p]
+                gathered[rows + place] = row
+        if not placing:
+            for k in range(first, last):
+                count = gathered[ends + k]
+                gathered[begins + k] = gathered[ends + k] = at
+                at += count
+
+
+@compiled
+def sum_columns(plan, work, gathered, mine, first, rows, start, ld_start, target, ld, beta, alpha):
+    """Do what `scatter_rows` does from inputs sorted by columns: a sum for each of the weights."""
+    never_inline()
+    values, places, begins, ends = by_column(plan)
+    lanes, width = VECTOR_BYTES // work.itemsize, mine.right - mine.left
+    for column in range(0, width, MAX_SPARSE_VECTORS * lanes):
+        vectors = min((width - column) // lanes, MAX_SPARSE_VECTORS)
+        for row in range(rows):
+            begin = gathered[begins + first + row]
+            n = gathered[ends + first + row] - begin
+            if n == 0 and start == target and beta == 1:
+                continue
+            sparse_row(
+                work, gathered, plan[1, P.WIDTH] // lanes, vectors, n, values + begin,
+                places + begin, plan[1, P.DELTA] + mine.left + column, plan[1, P.LD],
+                start + row * ld_start + column, target + row * ld + column, beta, alpha,
             )  # fmt: skip
 
 
@@ -91,16 +176,34 @@ def gradient_rows(t, layer, first, rows, m, start, ld_start, target, ld, beta, a
     else:
         s, s_row = plan[layer, P.INPUT] + first, 1
         s_depth = plan[0, P.LD_X] if layer == 1 else plan[layer, P.LD_IN]
-    product(
-        work, rows, n, m, s, s_row, s_depth, delta, plan[layer, P.LD], start, ld_start,
-        target, ld, beta, alpha,
-    )  # fmt: skip
+    if layer == 1 and t.sparse and first < plan[layer, P.N_IN]:
+        gathered, lengths, mine = t.call.gathered, t.call.lengths, t.first_layer
+        if m > DIRECT_ROWS:
+            sum_columns(
+                plan, work, gathered, mine, first, rows, start, ld_start, target, ld, beta, alpha
+            )
+        else:
+            scatter_rows(
+                plan, work, gathered, lengths, t.thread, mine, first, rows, m, start, ld_start,
+                target, ld, beta, alpha,
+            )  # fmt: skip
+    else:
+        product(
+            work, rows, n, m, s, s_row, s_depth, delta, plan[layer, P.LD], start, ld_start,
+            target, ld, beta, alpha,
+        )  # fmt: skip
 
 
 @inlined
 def settings(call, step, group):
     """Return where the table has a step's settings: group 0 of weights, 1 of biases."""
     return (2 * step + group) * call.n_columns
+
+
+@compiled
+def rows_at_once(plan, layer):
+    """Return how many rows of a layer's weights are a chunk."""
+    return max(P.CHUNK_SIZE // plan[layer, P.LD], 1)
 
 
 @inlined
@@ -114,9 +217,15 @@ def descend(t, layer, step, start, stop, m):
     if layer == 1:
         w, ld = t.first_layer.at, t.first_layer.ld
     w += start * ld
-    gradient_rows(
-        t, layer, start, stop - start, m, w, ld, w, ld, table[at + SHRINK], -table[at + RATE]
-    )
+    # What shrinks first, and then is added to example by example, is in cache meanwhile.
+    chunk = stop - start
+    if layer == 1 and t.sparse and table[at + SHRINK] != 1:
+        chunk = rows_at_once(plan, layer)
+    while start < stop:
+        rows = min(chunk, stop - start)
+        gradient_rows(t, layer, start, rows, m, w, ld, w, ld, table[at + SHRINK], -table[at + RATE])
+        start += rows
+        w += rows * ld
 
 
 @inlined
@@ -140,11 +249,10 @@ def gradient_and_update(t, b, layer, start, stop, fresh, keep, update):
     With ``keep`` it is added to the whole gradient (or begins it, with ``fresh``); with ``update``
     the parameters are updated. The biases, the row after the last, come on their own.
     """
-    call, plan, work, mine = t.call, t.plan, t.work, t.first_layer
+    plan, work, mine = t.plan, t.work, t.first_layer
     one = work.dtype.type(1)
     n_in, ld = plan[layer, P.N_IN], plan[layer, P.LD]
-    few, panel = layer == 1 and t.sparse, layer == 1 and mine.by_columns
-    chunk = max((P.SPARSE_CHUNK_SIZE if few else P.CHUNK_SIZE) // ld, 1)
+    panel, chunk = layer == 1 and mine.by_columns, rows_at_once(plan, layer)
     first = start
     while first < stop:
         biases = first == n_in
@@ -155,44 +263,28 @@ def gradient_and_update(t, b, layer, start, stop, fresh, keep, update):
             g = plan[0, P.GRADIENT] + at
         if panel:  # only its biases come this way
             w, size = mine.at + first * mine.ld, mine.ld
-        if few and not biases:
-            if fresh:
-                zeros = part(work, g, size)
-                for i in range(size):
-                    zeros[i] = 0
-            sparse_gradient(
-                plan, work, call.gathered, call.lengths, t.thread, mine, first + rows, b.m,
-                g - first * ld, ld, one,
-            )  # fmt: skip
-        else:
-            old, ld_old = (plan[0, P.ZERO], 0) if fresh else (g, ld)
-            gradient_rows(t, layer, first, rows, b.m, old, ld_old, g, ld, one, one)
+        old, ld_old = (plan[0, P.ZERO], 0) if fresh else (g, ld)
+        gradient_rows(t, layer, first, rows, b.m, old, ld_old, g, ld, one, one)
         if update:
             update_rows(t, w, at, g, size, b.step, biases, 1.0)
         first += rows
 
 
 @compiled
-def fused(task, linear, shrinks, sparse, m, keep):
-    """Return whether a layer's gradient goes straight to its weights.
-
-    The update is linear, and the batch whole. ``sparse``: the layer's inputs leave out zeros.
-    """
-    whole = task == TRAIN and linear and not keep
-    return whole and (not sparse or (not shrinks and m <= DIRECT_ROWS))
+def fused(task, linear, keep):
+    """Return whether the gradient goes straight to the weights: linear, and the batch whole."""
+    return task == TRAIN and linear and not keep
 
 
 @compiled
-def share_first_layer(call, plan, sparse, thread):
+def share_first_layer(call, plan, thread):
     """Choose how threads share the first layer.
 
     By columns each keeps its weights to itself, where by rows they would go from core to core in
     every step.
     """
     n_in, width, n_threads = plan[1, P.N_IN], plan[1, P.WIDTH], call.n_threads
-    whole = fused(
-        call.task, call.linear, call.shrinks, sparse, call.batch, call.batch > plan[0, P.ROWS]
-    )
+    whole = fused(call.task, call.linear, call.batch > plan[0, P.ROWS])
     # Penalties read all weights in one place.
     whole = whole and not len(call.penalties)
     if n_threads > 1 and width >= P.PAD * n_threads and whole:
@@ -330,21 +422,19 @@ def learn(t, b, fresh, keep, step_now):
         n_in = plan[layer, P.N_IN]
         few, panel = layer == 1 and t.sparse, layer == 1 and mine.by_columns
         start, stop = share(n_in, P.PAD, t.thread, call.n_threads)
+        if few and b.m > DIRECT_ROWS:
+            sort_by_column(plan, t.work, call.gathered, call.lengths, start, stop, b.m)
+            if panel:
+                wait_for_all(call.barrier, call.n_threads)
         if panel:
             start, stop = 0, n_in
         if few:
             find_cursors(plan, call.gathered, call.lengths, t.thread, start, b.m)
         # What is left for `gradient_and_update`: nothing, the weights, the biases, or both.
         first, last = start, stop
-        if fused(call.task, call.linear, call.shrinks, few, b.m, keep):
+        if fused(call.task, call.linear, keep):
             first = stop
-            if few:
-                sparse_gradient(
-                    plan, t.work, call.gathered, call.lengths, t.thread, mine, stop, b.m, mine.at,
-                    mine.ld, -call.table[settings(call, b.step, 0) + RATE],
-                )  # fmt: skip
-            else:
-                descend(t, layer, b.step, start, stop, b.m)
+            descend(t, layer, b.step, start, stop, b.m)
         if panel or t.thread == call.n_threads - 1:
             last = n_in + 1
         gradient_and_update(t, b, layer, first, last, fresh, keep, step_now and not late)

@@ -179,13 +179,13 @@ def _column(context, builder, kind, columns):
     return lambda i: builder.sext(builder.load(builder.gep(data, [i])), INT)
 
 
-def _emit_sparse_row(e, column, vectors, side, n, x, first, w, ldw, start, c):
-    """Emit C = start + sum_p x[p] W[columns[p], :], with ``side`` sums side by side."""
-    b, sums = e.builder, e.sums(vectors * side)
+def _emit_sparse_row(e, place, vectors, side, n, x, first, w, ldw, start, c, *scale):
+    """Emit C = beta start + alpha sum_p x[p] W[places[p], :], with ``side`` sums side by side."""
+    b, sums, (beta, alpha) = e.builder, e.sums(vectors * side), map(e.splat, scale)
 
     def add(p, which):
         value = e.number(e.at(x, p))
-        row = e.at(w, (column(e.at(first, p)), ldw))
+        row = e.at(w, (place(e.at(first, p)), ldw))
         for v in range(vectors):
             e.add_to(sums[which * vectors + v], value, e.load(e.at(row, v * e.lanes)))
 
@@ -199,26 +199,29 @@ def _emit_sparse_row(e, column, vectors, side, n, x, first, w, ldw, start, c):
         total = b.load(sums[v])
         for u in range(1, side):
             total = b.fadd(total, b.load(sums[u * vectors + v]))
-        e.store(b.fadd(e.load(e.at(start, v * e.lanes)), total), e.at(c, v * e.lanes))
+        old = b.fmul(beta, e.load(e.at(start, v * e.lanes)))
+        e.store(e.fma(alpha, total, old), e.at(c, v * e.lanes))
 
 
 @intrinsic
-def sparse_row(typing, work, columns, width, vectors, n, x, first, w, ldw, start, c):
-    """C[:] = start[:] + sum_p x[p] W[columns[first + p], :] for n numbers and a few vectors.
+def sparse_row(
+    typing, work, places, width, vectors, n, x, first, w, ldw, start, c, beta, alpha
+):  # fmt: skip
+    """C[:] = beta start[:] + alpha sum_p x[p] W[places[first + p], :] for n numbers, some vectors.
 
     How many sums hide the multiplication's latency comes from the whole ``width``, in vectors, so
     that results do not depend on which columns a thread has.
     """
-    signature = types.void(work, columns, *[types.int64] * 9)
+    signature = types.void(work, places, *[types.int64] * 9, work.dtype, work.dtype)
 
     def codegen(context, builder, signature, args):
         e = _Vectors(context, builder, signature, args[0])
-        column = _column(context, builder, signature.args[1], args[1])
+        place = _column(context, builder, signature.args[1], args[1])
         narrow = builder.icmp_signed("<=", args[2], INT(2))
         key = builder.add(args[3], builder.select(narrow, INT(0), INT(2)))
         sides = [(1, 4), (2, 4), *((v, 2) for v in range(1, MAX_SPARSE_VECTORS + 1))]
         cases = {
-            i: lambda v=v, side=side: _emit_sparse_row(e, column, v, side, *args[4:])
+            i: lambda v=v, side=side: _emit_sparse_row(e, place, v, side, *args[4:])
             for i, (v, side) in enumerate(sides, start=1)
         }
         _choose(builder, key, cases)

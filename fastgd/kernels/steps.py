@@ -361,13 +361,14 @@ def sparse_rows(plan, work, gathered, lengths, mine, start, stop):
     ld, ld_x, x = plan[1, P.LD], plan[0, P.LD_X], plan[0, P.X]
     bias, z = mine.at + plan[1, P.N_IN] * mine.ld, plan[1, P.Z] + mine.left
     lanes, width = VECTOR_BYTES // work.itemsize, mine.right - mine.left
+    one = work.dtype.type(1)
     for column in range(0, width, MAX_SPARSE_VECTORS * lanes):
         vectors = min((width - column) // lanes, MAX_SPARSE_VECTORS)
         for row in range(start, stop):
             sparse_row(
                 work, gathered, plan[1, P.WIDTH] // lanes, vectors, lengths[row],
                 x + row * ld_x, row * ld_x, mine.at + column, mine.ld, bias + column,
-                z + row * ld + column,
+                z + row * ld + column, one, one,
             )  # fmt: skip
 
 

@@ -423,9 +423,12 @@ class Poisson(Loss):
     output_average = joined = True
     minimum = 0.0
 
+    def numbers_for(self, n_outputs: int) -> Numbers:
+        return (-np.inf,)  # below that z the cost is infinite
+
     def cost(self, z: Array, a: Array, y: Array) -> Array:
         own = np.where(y > 0, y * np.log(np.where(y > 0, y, 1)), 0)
-        return own - y * z - y + a
+        return np.where(z < self.numbers_for(1)[0], np.inf, own - y * z - y + a)
 
     def delta_of(self, z: Array, a: Array, y: Array, slope: Array) -> Array:
         return a - y
@@ -435,9 +438,8 @@ class Poisson(Loss):
 
     @staticmethod
     def scalar_cost(z: float, a: float, y: float, p: Numbers) -> float:
-        zero = like(0.0, a)
-        own = y * log(y if y > zero else like(1.0, a))
-        return own - y * z - y + a
+        own = y * log(y if y > like(0.0, a) else like(1.0, a))
+        return like(np.inf, a) if z < p[0] else own - y * z - y + a
 
     @staticmethod
     def scalar_delta(z: float, a: float, y: float, slope: float, p: Numbers) -> float:

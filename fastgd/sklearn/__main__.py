@@ -8,7 +8,9 @@ import pkgutil
 import runpy
 import sys
 from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec
 from types import ModuleType, TracebackType
+from typing import Any
 
 from fastgd.sklearn.patching import patch_sklearn
 from fastgd.sklearn.verbose import VERBOSE
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> None:
         sys.stderr.write(USAGE)
         sys.exit(2)
     if not is_module and not os.path.exists(target):
-        path = os.path.abspath(target)
+        path = os.path.join(os.getcwd(), target)
         sys.stderr.write(
             f"{sys.executable}: can't open file {path!r}: [Errno 2] No such file or directory\n"
         )
@@ -55,20 +57,25 @@ def main(arguments: list[str]) -> None:
 
 
 def _run_script(path: str) -> None:
-    is_folder = pkgutil.get_importer(path) is not None  # or an archive
-    if not getattr(sys.flags, "safe_path", False):  # sys.path[0] is the working directory
-        if is_folder:  # which runpy puts there
-            del sys.path[0]
-        else:
-            sys.path[0] = os.path.dirname(os.path.realpath(path))
-    if is_folder:
-        runpy.run_path(path, run_name="__main__")
-        return
-    script, file = ModuleType("__main__"), os.path.abspath(path)
-    loader = SourceFileLoader("__main__", file)
-    vars(script).update(__file__=file, __loader__=loader, __cached__=None, __builtins__=builtins)
+    file = os.path.join(os.getcwd(), path)  # as python does, and no more
+    importer = pkgutil.get_importer(file)  # of a folder, or an archive
+    first = os.path.dirname(os.path.realpath(path)) if importer is None else file
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path[0] = first  # it is the working directory
+    elif importer is not None:
+        sys.path.insert(0, first)
+    if importer is None:
+        script, loader = ModuleType("__main__"), SourceFileLoader("__main__", file)
+        vars(script).update(__file__=file, __loader__=loader, __cached__=None)
+        code = compile(loader.get_data(file), file, "exec", dont_inherit=True)
+    else:
+        spec: Any = importer.find_spec("__main__")
+        if spec is None:
+            sys.exit(f"{sys.executable}: can't find '__main__' module in {file!r}")
+        script, code = module_from_spec(spec), spec.loader.get_code("__main__")
+    vars(script)["__builtins__"] = builtins
     sys.modules["__main__"] = script
-    exec(compile(loader.get_data(file), file, "exec", dont_inherit=True), vars(script))
+    exec(code, vars(script))
 
 
 def _run_module(name: str) -> None:

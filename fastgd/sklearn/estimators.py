@@ -90,11 +90,9 @@ class OnFastgd(After):
                 "class_weight 'balanced' is not supported for partial_fit: weights would be those "
                 "of each call's examples alone. Pass a dict"
             )
-        if not TAKES_WEIGHTS:
-            raise ValueError("class_weight needs scikit-learn 1.7 or newer")
         y = self._label_binarizer.inverse_transform(np.asarray(named["y"], dtype=int))
         weights = compute_sample_weight(class_weight, y).astype(named["X"].dtype)
-        if named["sample_weight"] is not None:
+        if named.get("sample_weight") is not None:
             weights *= named["sample_weight"]
         return {**named, "sample_weight": weights}
 
@@ -149,6 +147,8 @@ class OnFastgd(After):
         """Refuse to leave to scikit-learn what only fastgd does."""
         for name in only_fastgds(self):
             raise SettingError(name, f"needs fastgd, which cannot fit this: {reason}")
+        if not TAKES_WEIGHTS and getattr(self, "class_weight", None) is not None:
+            raise SettingError("class_weight", f"needs fastgd, which cannot fit this: {reason}")
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Array:
         if MOVED or _overridden(type(self), "_forward_pass"):

@@ -31,26 +31,32 @@ ACTIVATIONS = {
     "softmax": "softmax", "exp": "exp",
 }  # fmt: skip
 #: scikit-learn's losses, and fastgd's that have the same slope.
-LOSSES: dict[str, str | Loss] = {"squared_error": "quadratic"}
+LOSSES = {"squared_error": "quadratic", "poisson": "poisson"}
+#: Below that exp(z) is 0.
+LOWEST = {"float32": -103.97208, "float64": -745.13321910194}
 #: Probabilities closer to 0 or 1 than that of the dtype are clipped in log_loss.
 CLIPPED = {"logistic": ClippedBinaryCrossEntropy, "softmax": ClippedCategoricalCrossEntropy}
 #: Fewer rows are not worth looking at for zeros to leave out.
 LOOK_ROWS = 256
 
 
+@dataclass(frozen=True)
 class SummedPoisson(Poisson):
-    """`Poisson`, summed over the outputs as scikit-learn's is."""
+    """`Poisson`, summed over the outputs as scikit-learn's is, and not finite where exp(z) is 0."""
 
     output_average = False
+    lowest: float
 
-
-LOSSES["poisson"] = SummedPoisson()
+    def numbers_for(self, n_outputs: int) -> tuple[float, ...]:
+        return (self.lowest,)
 
 
 def loss_for(loss: str | Loss, output: str, dtype: str) -> Any:
     """Return the rule that is an estimator's loss: scikit-learn's own of a name come first."""
     if loss == "log_loss":
         return CLIPPED[output](float(np.finfo(dtype).eps))
+    if loss == "poisson":
+        return SummedPoisson(LOWEST[dtype])
     known = LOSSES.get(loss) if isinstance(loss, str) else None
     return known or find_loss(loss, ACTIVATIONS[output])
 

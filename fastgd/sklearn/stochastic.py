@@ -108,7 +108,8 @@ class Epochs:
                 break
             if self.after and self._stop_after(piece, total):
                 break
-        if not (math.isfinite(total) and np.isfinite(self.flat).all()):
+        finite = math.isfinite(total) and np.isfinite(self.flat).all()
+        if not (finite and np.isfinite(self.slots).all()):
             self.flat[:], self.slots[:] = before, slots
             return None
         self._advance(piece.stop)
@@ -197,6 +198,12 @@ class Epochs:
         slots = self.slots[:0] if rule is GradientDescent else self.slots
         table = np.zeros((stop - first, 2, len(COLUMNS) + len(rule.columns)))
         table[:, :, : len(COLUMNS)] = NO_LIMITS
+        optimizer = self.estimator._optimizer
+        if rule is AdaptiveMoments:
+            rest = [1.0, 1 - optimizer.beta_1, 1 - optimizer.beta_2, optimizer.epsilon]
+        else:
+            rest = [optimizer.momentum, float(optimizer.nesterov)] if rule is Momentum else []
+        table[:, :, len(COLUMNS) + 1 :] = rest
         piece = piece._replace(table=table)
         arguments = problem.architecture, self.flat, slots, rows, batch, rule
         self._table(piece)
@@ -215,17 +222,13 @@ class Epochs:
         """Return the settings of a piece's steps now."""
         first, stop, rule, table, _ = piece
         optimizer, decay = self.estimator._optimizer, self.estimator.alpha / self.totals[first:stop]
-        own = len(COLUMNS)
         if rule is AdaptiveMoments:
             t = optimizer.t + 1.0 + np.arange(first, stop)
             root, start = np.sqrt(1 - optimizer.beta_2**t), 1 - optimizer.beta_1**t
             rate = self._rates(first, stop, optimizer.learning_rate_init) * root / start
-            rest = [1.0, 1 - optimizer.beta_1, 1 - optimizer.beta_2, optimizer.epsilon]
         else:
             rate = self._rates(first, stop, optimizer.learning_rate)
-            rest = [optimizer.momentum, float(optimizer.nesterov)] if rule is Momentum else []
-        table[:, :, own] = rate[:, None]
-        table[:, :, own + 1 :] = rest
+        table[:, :, len(COLUMNS)] = rate[:, None]
         if rule.linear:
             table[:, 0, SHRINK] = 1 - rate * decay
         else:

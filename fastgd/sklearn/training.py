@@ -51,7 +51,8 @@ class Arguments(NamedTuple):
     @classmethod
     def of(cls, named: dict[str, Any]) -> Arguments:
         """Return them from those of a call, by name."""
-        given, values = dict(named), tuple(named.values())
+        given = dict(named)
+        values = tuple(v for n, v in named.items() if TAKES_WEIGHTS or n != "sample_weight")
         lists = [given.pop(n) for n in LISTS]
         return cls(lists=lists, values=values, **given)
 
@@ -191,7 +192,8 @@ class Training:
         loss = None if self.by_hand else self.epochs.run(order)
         if loss is not None:
             return loss
-        if "loss" in only_fastgds(self.estimator):
+        weighs = self.weights is not None and not TAKES_WEIGHTS
+        if weighs or "loss" in only_fastgds(self.estimator):  # scikit-learn's steps have neither
             raise ValueError(NOT_FINITE)
         self.by_hand = True
         flat = self.epochs.flat
