@@ -156,6 +156,12 @@ class TestFile:
         assert header["notes"] == {"feature_names": "[1,2]", "target": "not JSON"}
         assert fastgd.load(path).notes == net.notes
 
+    def test_names_in_the_notes_are_no_labels(self, net, path):
+        """They were in the first format."""
+        net.notes = {"class_names": '["a", "b", "c"]'}
+        net.save(path)
+        assert fastgd.load(path).labels.values is None
+
     def test_what_is_said_of_the_last_training(self, net, path):
         net.fit(X, np.arange(20) % 3, epochs=2, batch_size=8, optimizer="sgd")
         net.save(path)
