@@ -550,7 +550,6 @@ def load(path: StrPath, *, backend: str | None = None, verify: bool = True) -> N
     Parameters
     ----------
     path : str or path
-        The safetensors file.
     backend : str or None
         As in `Network`.
     verify : bool, default True

@@ -156,6 +156,12 @@ class TestFile:
         assert header["notes"] == {"feature_names": "[1,2]", "target": "not JSON"}
         assert fastgd.load(path).notes == net.notes
 
+    def test_names_in_the_notes_are_no_labels(self, net, path):
+        """They were in the first format."""
+        net.notes = {"class_names": '["a", "b", "c"]'}
+        net.save(path)
+        assert fastgd.load(path).labels.values is None
+
     def test_what_is_said_of_the_last_training(self, net, path):
         net.fit(X, np.arange(20) % 3, epochs=2, batch_size=8, optimizer="sgd")
         net.save(path)
@@ -250,27 +256,16 @@ class TestEarlierFormats:
 
 
 class TestPyTorch:
-    """The code of docs/files.md."""
-
-    def test_reads_the_layers(self, net, path):
+    def test_reads_the_layers(self, net, path, monkeypatch):
+        """The code of docs/files.md."""
         torch = pytest.importorskip("torch")
-        from safetensors.torch import load_file
-
+        docs = OLD.parent.parent / "docs" / "files.md"
+        (code,) = re.findall(r"```python\n(.*?)```", docs.read_text(), re.DOTALL)
         net.save(path)
-
-        class Net(torch.nn.Module):
-            def __init__(self, sizes):
-                super().__init__()
-                self.layers = torch.nn.ModuleList(map(torch.nn.Linear, sizes[:-1], sizes[1:]))
-
-            def forward(self, x):
-                for layer in self.layers:
-                    x = torch.sigmoid(layer(x))
-                return x
-
-        module = Net([4, 17, 3])
-        module.load_state_dict(load_file(path))
-        found = module(torch.tensor(X, dtype=torch.float32)).detach().numpy()
+        monkeypatch.chdir(path.parent)
+        names: dict = {}
+        exec(code, names)
+        found = names["net"](torch.tensor(X, dtype=torch.float32)).detach().numpy()
         np.testing.assert_allclose(found, net.predict(X), rtol=1e-5)
 
 

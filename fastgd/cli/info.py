@@ -51,7 +51,7 @@ def installation() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             return "not installed"
 
-    packages = ("numpy", "numba", "safetensors", "click", "rich")
+    packages = ("numpy", "numba", "pandas", "click", "rich")
     return {
         "fastgd": __version__,
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
