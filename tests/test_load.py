@@ -131,6 +131,7 @@ def test_gradients_of_random_networks():
     """The reference's by the complex step (Squire and Trapp 1998); every backend's against it."""
     rng = np.random.default_rng(times(3, 4))
     assert {loss for *_, loss in SMOOTH} == set(LOSSES)
+    tried = 0
     for i in range(times(60, 500)):
         activation, output, loss = SMOOTH[(7 * i) % len(SMOOTH)]
         sizes = (*rng.integers(1, 12, rng.integers(1, 4)).tolist(), int(rng.integers(2, 6)))
@@ -141,10 +142,14 @@ def test_gradients_of_random_networks():
         cost, gradient = loss_and_gradient(reference, case)
         assert np.isfinite(cost), case
         step, exact = 1e-30, np.empty_like(gradient)
-        for k in range(len(gradient)):
-            moved = case.parameters.astype(complex)
-            moved[k] += 1j * step
-            exact[k] = complex_cost(case, moved).imag / step
+        with np.errstate(over="ignore", invalid="ignore"):
+            for k in range(len(gradient)):
+                moved = case.parameters.astype(complex)
+                moved[k] += 1j * step
+                exact[k] = complex_cost(case, moved).imag / step
+        if not np.isfinite(exact).all():  # written down without care for large z
+            continue
+        tried += 1
         largest = np.abs(exact).max()
         assert cost == pytest.approx(complex_cost(case, case.parameters), rel=1e-10), case
         assert np.abs(gradient - exact).max() <= 1e-10 * max(largest, 1e-3), case
@@ -152,6 +157,7 @@ def test_gradients_of_random_networks():
             other, theirs = loss_and_gradient(backend(name), case)
             assert other == pytest.approx(cost, rel=1e-11), case
             assert np.abs(theirs - exact).max() <= 1e-10 * max(largest, 1e-3), case
+    assert tried >= times(55, 450)
 
 
 SIGNALLED = """
