@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -24,6 +25,8 @@ from fastgd.engine.inputs import Examples
 from fastgd.engine.listeners import Listeners
 from fastgd.engine.sparse import Sparse
 from fastgd.errors import ModelFileError, SettingError, WriteError
+from fastgd.rules.checks import check_flag, check_integer, check_number
+from fastgd.rules.optimizers import Optimizer
 from fastgd.storage import Kind, Tensor
 from fastgd.writing import StrPath, check_target
 
@@ -46,8 +49,10 @@ class Checkpoint:
     path : path
     seconds : float
         At least this often it is written, also within an epoch.
-    run : dict
-        What the fit is of, from `describe`: a checkpoint of another run is refused.
+    fit : Fit
+        With its session begun by nobody yet: a checkpoint of another run is refused.
+    seeded : bool
+        Whether the network was made with a seed, so that the same call makes the same one.
 
     Raises
     ------
@@ -57,62 +62,49 @@ class Checkpoint:
         If it is one of another run; the message says what differs.
     """
 
-    def __init__(self, path: StrPath, seconds: float, run: dict[str, Any]):
-        self.path, self.seconds, self.run = check_target(path), seconds, json.loads(json.dumps(run))
+    def __init__(self, path: StrPath, seconds: float, fit: Fit, seeded: bool):
+        self.path, self.seconds = check_target(path), seconds
+        self.run = json.loads(json.dumps(describe(fit, seeded)))
         self._point: tuple[dict[str, Any], dict[str, Array]] | None = None
         self._written, self._fresh, self._complains = -math.inf, False, True
-        self._found = self._read() if Path(self.path).exists() else None
+        self._found = self._read(fit) if Path(self.path).exists() else None
 
     # ------------------------------------------------------------------------------------ reading
 
-    def _read(self) -> tuple[dict[str, Any], dict[str, Array]]:
+    def _read(self, fit: Fit) -> Found:
+        """Return what the file says of a fit, with all of it checked."""
         said, arrays = storage.read(self.path, KIND, _expect)
         there = said.get("run")
         if not isinstance(there, dict):
-            self._damaged("says nothing of its run")
+            raise ModelFileError(f"{self.path}: damaged: it says nothing of its run")
         differing = [name for name in self.run if there.get(name) != self.run[name]]
         if differing:
-            words = "; ".join(_difference(name, there.get(name), self.run[name])
-                              for name in differing)  # fmt: skip
+            words = [_difference(name, there.get(name), self.run[name]) for name in differing]
             raise SettingError(
-                "checkpoint", f"{self.path} is of another run: {words} "
+                "checkpoint", f"{self.path} is of another run: {'; '.join(words)} "
                 "(remove the file, or name another, to begin anew)",
             )  # fmt: skip
-        return said, arrays
-
-    def _damaged(self, why: str) -> NoReturn:
-        raise ModelFileError(f"{self.path}: damaged: {why}")
+        try:
+            return Found.of(said, arrays, fit)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            problem = storage.brief(f"{type(error).__name__}: {error}")
+            raise ModelFileError(f"{self.path}: damaged: {problem}") from None
 
     def resume(self, fit: Fit) -> bool:
         """Bring a fit to where the file says it was; return whether there was one."""
-        if self._found is None:
+        found, self._found = self._found, None
+        if found is None:
             return False
-        (said, arrays), self._found = self._found, None
-        state, session = fit.session.state, fit.session
-        try:
-            _check_arrays(arrays, state, len(fit.examples) if fit.examples is not None else None)
-            generator = said["generator"]
-            position, now = dict(said["state"]), dict(said["fit"])
-            state.rng.bit_generator.state = generator
-            for name in ("step", "epoch", "position", "cost", "drawn_seed"):
-                setattr(state, name, position[name])
-            if position["learning_rate"] is not None:
-                changed = {"learning_rate": position["learning_rate"]}
-                state.optimizer = dataclasses.replace(state.at_work, **changed)
-            session.rate = now.pop("rate")
-            fit.history.measures = {
-                name.removeprefix("history."): array.tolist()
-                for name, array in arrays.items()
-                if name.startswith("history.")
-            }
-            for name in ("chunk", "cost", "weight", "visits", "spent", "steps", "stopped"):
-                setattr(fit, name, now[name])
-            states = [json.loads(text) for text in said["callbacks"]]
-            _restore_callbacks(fit, states, arrays)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            self._damaged(f"{type(error).__name__}: {error}")
-        state.parameters[:], state.slots[:] = arrays["parameters"], arrays["slots"]
-        state.order = arrays.get("order")
+        state = fit.session.state
+        _restore_callbacks(fit, found.callbacks, found.arrays)
+        for name in STATE:
+            setattr(state, name, found.state[name])
+        state.rng.bit_generator.state = found.generator
+        state.parameters[:], state.slots[:] = found.arrays["parameters"], found.arrays["slots"]
+        state.order, state.optimizer = found.arrays.get("order"), found.optimizer
+        for name in (*FIT, "stopped"):
+            setattr(fit, name, found.fit[name])
+        fit.session.rate, fit.history.measures = found.rate, found.history
         return True
 
     # ------------------------------------------------------------------------------------ writing
@@ -211,20 +203,87 @@ def _expect(said: dict[str, Any], names: Collection[str]) -> Mapping[str, Tensor
     return {name: Tensor(dtype, tuple(shape)) for name, (dtype, shape) in said["arrays"].items()}
 
 
-def _check_arrays(arrays: Mapping[str, Array], state: Any, n: int | None) -> None:
+#: What is kept of `State` and `Fit` besides arrays, and the least each may be; None: any number.
+STATE = {"step": 0, "epoch": 0, "position": 0, "cost": None, "drawn_seed": 0}
+FIT = {"chunk": 0, "visits": 0, "steps": 0, "cost": None, "weight": 0.0, "spent": 0.0}
+#: Integers are below this.
+MOST = 1 << 63
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a checkpoint says, checked."""
+
+    state: dict[str, Any]
+    fit: dict[str, Any]
+    rate: float
+    generator: dict[str, Any]
+    optimizer: Optimizer
+    history: dict[str, list[float]]
+    callbacks: list[dict[str, Any]]
+    arrays: dict[str, Array]
+
+    @classmethod
+    def of(cls, said: dict[str, Any], arrays: dict[str, Array], fit: Fit) -> Found:
+        """Return it, or raise where something is not as `_point` has it."""
+        state, now = dict(said["state"]), dict(said["fit"])
+        optimizer, drawn = fit.session.optimizer, state["drawn_seed"]
+        _check_numbers({**state, "drawn_seed": 0 if drawn is None else drawn}, STATE)
+        _check_numbers(now, FIT)
+        n = len(fit.examples) if fit.examples is not None else None
+        _check_arrays(arrays, fit, optimizer, n, state["position"])
+        rate = state["learning_rate"]
+        if rate is not None:
+            optimizer = dataclasses.replace(optimizer, learning_rate=check_number("rate", rate))
+        copy.deepcopy(fit.session.state.rng).bit_generator.state = said["generator"]
+        history = {
+            name.removeprefix("history."): array.tolist()
+            for name, array in arrays.items()
+            if name.startswith("history.")
+        }
+        if len({len(values) for values in history.values()}) > 1 or "cost" not in history:
+            raise ValueError("the history's columns differ in length")
+        stopped = {"stopped": check_flag("stopped", now["stopped"])}
+        kept = [dict(json.loads(text)) for text in said["callbacks"]]
+        if len(kept) != len(_keeping(fit)):
+            raise ValueError("callbacks are missing")
+        return cls(
+            state, {**now, **stopped}, check_number("rate", now["rate"], minimum=0),
+            said["generator"], optimizer, history, kept, arrays,
+        )  # fmt: skip
+
+
+def _check_numbers(given: dict[str, Any], least: Mapping[str, float | None]) -> None:
+    """Raise where something is no number, or less than it may be."""
+    for name, minimum in least.items():
+        if isinstance(minimum, int):
+            if check_integer(name, given[name], minimum) >= MOST:
+                raise ValueError(f"{name} is {given[name]}")
+        else:
+            given[name] = check_number(name, given[name], minimum=minimum)
+
+
+def _check_arrays(
+    arrays: Mapping[str, Array], fit: Fit, optimizer: Optimizer, n: int | None, position: int
+) -> None:
     """Raise ValueError where arrays are not those of such a fit."""
-    for name in ("parameters", "slots"):
-        own, array = getattr(state, name), arrays[name]
-        if array.shape != own.shape or array.dtype != own.dtype:
-            raise ValueError(f"{name} are {array.dtype} {array.shape}")
-        if not np.isfinite(array).all():
+    parameters = fit.session.state.parameters
+    shapes = {
+        "parameters": parameters.shape,
+        "slots": (len(optimizer.update.slots), len(parameters)),
+    }
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape or arrays[name].dtype != parameters.dtype:
+            raise ValueError(f"{name} are {arrays[name].dtype} {arrays[name].shape}")
+        if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name} hold NaN or infinity")
-    order = arrays.get("order")
-    if order is None:
-        return
-    right = order.ndim == 1 and order.dtype == np.int64 and (n is None or len(order) == n)
-    if not right or not np.array_equal(np.sort(order), np.arange(len(order))):
+    order = arrays.get("order", np.arange(0))
+    right = order.ndim == 1 and order.dtype == np.int64
+    right = right and np.array_equal(np.sort(order), np.arange(len(order)))
+    if not right or ("order" in arrays and n not in (None, len(order))):
         raise ValueError("order is no order of the rows")
+    if position and position >= len(order):
+        raise ValueError(f"position is {position}, of {len(order)} rows")
 
 
 def _restore_callbacks(fit: Fit, states: list[dict[str, Any]], arrays: Mapping[str, Array]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from fastgd import files
 from fastgd.backends import backend as _backend
 from fastgd.backends.reference import feed_forward
-from fastgd.checkpoint import Checkpoint, describe
+from fastgd.checkpoint import Checkpoint
 from fastgd.engine.answers import Answers
 from fastgd.engine.architecture import Architecture, check_size, one_for_all
 from fastgd.engine.chunks import Chunks, are_chunks
@@ -329,7 +329,7 @@ class Network(Answers, Numbers, Scaled, Explaining):
             on_interrupt=check_on_interrupt(on_interrupt),
         )  # fmt: skip
         if checkpoint is not None:
-            fit.checkpoint = Checkpoint(checkpoint, every, describe(fit, self._seeded))
+            fit.checkpoint = Checkpoint(checkpoint, every, fit, self._seeded)
         fit.check()
         if examples is not None:
             hint_at_pixels(examples.inputs, runner.architecture)

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from stress_form import rounds
 
 import fastgd
 from fastgd import storage
@@ -288,10 +289,7 @@ class TestRefused:
             )
 
     def test_numbers_of_another_shape_or_none(self, path):
-        said, arrays = storage.read(path, KIND, lambda said, names: {
-            name: storage.Tensor(dtype, tuple(shape))
-            for name, (dtype, shape) in said["arrays"].items()
-        })  # fmt: skip
+        said, arrays = storage.read(path, KIND, _as_said)
         wrong = [
             {"order": np.zeros(40, np.int64)},
             {"order": np.arange(41)},
@@ -331,6 +329,71 @@ def test_a_full_disk_ends_no_training(tmp_path, monkeypatch):
     assert len(told) == 1
 
 
+def test_every_flipped_bit_and_every_truncation(tmp_path):
+    """Is noticed; nothing has changed then, and the whole file still goes on."""
+    path = tmp_path / "run.ckpt"
+
+    def fit():
+        net = fastgd.Network([2, 1], seed=1, backend="numpy")
+        net.fit(np.eye(2), [0.0, 1.0], epochs=3, batch_size=1, optimizer="sgd", checkpoint=path)
+        return net
+
+    expected = fit().parameters.tobytes()
+    whole = path.read_bytes()
+    bits = range(0, 8 * len(whole), rounds(37, 1))
+    for bit in bits:
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            assert fit().parameters.tobytes() == expected  # between words of JSON
+        except fastgd.ModelFileError as error:
+            assert str(path) in str(error)
+    for size in range(0, len(whole), rounds(11, 1)):
+        path.write_bytes(whole[:size])
+        with pytest.raises(fastgd.ModelFileError, match=r"run\.ckpt"):
+            fit()
+    path.write_bytes(whole)
+    assert fit().parameters.tobytes() == expected
+
+
+def test_what_is_said_is_not_believed(tmp_path):
+    """A whole file, with its checksum, whose words are others: refused, or the same run."""
+    path = tmp_path / "run.ckpt"
+    with pytest.raises(StopAt):
+        run(network("numpy"), stop=7, checkpoint=path)
+    said, arrays = storage.read(path, KIND, _as_said)
+    rest = {k: v for k, v in said.items() if k not in ("kind", "format", "fastgd")}
+    integers = [("state", "step"), ("state", "epoch"), ("state", "position"), ("fit", "chunk"),
+                ("fit", "visits"), ("fit", "steps"), ("state", "drawn_seed")]  # fmt: skip
+    numbers = [("state", "cost"), ("fit", "cost"), ("fit", "weight"), ("fit", "spent"),
+               ("fit", "rate"), ("state", "learning_rate")]  # fmt: skip
+    texts = [("generator", "state"), ("generator", "bit_generator")]
+    wrong = ["x", [1], {"a": 1}, True]
+    lies = [(place, lie) for place in integers + numbers + texts for lie in wrong]
+    lies += [(place, lie) for place in integers for lie in (-1, 10**30, 1.5)]
+    lies += [(place, None) for place in integers[:-1] + numbers[:-1] + texts]
+    lies += [(place, -1.0) for place in numbers[2:]]
+    for (part, name), lie in lies:
+        changed = {**rest, part: {**rest[part], name: lie}}
+        storage.write(path, KIND, changed, arrays)
+        net = network("numpy")
+        before = (net.parameters.tobytes(), net.state.step)
+        with pytest.raises(fastgd.ModelFileError, match="damaged"):
+            run(net, checkpoint=path)
+        assert (net.parameters.tobytes(), net.state.step) == before
+    for missing in ("state", "fit", "generator", "callbacks", "run", "arrays"):
+        storage.write(path, KIND, {k: v for k, v in rest.items() if k != missing}, arrays)
+        with pytest.raises(fastgd.ModelFileError):
+            run(network("numpy"), checkpoint=path)
+
+
+def _as_said(said, names):
+    return {
+        name: storage.Tensor(dtype, tuple(shape)) for name, (dtype, shape) in said["arrays"].items()
+    }
+
+
 SCRIPT = """
 import sys, numpy as np, fastgd
 X = np.random.default_rng(0).random((4000, 50), dtype=np.float32)
@@ -357,7 +420,10 @@ class TestProcesses:
         assert expected, errors
         rng, path = np.random.default_rng(rng_seed), tmp_path / "run.ckpt"
         codes = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 1}
-        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+        numbers = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
+        for number in numbers * rounds(1, 50):
+            if number == signal.SIGKILL and rng.random() < 0.2:
+                path.unlink(missing_ok=True)  # a new run now and then: this one is soon at its end
             before = path.read_bytes() if path.exists() else b""
             process = self.start(path)
             while process.poll() is None and (not path.exists() or path.read_bytes() == before):
