@@ -25,7 +25,7 @@ from fastgd.writing import StrPath
 
 __all__ = ["check_name", "read", "write"]
 
-KIND = Kind("network", 2)
+KIND = Kind("network", 2, unsigned=1)
 #: What a layer's arrays are called in each format, and whether its weights are (n_out, n_in).
 LAYERS = {
     1: ("weights.{}", "biases.{}", False),

@@ -49,10 +49,14 @@ NAMES = {name: short for short, name in DTYPES.items()}
 
 @dataclass(frozen=True)
 class Kind:
-    """What a file holds: its name, and the newest format of it that this version knows."""
+    """What a file holds: its name, and the newest format of it that this version knows.
+
+    Files up to the format ``unsigned`` have no checksum.
+    """
 
     name: str
     format: int
+    unsigned: int = 0
 
 
 class Tensor(NamedTuple):
@@ -172,7 +176,7 @@ def read(
             raise ModelFileError(f"{path}: {words}") from None
         _compare(path, tensors, expected)
         arrays = {name: _array(path, file, tensors[name], begin) for name in sorted(tensors)}
-    if verify and said["format"] > 1:  # files of the first format have none
+    if verify and said["format"] > kind.unsigned:
         blobs = {name: array.reshape(-1).view(np.uint8) for name, array in arrays.items()}
         if metadata.get("checksum") != checksum_of(text, tensors, blobs):
             raise ModelFileError(
