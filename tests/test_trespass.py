@@ -8,6 +8,7 @@ import pytest
 
 import fastgd
 from fastgd.backends import BACKENDS, team
+from fastgd.backends.plan import Plan
 from fastgd.engine.sparse import compress
 
 scipy_sparse = pytest.importorskip("scipy.sparse")
@@ -266,3 +267,32 @@ class TestThreadsThatCannotBeHad:
         assert len(team._free[3]) == 1
         team._keep(team._team_of(9), 9)
         assert len(team._free[9]) == 1
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_out_of_memory_leaves_a_network_that_works(name, monkeypatch):
+    """A call that finds no memory raises MemoryError; the steps made before it stand."""
+    X, y = problem()
+    net = fastgd.Network([80, 6, 3], output="softmax", loss="cross_entropy", backend=name, seed=1)
+    borrow, calls = Plan.borrow, []
+
+    def scarce(plan):
+        calls.append(plan)
+        if len(calls) == 3:
+            raise MemoryError
+        return borrow(plan)
+
+    monkeypatch.setattr(Plan, "borrow", scarce)
+    before = net.parameters.copy()
+    with pytest.raises(MemoryError):
+        net.fit(X, y, epochs=3, batch_size=7, optimizer="adam")
+    assert np.isfinite(net.parameters).all()
+    assert not np.array_equal(net.parameters, before)
+    assert net.state.position == 0
+    assert net.state.order is None
+    net.fit(X, y, epochs=1, optimizer="adam")
+    for raises in (net.predict, lambda X: net.gradient(X, y)):
+        calls[:] = [None, None]
+        with pytest.raises(MemoryError):
+            raises(X)
+    assert np.isfinite(net.predict(X)).all()
