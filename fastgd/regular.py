@@ -49,9 +49,7 @@ def open_regular(
     return file
 
 
-def _check(
-    path: str | os.PathLike[str], mode: int, hint: str, error: type[DataError]
-) -> None:
+def _check(path: str | os.PathLike[str], mode: int, hint: str, error: type[DataError]) -> None:
     if not stat.S_ISREG(mode):
         what = KINDS.get(stat.S_IFMT(mode), "no regular file")
         raise error(f"{os.fspath(path)}: is {what}; {hint}")

@@ -26,6 +26,7 @@ from fastgd.errors import ModelFileError
 from fastgd.looks import looks_like
 from fastgd.regular import open_regular
 from fastgd.version import __version__
+from fastgd.visible import visible
 from fastgd.writing import StrPath, write_whole
 
 __all__ = ["MAX_HEADER", "Kind", "Tensor", "brief", "checksum_of", "parse", "read", "write"]
@@ -375,8 +376,7 @@ def _words(error: BaseException) -> str:
 def brief(what: object, most: int = 200) -> str:
     """Return something of a stranger's on one short line, without control characters."""
     text = str(what)
-    text = text if len(text) <= most else f"{text[:most]}..."
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return visible(text if len(text) <= most else f"{text[:most]}...")
 
 
 def _little(array: np.ndarray) -> np.ndarray:

@@ -125,9 +125,7 @@ def load(
     if source != "digits":
         if fetched:
             path = known_mnist() or download_mnist()
-        return load_idx(
-            path, need_target=need_target, class_names=class_names, max_bytes=max_bytes
-        )
+        return load_idx(path, need_target=need_target, class_names=class_names, max_bytes=max_bytes)
     return _digits(need_target, class_names)
 
 
@@ -140,7 +138,14 @@ def _digits(need_target: bool, class_names: Sequence[str] | None) -> Dataset:
 
 
 def _load_file(
-    path: Path, target, need_target, task, class_names, feature_names, sample_weight, max_bytes,
+    path: Path,
+    target,
+    need_target,
+    task,
+    class_names,
+    feature_names,
+    sample_weight,
+    max_bytes,
     described,
 ) -> Dataset:
     name = path.name.lower()

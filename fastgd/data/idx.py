@@ -122,9 +122,7 @@ def _dataset(
     )
 
 
-def _read_part(
-    folder: Path, prefix: str, need_target: bool, max_bytes: int | None
-) -> Part | None:
+def _read_part(folder: Path, prefix: str, need_target: bool, max_bytes: int | None) -> Part | None:
     """Read the images and labels of "train" or "t10k"; None if neither is there."""
     images_path = _find(folder, f"{prefix}-images", "idx3-ubyte")
     labels_path = _find(folder, f"{prefix}-labels", "idx1-ubyte") if need_target else None

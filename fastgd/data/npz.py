@@ -158,7 +158,9 @@ def _read(path: Path, max_bytes: int | None) -> _Archive:
             raise DataError(f"{path}: not an .npz archive, or truncated")
         file.seek(0)
         with unzipping(path, file) as archive:
-            members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+            members = {
+                member.filename.removesuffix(".npy"): member for member in archive.infolist()
+            }
             wanted = {key: members[key] for key in _KEYS if key in members}
             check_members(path, file, wanted.values(), max_bytes)
             arrays = {key: _array(path, archive, key, wanted[key]) for key in wanted}

@@ -403,9 +403,8 @@ def _separator_of(text: Text) -> str:
         sample = sample[: sample.rfind(b"\n") + 1] or sample
     for separator in SEPARATORS:
         try:
-            rows = [
-                row for _, row in _sample(_records(partial(io.BytesIO, sample), separator, Path("")))
-            ]
+            records = _records(partial(io.BytesIO, sample), separator, Path(""))
+            rows = [row for _, row in _sample(records)]
         except DataError:
             continue
         width = len(rows[0]) if rows else 1
