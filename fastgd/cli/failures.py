@@ -26,10 +26,14 @@ from fastgd.errors import DivergenceError
 from fastgd.starting import interrupts
 from fastgd.visible import visible
 
-__all__ = ["drop_stdout", "guarded", "one_line"]
+__all__ = ["NobodyReadsError", "drop_stdout", "guarded", "one_line"]
 
 #: What the library raises on purpose.
 EXPECTED = (ValueError, TypeError, ArithmeticError, OSError, MemoryError, ImportError)
+
+
+class NobodyReadsError(Exception):
+    """Who read the output has left."""
 
 
 def guarded(run: Callable[[], Any], debug: bool) -> NoReturn:
@@ -48,7 +52,7 @@ def _guarded(run: Callable[[], Any], debug: bool, came: list[int]) -> NoReturn:
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
-    except BrokenPipeError:
+    except (BrokenPipeError, NobodyReadsError):
         drop_stdout()
         sys.exit(141)
     except (click.Abort, KeyboardInterrupt):

@@ -136,8 +136,8 @@ def _from_mirror(
         try:
             own = start if start == known.size else _receive(url, part, start, known.size, timeout,
                                                              report)  # fmt: skip
-        except MirrorError:
-            if last or _size(part) <= start:
+        except MirrorError as error:
+            if last or _size(part) <= start or isinstance(error.__cause__, _TooSlow):
                 raise
             continue
         with writing(part.parent):
