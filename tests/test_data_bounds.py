@@ -223,3 +223,9 @@ def test_many_classes(label, tmp_path):
     np.savez(tmp_path / "a.npz", X=np.zeros((4000, 1)), y=np.arange(4000) // 2)
     with pytest.raises(DataError, match="many for classes"):
         data.load(tmp_path / "a.npz")
+
+
+def test_dates_far_away(tmp_path):
+    lines = ["when,y", *(f"{2020 + 11 * i}-03-04,{i % 2}" for i in range(60))]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    assert data.load(tmp_path / "a.csv").X.shape[0] == 60

@@ -34,13 +34,13 @@ def unaligned(a):
 
 def strided(a):
     wide = np.zeros([2 * n for n in a.shape], a.dtype)
-    view = wide[tuple(slice(None, None, 2) for _ in a.shape)]
+    view = wide[(..., *(slice(None, None, 2) for _ in a.shape))]
     view[...] = a
     return view
 
 
 def backwards(a):
-    turn = tuple(slice(None, None, -1) for _ in a.shape)
+    turn = (..., *(slice(None, None, -1) for _ in a.shape))
     return np.array(a[turn])[turn]
 
 
@@ -67,7 +67,7 @@ LAYOUTS = {
     "read-only": lambda a, path: read_only(a),
     "mapped": lambda a, path: mapped(a, path) if a.dtype != object and a.size else a,
     "masked": lambda a, path: np.ma.masked_array(a, mask=False),
-    "broadcast": lambda a, path: np.broadcast_to(a[:1], a.shape) if a.ndim and len(a) else a,
+    "repeated": lambda a, path: np.broadcast_to(a[:1], a.shape) if a.ndim and len(a) else a,
 }
 #: Each with the inputs of the network it is offered to, and whether that takes it.
 SHAPES = {
@@ -113,6 +113,8 @@ def test_accepted_types(dtype, shape, backend, tmp_path):
     net, reference = network(n_inputs, backend), network(n_inputs, "numpy")
     y = RNG.normal(size=(size[0] if taken else 5, 2))
     for name, layout in LAYOUTS.items():
+        if shape == "many columns" and name not in ("C", "F", "swapped", "mapped"):
+            continue
         X = layout(values_of(dtype, size), tmp_path / name)
         if taken:
             expected = answers(reference, np.array(X, dtype=np.float64, order="C"), y)
@@ -121,9 +123,6 @@ def test_accepted_types(dtype, shape, backend, tmp_path):
             continue
         for call in (net.predict, lambda X: net.loss(X, y), lambda X: net.gradient(X, y),
                      lambda X: net.fit(X, y, epochs=1)):  # fmt: skip
-            if shape == "no rows" and call == net.predict:
-                assert net.predict(X).shape == (0, 2)
-                continue
             with pytest.raises((ValueError, TypeError), match="X"):
                 call(X)
 
@@ -133,7 +132,7 @@ def test_accepted_types(dtype, shape, backend, tmp_path):
 def test_refused_types(dtype, backend, tmp_path):
     net, y = network(3, backend), np.zeros((5, 2))
     for name, layout in LAYOUTS.items():
-        if name == "swapped" and dtype in ("S3", "V4"):
+        if name == "swapped" and dtype == "V4":
             continue
         X = layout(values_of(dtype, (5, 3)), tmp_path / name)
         for call in (net.predict, lambda X: net.loss(X, y), lambda X: net.gradient(X, y),
@@ -159,7 +158,7 @@ def test_targets(dtype, backend, tmp_path):
 def test_refused_targets(dtype, backend, tmp_path):
     net, X = network(3, backend), np.zeros((5, 3))
     for name, layout in LAYOUTS.items():
-        if name == "swapped" and dtype in ("S3", "V4"):
+        if name == "swapped" and dtype == "V4":
             continue
         y = layout(values_of(dtype, (5, 2)), tmp_path / name)
         for call in (net.loss, net.gradient, lambda X, y: net.fit(X, y, epochs=1)):
