@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+import fastgd.starting as _starting  # first: Ctrl-C from here on  # noqa: F401
 from fastgd.backends import set_backend, show_backends
 from fastgd.engine.callbacks import BestParameters, CSVLog, EarlyStopping, TimeBudget
 from fastgd.engine.history import History

@@ -16,7 +16,6 @@ import json
 import math
 import os
 import re
-import stat
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
@@ -25,7 +24,9 @@ import numpy as np
 
 from fastgd.errors import ModelFileError
 from fastgd.looks import looks_like
+from fastgd.regular import open_regular
 from fastgd.version import __version__
+from fastgd.visible import visible
 from fastgd.writing import StrPath, write_whole
 
 __all__ = ["MAX_HEADER", "Kind", "Tensor", "brief", "checksum_of", "parse", "read", "write"]
@@ -193,30 +194,10 @@ def read(
 
 
 def _opened(path: StrPath) -> Any:
-    """Open a regular file; what is none is refused by name, and not waited for."""
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     try:
-        _check_regular(path, os.stat(path).st_mode)
-        file = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+        return open_regular(path, "name a model file", ModelFileError)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such file") from None
-    opened = os.fdopen(file, "rb", buffering=0)
-    try:
-        _check_regular(path, os.fstat(file).st_mode)
-    except BaseException:
-        opened.close()
-        raise
-    return opened
-
-
-def _check_regular(path: StrPath, mode: int) -> None:
-    kinds = {
-        stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device",
-        stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
-    }  # fmt: skip
-    if not stat.S_ISREG(mode):
-        what = kinds.get(stat.S_IFMT(mode), "no regular file")
-        raise ModelFileError(f"{path}: is {what}; name a model file")
 
 
 def _read(path: StrPath, file: Any, start: int, buffer: memoryview) -> None:
@@ -400,8 +381,7 @@ def _words(error: BaseException) -> str:
 def brief(what: object, most: int = 200) -> str:
     """Return something of a stranger's on one short line, without control characters."""
     text = str(what)
-    text = text if len(text) <= most else f"{text[:most]}..."
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return visible(text if len(text) <= most else f"{text[:most]}...")
 
 
 def _little(array: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ CSRC = PACKAGE.parent / "csrc"
 
 #: The layers, innermost first: a module imports from its own layer and those before it.
 LAYERS = (
-    ["errors", "version", "writing", "looks", "storage", "rules"],
+    ["errors", "version", "writing", "looks", "regular", "visible", "storage", "rules"],
     ["engine"],
     ["backends", "kernels"],
     ["explain", "files", "checkpoint"],

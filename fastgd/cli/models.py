@@ -15,7 +15,7 @@ import click
 import numpy as np
 
 from fastgd.cli.options import option, with_options
-from fastgd.cli.settings import SEP
+from fastgd.cli.settings import MAX_BYTES, SEP, max_bytes
 from fastgd.data.fetch import mnist_folder
 from fastgd.data.notes import checksum, class_names, notes_for
 from fastgd.errors import DataError, ModelFileError, SettingError
@@ -54,6 +54,7 @@ def reads_a_model(target: str, every: bool = False) -> Callable[[Any], Any]:
             help=f"{target}  [default: the one of the training]",
         ),
         SEP,
+        MAX_BYTES,
         option("Other", "--backend", metavar="NAME", help="What computes.  [default: the fastest]"),
     ]
     if every:
@@ -83,7 +84,7 @@ def open_source(source: str, given: dict[str, Any]) -> tuple[Table | Dataset, Ta
 
     targets = list(given["target"])
     about = {name: given[name] for name in ("sep", "ignore", "categorical")}
-    about["task"] = given["task"]
+    about |= {"task": given["task"], "max_bytes": max_bytes()}
     if not is_table(source) or os.path.isdir(source):
         if given["test"] is not None:
             raise SettingError("test", f"is for tables; {source} is none")
@@ -99,7 +100,8 @@ def open_source(source: str, given: dict[str, Any]) -> tuple[Table | Dataset, Ta
         raise SettingError("test", f"is for tables of columns; {source} holds images")
     if given["holdout"] is not None:
         raise click.UsageError("--test names the rows to score on; --holdout would hold out others")
-    return table, Table(read_frame(given["test"], given["sep"]), described=table.target)
+    test = read_frame(given["test"], given["sep"], max_bytes())
+    return table, Table(test, described=table.target)
 
 
 def load_rows(
@@ -149,6 +151,7 @@ def load_rows(
         class_names=names,
         feature_names=features,
         sep=sep,
+        max_bytes=max_bytes(),
         **described,
     )
     if output is not None:

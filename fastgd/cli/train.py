@@ -105,7 +105,10 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     if not run.kept:
         run.replaced = os.path.exists(out)
         run.network.save(out)
-    output.finish(run.report(history))
+    report = run.report(history)
+    if output.abandoned and not run.kept:
+        output.note(f"nobody reads the output any more; wrote the network to {out}")
+    output.finish(report)
     return run.ending.code if history.stop_reason == "interrupted" else int(run.kept)
 
 

@@ -245,7 +245,7 @@ def _is(path: Path, known: Known) -> bool:
             with open_binary(path) as file:
                 for piece in iter(lambda: file.read(1 << 20), b""):
                     digest.update(piece)
-        except (gzip.BadGzipFile, EOFError, zlib.error):
+        except (gzip.BadGzipFile, EOFError, zlib.error, DataError):
             return False
         return digest.hexdigest() == known.content
 

@@ -13,6 +13,7 @@ import numpy as np
 from fastgd.data.dataset import KINDS
 from fastgd.errors import DataError, SettingError
 from fastgd.rules.registry import unknown_name
+from fastgd.visible import as_cell
 from fastgd.writing import write_whole
 
 __all__ = ["prediction_lines", "write_predictions"]
@@ -33,7 +34,8 @@ def write_predictions(
     For kind "kaggle" the columns are `ImageId,Label`, as its competition wants them. For
     any other they are `row,prediction`; several outputs are
     `row,prediction_0,prediction_1,...`, or have the names that are given.
-    Rows count from 1: the first example is row 1.
+    Rows count from 1: the first example is row 1. A name that a spreadsheet would take for a
+    formula, as it begins with = + - @, has ' before it.
 
     It is written whole or not at all: a failed write loses nothing.
 
@@ -95,7 +97,7 @@ def _written(rows: Iterable[Sequence[object]]) -> Iterator[str]:
     rows = iter(rows)
     while some := list(itertools.islice(rows, BLOCK)):
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(some)
+        csv.writer(text, lineterminator="\n").writerows([map(as_cell, row) for row in some])
         yield text.getvalue()
 
 

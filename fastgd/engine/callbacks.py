@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 
 from fastgd.errors import SettingError, SettingTypeError
+from fastgd.regular import open_regular
 from fastgd.rules.checks import check_flag, check_integer, check_number
+from fastgd.visible import as_cell
 from fastgd.writing import append_whole, write_whole
 
 __all__ = ["BestParameters", "CSVLog", "EarlyStopping", "TimeBudget"]
@@ -248,7 +250,10 @@ class CSVLog:
     def load_state_dict(self, kept: Mapping[str, Any]) -> None:
         """Go on where the file was: lines of epochs that are made again are taken off."""
         self._names = kept["names"]
-        there = self.path.read_bytes() if self.path.exists() else b""
+        there = b""
+        if self.path.exists():
+            with open_regular(self.path) as file:
+                there = file.readall()
         write_whole(self.path, there[: kept["size"]])
 
     def on_epoch_end(self, network: Any, epoch: int, logs: Mapping[str, float]) -> None:
@@ -257,8 +262,8 @@ class CSVLog:
         writer = csv.writer(lines, lineterminator="\n")
         if self._names is None:
             self._names = list(logs)
-            writer.writerow(["epoch", *self._names])
-        writer.writerow([epoch + 1, *(logs.get(name, "") for name in self._names)])
+            writer.writerow(["epoch", *map(as_cell, self._names)])
+        writer.writerow([epoch + 1, *(as_cell(logs.get(name, "")) for name in self._names)])
         append_whole(self.path, lines.getvalue().encode())
 
 

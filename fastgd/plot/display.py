@@ -11,6 +11,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fastgd.errors import SettingError
 from fastgd.plot.settle import settle
 from fastgd.plot.style import DPI, matplotlib
@@ -71,6 +73,10 @@ class Display:
             figure = (ax.flat[0] if rows * columns > 1 else ax).figure
         self.ax_, self.figure_ = ax, figure
         return ax
+
+    def _settle(self, own: bool) -> None:
+        """Finish the layout of what is drawn, in a figure of its ``own`` or in another's axes."""
+        settle(self.figure_, own, np.atleast_1d(self.ax_).ravel())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture as PNG (100 dots per inch) or SVG, by the ending of the name."""

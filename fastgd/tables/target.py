@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fastgd.data.reading import plain, short
-from fastgd.data.targets import FEW, check_task, encode_numbers, number_or_none
+from fastgd.data.targets import FEW, check_many, check_task, encode_numbers, number_or_none
 from fastgd.errors import DataError
 from fastgd.storage import brief, parse
 from fastgd.tables.cells import BadCell, Cells, Words, numbers_of, text_of, words_of
@@ -201,6 +201,8 @@ def _labels(series: pd.Series, words: Words, forced: bool) -> tuple[tuple[str, .
             f"column {short(str(series.name))}: {len(distinct):,} different words in {total:,} "
             "rows look like names, not classes; task='classification' takes them as classes"
         )
+    if not forced:
+        check_many(len(distinct), total, f"column {short(str(series.name))}")
     numbers = [number_or_none(word) for word in distinct]
     if all(number is not None and number == np.floor(number) for number in numbers):
         whole = sorted({int(number) for number in numbers})  # type: ignore[arg-type]
