@@ -1,25 +1,23 @@
 """What Python calls: one kernel for all tasks, compiled once per number type and cached on disk.
 
-Numba's cache notices an edit of this file, but not of the files it compiles in. So the kernel
-closes over a fingerprint of all of them, which is part of Numba's key: an upgrade never runs an old
-kernel.
+A fingerprint of all files it compiles in is part of its key: an upgrade never runs an old kernel.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import llvmlite
 import numba
-from numba import njit
 
 from fastgd.backends import plan as P
 from fastgd.backends.compiled import COST, PREDICT, TRAIN
 from fastgd.kernels.barrier import wait_for_all
-from fastgd.kernels.compiling import OPTIONS, compiled, inlined
+from fastgd.kernels.cache import cached
+from fastgd.kernels.compiling import compiled, inlined
 from fastgd.kernels.learning import copy_panel, learn, share_first_layer, squared_weights
 from fastgd.kernels.simd import borrowed
 from fastgd.kernels.steps import (
@@ -49,14 +47,6 @@ def _fingerprint() -> str:
     for file in sorted(f for pattern in SOURCES for f in PACKAGE.glob(pattern)):
         digest.update(file.read_bytes())
     return digest.hexdigest()
-
-
-def _compile(function: Callable) -> Callable:
-    """Compile an entry, cached on disk where some folder is writable."""
-    try:
-        return njit(cache=True, **OPTIONS)(function)
-    except RuntimeError:  # no folder to cache in
-        return compiled(function)
 
 
 @inlined
@@ -110,49 +100,40 @@ def batch_factor(call, begin, end):
     return 1.0 / total if total > 0.0 else 0.0
 
 
-def _make_run(fingerprint: str) -> Callable:
-    @_compile
-    def run(call, thread):
-        """Do a `Call`, in batches; return the steps made and the sum of costs.
+@partial(cached, made_of=_fingerprint())
+def run(call, thread):
+    """Do a `Call`, in batches; return the steps made and the sum of costs.
 
-        PREDICT writes into ``outputs``, GRADIENT adds to ``outputs``; TRAIN steps once a batch
-        and ends before a batch whose cost is not finite. Every thread of a team runs it whole: a
-        thread has its own rows of the block in the forward and backward pass, and its own rows of
-        each layer's weights in the gradient, so that no sum is shared and results are the same to
-        the last bit for any number of threads.
-        """
-        fingerprint  # noqa: B018
-        call = borrowed(call)
-        plan, sparse = call.plan, len(call.lengths) > 0
-        t = Thread(
-            call, plan, call.work, thread, sparse, share_first_layer(call, plan, sparse, thread)
-        )
-        if thread == 0:
-            load(t)
-        wait_for_all(call.barrier, call.n_threads)
-        if t.first_layer.by_columns:
-            copy_panel(plan, t.work, t.first_layer, False)
-        total, steps = call.before, 0
-        for start in range(0, call.n, call.batch):
-            penalty = 0.0
-            if len(call.penalties) and thread == 0:
-                penalty = call.penalties[steps] * squared_weights(plan, t.work)
-            cost = run_batch(t, steps, start, min(start + call.batch, call.n))
-            if call.task == TRAIN and not math.isfinite(cost):
-                break
-            total += cost + penalty
-            steps += 1
-        if t.first_layer.by_columns:
-            copy_panel(plan, t.work, t.first_layer, True)
-        wait_for_all(call.barrier, call.n_threads)
-        if thread == 0:
-            store(t)
-            if call.task == PREDICT:
-                for row in range(plan[0, P.ROWS]):
-                    total += call.costs[row]
-        return steps, total
-
-    return run
-
-
-run = _make_run(_fingerprint())
+    PREDICT writes into ``outputs``, GRADIENT adds to ``outputs``; TRAIN steps once a batch
+    and ends before a batch whose cost is not finite. Every thread of a team runs it whole: a
+    thread has its own rows of the block in the forward and backward pass, and its own rows of
+    each layer's weights in the gradient, so that no sum is shared and results are the same to
+    the last bit for any number of threads.
+    """
+    call = borrowed(call)
+    plan, sparse = call.plan, len(call.lengths) > 0
+    t = Thread(call, plan, call.work, thread, sparse, share_first_layer(call, plan, sparse, thread))
+    if thread == 0:
+        load(t)
+    wait_for_all(call.barrier, call.n_threads)
+    if t.first_layer.by_columns:
+        copy_panel(plan, t.work, t.first_layer, False)
+    total, steps = call.before, 0
+    for start in range(0, call.n, call.batch):
+        penalty = 0.0
+        if len(call.penalties) and thread == 0:
+            penalty = call.penalties[steps] * squared_weights(plan, t.work)
+        cost = run_batch(t, steps, start, min(start + call.batch, call.n))
+        if call.task == TRAIN and not math.isfinite(cost):
+            break
+        total += cost + penalty
+        steps += 1
+    if t.first_layer.by_columns:
+        copy_panel(plan, t.work, t.first_layer, True)
+    wait_for_all(call.barrier, call.n_threads)
+    if thread == 0:
+        store(t)
+        if call.task == PREDICT:
+            for row in range(plan[0, P.ROWS]):
+                total += call.costs[row]
+    return steps, total
