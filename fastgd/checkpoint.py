@@ -94,8 +94,9 @@ class Checkpoint:
             generator = said["generator"]
             position, now = dict(said["state"]), dict(said["fit"])
             state.rng.bit_generator.state = generator
-            for name in ("step", "epoch", "position", "cost", "drawn_seed"):
+            for name in ("step", "epoch", "position", "drawn_seed"):
                 setattr(state, name, position[name])
+            state.sums[:] = position["sums"]
             if position["learning_rate"] is not None:
                 changed = {"learning_rate": position["learning_rate"]}
                 state.optimizer = dataclasses.replace(state.at_work, **changed)
@@ -174,7 +175,7 @@ def _point(fit: Fit, run: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Arr
         "run": run,
         "state": {
             "step": state.step, "epoch": state.epoch, "position": state.position,
-            "cost": state.cost, "drawn_seed": state.drawn_seed,
+            "sums": state.sums.tolist(), "drawn_seed": state.drawn_seed,
             "learning_rate": rate if isinstance(rate, (int, float)) else None,
         },
         "generator": state.rng.bit_generator.state,

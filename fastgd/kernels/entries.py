@@ -19,7 +19,7 @@ from fastgd.kernels.barrier import wait_for_all
 from fastgd.kernels.cache import cached
 from fastgd.kernels.compiling import compiled, inlined
 from fastgd.kernels.learning import copy_panel, learn, share_first_layer, squared_weights
-from fastgd.kernels.simd import borrowed
+from fastgd.kernels.simd import borrowed, flush_subnormals, restore_subnormals
 from fastgd.kernels.steps import (
     Block,
     Thread,
@@ -31,11 +31,15 @@ from fastgd.kernels.steps import (
     gather,
     gather_targets,
     load,
+    output,
     share,
     store,
 )
+from fastgd.rules import scalar
 
 __all__ = ["run"]
+
+add = compiled(scalar.add)
 
 PACKAGE = Path(__file__).parents[1]
 SOURCES = ("kernels/*.py", "rules/*.py", "backends/plan.py", "backends/compiled.py")
@@ -53,7 +57,7 @@ def _fingerprint() -> str:
 def run_batch(t, step, begin, end):
     """Do one batch, in blocks of rows; return its cost. A cost not finite makes no step."""
     call, plan = t.call, t.plan
-    block, training, cost = plan[0, P.ROWS], call.task == TRAIN, 0.0
+    block, training, cost, rest = plan[0, P.ROWS], call.task == TRAIN, 0.0, 0.0
     factor, by_columns = batch_factor(call, begin, end), t.first_layer.by_columns
     whole = end - begin <= block
     for first in range(begin, end, block):
@@ -62,29 +66,37 @@ def run_batch(t, step, begin, end):
         start, stop = share(block if call.task == PREDICT else m, 1, t.thread, call.n_threads)
         b = Block(step, first, first - begin, m, min(start, m), min(stop, m))
         gather(t, b)
+        before = flush_subnormals()
         if by_columns:
             wait_for_all(call.barrier, call.n_threads)
         first_layer(t, 0 if by_columns else b.start, m if by_columns else b.stop)
         if by_columns:
             wait_for_all(call.barrier, call.n_threads)
         forward(t, b)
+        restore_subnormals(before)
+        output(t, b)
         if call.task == PREDICT:
             copy_outputs(t, b)
             continue
         gather_targets(t, b)
         cost_and_delta(t, b, factor)
+        before = flush_subnormals()
         if call.task != COST:
             backward(t, b)
+        restore_subnormals(before)
         wait_for_all(call.barrier, call.n_threads)
         for row in range(m):
-            cost += call.costs[row]
+            cost, rest = add(cost, rest, call.costs[row])
         if training and not math.isfinite(cost):
             break
         if call.task != COST:
+            if not call.exact:
+                before = flush_subnormals()
             fresh, last = training and first == begin, training and first + m == end
             learn(t, b, fresh, not (training and whole), last)
+            restore_subnormals(before)
         wait_for_all(call.barrier, call.n_threads)
-    return cost
+    return cost, rest
 
 
 @compiled
@@ -102,7 +114,7 @@ def batch_factor(call, begin, end):
 
 @partial(cached, made_of=_fingerprint())
 def run(call, thread):
-    """Do a `Call`, in batches; return the steps made and the sum of costs.
+    """Do a `Call`, in batches; return the steps made and the sum of costs, added to `sums`.
 
     PREDICT writes into ``outputs``, GRADIENT adds to ``outputs``; TRAIN steps once a batch
     and ends before a batch whose cost is not finite. Every thread of a team runs it whole: a
@@ -118,15 +130,16 @@ def run(call, thread):
     wait_for_all(call.barrier, call.n_threads)
     if t.first_layer.by_columns:
         copy_panel(plan, t.work, t.first_layer, False)
-    total, steps = call.before, 0
+    total, rest, steps = call.sums[0], call.sums[1], 0
     for start in range(0, call.n, call.batch):
         penalty = 0.0
         if len(call.penalties) and thread == 0:
             penalty = call.penalties[steps] * squared_weights(plan, t.work)
-        cost = run_batch(t, steps, start, min(start + call.batch, call.n))
+        cost, cost_rest = run_batch(t, steps, start, min(start + call.batch, call.n))
         if call.task == TRAIN and not math.isfinite(cost):
             break
-        total += cost + penalty
+        total, rest = add(total, rest, cost + penalty)
+        rest += cost_rest
         steps += 1
     if t.first_layer.by_columns:
         copy_panel(plan, t.work, t.first_layer, True)
@@ -136,4 +149,5 @@ def run(call, thread):
         if call.task == PREDICT:
             for row in range(plan[0, P.ROWS]):
                 total += call.costs[row]
-    return steps, total
+        call.sums[0], call.sums[1] = total, rest
+    return steps, total + rest if math.isfinite(total) else total
