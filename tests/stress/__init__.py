@@ -1,0 +1,1 @@
+"""What is run at any length: see the modules' own words."""
