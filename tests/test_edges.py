@@ -1,6 +1,7 @@
 """What no other test would miss: each stands against a small wrong change of stress/mutants.py."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,11 @@ import fastgd
 from fastgd.backends import BACKENDS, reference
 from fastgd.errors import DivergenceError
 from fastgd.explain.curvature import Curvature, curvature, hessian_vector
+from fastgd.explain.diagnose import diagnose
 from fastgd.explain.rates import RangeTest, _choose, _is_lost, _smooth
+from fastgd.explain.symptoms import data as symptoms_of_data
+from fastgd.explain.symptoms import training, units
+from fastgd.explain.symptoms.case import Case, LayerHealth
 
 scipy_sparse = pytest.importorskip("scipy.sparse")
 
@@ -67,6 +72,25 @@ class TestBatchesTooLargeForOneCall:
             net.fit(X, Y, epochs=1, batch_size=90, optimizer=fastgd.SGD(1e-3))
         np.testing.assert_array_equal(net.parameters, before)
         assert net.state.step == 0
+
+
+def test_costs_told_within_an_epoch_are_of_the_weights_so_far(backend, monkeypatch):
+    monkeypatch.setattr("fastgd.engine.session.Pace.saw", lambda *_: None)  # a step a call
+    X, Y = data(40)
+    weight = np.linspace(0.1, 5, 40)
+    told = []
+
+    class Listen:
+        def on_progress(self, network, epoch, logs):
+            told.append((logs["examples"], logs["cost"]))
+
+    net = network(backend, dtype="float64")
+    costs = ((net.predict(X) - Y) ** 2).mean(axis=1)
+    net.fit(X, Y, epochs=1, batch_size=10, optimizer=fastgd.SGD(1e-30), sample_weight=weight,
+            shuffle=False, callbacks=Listen())  # fmt: skip
+    expected = [(n, np.average(costs[:n], weights=weight[:n])) for n in (10, 20, 30, 40)]
+    np.testing.assert_allclose(told, expected[: len(told)], rtol=1e-12)
+    assert len(told) >= 3
 
 
 class TestOneStep:
@@ -358,3 +382,126 @@ class TestRangeTest:
         assert rate == 0.05 and "half of the largest stable rate" in reason
         fell = self.found(1.0, 0.5, 0.7, 2.0)
         assert _choose(1.0, fell)[0] == fell.rates[1]
+
+
+class TestDiagnosis:
+    """The thresholds of the symptoms, just below and just above."""
+
+    def named(self, symptom, **case):
+        return [finding.severity for finding in symptom(SimpleNamespace(**case))]
+
+    def layer(self, units=100, **counts):
+        made = {"saturated": 0.0, "stuck": 0, "dead": 0, "copies": 0, **counts}
+        return LayerHealth(layer=1, activation="tanh", units=units, **made)
+
+    @pytest.mark.parametrize(
+        ("counts", "expected"),
+        [({"saturated": 0.49, "stuck": 33}, []), ({"saturated": 0.51}, ["warning"]),
+         ({"stuck": 34}, ["warning"]), ({"saturated": 0.76}, ["problem"])],
+    )  # fmt: skip
+    def test_saturated(self, counts, expected):
+        case = {
+            "health": [self.layer(**counts), self.layer()],
+            "layers": SimpleNamespace(z=[np.ones(3)]),
+        }
+        assert self.named(units.saturated, **case) == expected
+
+    @pytest.mark.parametrize(
+        ("dead", "expected"),
+        [(0, []), (33, ["note"]), (34, ["warning"]), (49, ["warning"]), (50, ["problem"])],
+    )
+    def test_dead(self, dead, expected):
+        health = [self.layer(dead=dead), self.layer()]
+        assert self.named(units.dead, health=health, inputs=np.ones(5)) == expected
+
+    def test_stuck_is_19_examples_in_20(self):
+        net = fastgd.Network([1, 3, 1], activation="tanh", seed=1, dtype="float64")
+        net.weights[0][:], net.biases[0][:] = 200, [-140, -150, -160]
+        X = np.linspace(0, 1, 2001)[:, None]
+        for rows, least, most, stuck in ((X, 0.95, 0.99, 3), (X[1200:], 0.9, 0.95, 0)):
+            ends = abs(np.tanh(200 * rows + net.biases[0])) >= 0.99
+            assert (ends.mean(axis=0) > least).all() and (ends.mean(axis=0) < most).all()
+            assert diagnose(net, rows, rows).layers[0].stuck == stuck
+
+    @pytest.mark.parametrize(
+        ("cost", "worthless"), [(0.89, False), (0.91, True), (2.0, True), (np.nan, True)]
+    )
+    def test_nothing_learned(self, cost, worthless):
+        case = SimpleNamespace(cost=cost, baseline=1.0)
+        assert Case.has_not_learned.fget(case) is worthless
+
+    @pytest.mark.parametrize(
+        ("size", "expected"),
+        [(1.0, []), (4.9, []), (5.1, ["warning"]), (31.0, ["problem"]), (0.021, []),
+         (0.019, ["warning"])],
+    )  # fmt: skip
+    def test_size_of_inputs(self, size, expected):
+        X = np.random.default_rng(0).normal(size=(200, 3))
+        X *= size / np.sqrt((X * X).mean())
+        assert self.named(symptoms_of_data.inputs_not_scaled, inputs=X) == expected
+
+    @pytest.mark.parametrize(("ratio", "expected"), [(29, []), (31, ["warning"])])
+    def test_spread_of_columns(self, ratio, expected):
+        X = np.random.default_rng(0).normal(size=(200, 2))
+        X = (X - X.mean(axis=0)) / X.std(axis=0) * [0.1, 0.1 * ratio]
+        assert self.named(symptoms_of_data.inputs_not_scaled, inputs=X) == expected
+
+    @pytest.mark.parametrize(("away", "expected"), [(9.5, []), (10.5, ["warning"])])
+    def test_columns_far_from_0(self, away, expected):
+        X = np.random.default_rng(0).normal(size=(200, 1))
+        X = 0.2 * ((X - X.mean()) / X.std() + away)
+        assert self.named(symptoms_of_data.inputs_not_scaled, inputs=X) == expected
+
+    @pytest.mark.parametrize(("z", "expected"), [(9.0, []), (14.0, ["problem"])])
+    def test_outliers(self, z, expected):
+        """Of 21 residuals 20 are -1, 0 or 1: the median distance from the median is 1."""
+        residuals = np.array([-1.0] * 8 + [0] * 4 + [1] * 8 + [z * 1.4826])[:, None]
+        case = {
+            "network": fastgd.Network([1, 1], output="identity", loss="mse"), "n": 21,
+            "is_classification": False, "wanted": residuals, "outputs": 0 * residuals,
+        }  # fmt: skip
+        assert self.named(symptoms_of_data.outliers, **case) == expected
+
+    @pytest.mark.parametrize(
+        ("cost", "word"),
+        [
+            ([1, 0.5, 0.4, 0.4, 0.4], None),
+            (
+                [1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.44, 0.46],
+                None,
+            ),  # a rise of 5 % of the largest, not 20 % of itself
+            (
+                [1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.2, 0.23, 0.245],
+                None,
+            ),  # 20 % of itself, not 5 % of the largest
+            ([1, 0.5, 0.2, 0.25, 0.26], "rises"),
+            ([1, 0.9, 1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4], None),  # one epoch in eight
+            ([1, 0.9, 1, 0.9, 1, 0.7, 0.6, 0.5, 0.4], "oscillates"),  # one in four
+            ([1, 0.9, 0.93, 0.9, 0.93, 0.7, 0.6, 0.5, 0.4], None),  # by 3 %
+        ],
+    )
+    def test_unsteady(self, cost, word):
+        said, _ = training._unsteady(np.array(cost, float), SimpleNamespace())
+        assert (word in said[0]) if word else said == []
+
+    @pytest.mark.parametrize(
+        ("validation", "expected"),
+        [(0.91, []), (0.89, ["warning"]), (0.79, ["problem"])],
+    )
+    def test_gap_of_scores(self, validation, expected):
+        case = {"history": None, "validation": (1.0, validation), "score": 1.0, "cost": 0.1,
+                "score_name": "accuracy"}  # fmt: skip
+        assert self.named(training.overfits, **case) == expected
+
+    @pytest.mark.parametrize(
+        ("rise", "epochs", "expected"),
+        [(1.04, 10, []), (1.4, 10, ["note"]), (1.6, 10, ["warning"]), (1.6, 2, ["note"])],
+    )
+    def test_rise_of_the_validation_cost(self, rise, epochs, expected):
+        n = 5 + epochs
+        history = {
+            "cost": np.linspace(1, 0.1, n).tolist(),
+            "validation_cost": [1.0] * 4 + [0.5] + [0.5 * rise] * epochs,
+        }
+        case = {"history": history, "validation": None}
+        assert self.named(training.overfits, **case) == expected

@@ -1,6 +1,6 @@
 """Small wrong changes, each made to a copy of fastgd, and the tests that must notice them.
 
-    python -m tests.stress.mutants [--all] [--only TEXT] [--csrc]
+    python -m tests.stress.mutants [--all] [--only TEXT] [--first N] [--csrc]
 
 Prints a line for each, and how many were noticed (killed). Those of csrc are built for it, half a
 minute each; without ``--csrc`` they are left out. ``--all`` runs those of Numba's kernels, too, a
@@ -226,7 +226,7 @@ def run(command: list[str], folder: Path) -> bool:
     try:
         ended = subprocess.run(
             [sys.executable, *command], cwd=folder, env=environment, capture_output=True,
-            timeout=900,
+            timeout=120,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return False
@@ -259,13 +259,14 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--csrc", action="store_true")
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", help="those with this text")
+    parser.add_argument("--first", type=int, default=0, help="where to begin")
     arguments = parser.parse_args()
     killed, survivors = 0, []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         copy_of(ROOT, folder)
-        for mutant in MUTANTS:
+        for mutant in MUTANTS[arguments.first :]:
             if is_of(mutant, "csrc") and not (arguments.csrc or arguments.all):
                 continue
             if is_of(mutant, "fastgd/kernels") and not arguments.all:
