@@ -471,7 +471,7 @@ class TestDiagnosis:
                 None,
             ),  # a rise of 5 % of the largest, not 20 % of itself
             (
-                [1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.2, 0.23, 0.245],
+                [1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.2, 0.23, 0.2405],
                 None,
             ),  # 20 % of itself, not 5 % of the largest
             ([1, 0.5, 0.2, 0.25, 0.26], "rises"),
