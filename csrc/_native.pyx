@@ -30,6 +30,7 @@ cdef extern from "call.h" nogil:
         int64_t steps
         int64_t finite
         double total
+        double *sums
 
     ctypedef void (*Kernel)(Fields *, int64_t) noexcept nogil
 
@@ -309,6 +310,7 @@ cdef class Quick:
         self.call.fields.seed_low = seed & <uint64_t>0xFFFFFFFF
         self.call.fields.seed_high = seed >> 32
         self.call.fields.first_step = first_step
+        self.call.fields.sums[0] = self.call.fields.sums[1] = 0
         self._go()
         if self.call.fields.steps == 0 or not self.call.fields.finite:
             return float("nan")  # neither parameters nor slots were written

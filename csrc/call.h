@@ -39,7 +39,8 @@ typedef struct {
     integer average;
     double share;
     const double *penalties;
-    double before;
+    double *sums;
+    integer exact;
     integer update;
     integer linear;
     integer by_norm;

@@ -99,6 +99,7 @@ class Checkpoint:
         _restore_callbacks(fit, found.callbacks, found.arrays)
         for name in STATE:
             setattr(state, name, found.state[name])
+        state.sums[:] = found.sums
         state.rng.bit_generator.state = found.generator
         state.parameters[:], state.slots[:] = found.arrays["parameters"], found.arrays["slots"]
         state.order, state.optimizer = found.arrays.get("order"), found.optimizer
@@ -166,7 +167,7 @@ def _point(fit: Fit, run: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Arr
         "run": run,
         "state": {
             "step": state.step, "epoch": state.epoch, "position": state.position,
-            "cost": state.cost, "drawn_seed": state.drawn_seed,
+            "sums": state.sums.tolist(), "drawn_seed": state.drawn_seed,
             "learning_rate": rate if isinstance(rate, (int, float)) else None,
         },
         "generator": state.rng.bit_generator.state,
@@ -204,7 +205,7 @@ def _expect(said: dict[str, Any], names: Collection[str]) -> Mapping[str, Tensor
 
 
 #: What is kept of `State` and `Fit` besides arrays, and the least each may be; None: any number.
-STATE = {"step": 0, "epoch": 0, "position": 0, "cost": None, "drawn_seed": 0}
+STATE = {"step": 0, "epoch": 0, "position": 0, "drawn_seed": 0}
 FIT = {"chunk": 0, "visits": 0, "steps": 0, "cost": None, "weight": 0.0, "spent": 0.0}
 #: Integers are below this.
 MOST = 1 << 63
@@ -216,6 +217,7 @@ class Found:
 
     state: dict[str, Any]
     fit: dict[str, Any]
+    sums: list[float]
     rate: float
     generator: dict[str, Any]
     optimizer: Optimizer
@@ -247,8 +249,9 @@ class Found:
         kept = [dict(json.loads(text)) for text in said["callbacks"]]
         if len(kept) != len(_keeping(fit)):
             raise ValueError("callbacks are missing")
+        first, rest = (check_number("sums", number) for number in state["sums"])
         return cls(
-            state, {**now, **stopped}, check_number("rate", now["rate"], minimum=0),
+            state, {**now, **stopped}, [first, rest], check_number("rate", now["rate"], minimum=0),
             said["generator"], optimizer, history, kept, arrays,
         )  # fmt: skip
 

@@ -366,14 +366,15 @@ def test_what_is_said_is_not_believed(tmp_path):
     rest = {k: v for k, v in said.items() if k not in ("kind", "format", "fastgd")}
     integers = [("state", "step"), ("state", "epoch"), ("state", "position"), ("fit", "chunk"),
                 ("fit", "visits"), ("fit", "steps"), ("state", "drawn_seed")]  # fmt: skip
-    numbers = [("state", "cost"), ("fit", "cost"), ("fit", "weight"), ("fit", "spent"),
+    numbers = [("fit", "cost"), ("fit", "weight"), ("fit", "spent"),
                ("fit", "rate"), ("state", "learning_rate")]  # fmt: skip
     texts = [("generator", "state"), ("generator", "bit_generator")]
     wrong = ["x", [1], {"a": 1}, True]
     lies = [(place, lie) for place in integers + numbers + texts for lie in wrong]
     lies += [(place, lie) for place in integers for lie in (-1, 10**30, 1.5)]
     lies += [(place, None) for place in integers[:-1] + numbers[:-1] + texts]
-    lies += [(place, -1.0) for place in numbers[2:]]
+    lies += [(place, -1.0) for place in numbers[1:]]
+    lies += [(("state", "sums"), lie) for lie in ("x", [1.0], None, [1.0, "x"], [0.0, 0.0, 0.0])]
     for (part, name), lie in lies:
         changed = {**rest, part: {**rest[part], name: lie}}
         storage.write(path, KIND, changed, arrays)

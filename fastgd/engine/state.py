@@ -35,8 +35,8 @@ class State:
         How many epochs, for its schedule.
     position : int
         How many rows of the epoch have been visited.
-    cost : float
-        The sum of those rows' costs, each times its weight.
+    sums : ndarray of shape (2,)
+        The sum of those rows' costs, each times its weight, and what rounding left out of it.
     order : ndarray of shape (n,), int64, or None
         The order of the epoch's rows; None between epochs.
     """
@@ -48,7 +48,7 @@ class State:
     step: int = 0
     epoch: int = 0
     position: int = 0
-    cost: float = 0.0
+    sums: Array = field(default_factory=lambda: np.zeros(2))
     order: Array | None = None
     drawn_seed: int | None = None
 
@@ -97,7 +97,7 @@ class State:
 
     def end_epoch(self) -> None:
         """Forget the order of the epoch."""
-        self.position, self.cost, self.order = 0, 0.0, None
+        self.position, self.sums, self.order = 0, np.zeros(2), None
 
 
 def _alike(new: Optimizer, old: Optimizer) -> bool:
