@@ -126,9 +126,7 @@ static Sum run_batch(Thread *t, integer step, integer begin, integer end) {
         if (t->by_columns) wait_for_all(call);
         first_layer(t, t->by_columns ? 0 : b.start, t->by_columns ? m : b.stop);
         if (t->by_columns) wait_for_all(call);
-        forward(t, b);
-        restore_subnormals(before);
-        output(t, b);
+        forward(t, b, before);
         if (call->task == TASK_PREDICT) {
             copy_outputs(t, b);
             continue;
@@ -137,12 +135,14 @@ static Sum run_batch(Thread *t, integer step, integer begin, integer end) {
         cost_and_delta(t, b, factor);
         before = flush_subnormals();
         if (call->task != TASK_COST) backward(t, b);
-        restore_subnormals(before);
+        if (call->task == TASK_COST || call->exact) restore_subnormals(before);
         wait_for_all(call);
         for (integer row = 0; row < m; row++) cost = add(cost, call->costs[row]);
-        if (call->task == TASK_TRAIN && !isfinite(cost.sum)) return cost;
+        if (call->task == TASK_TRAIN && !isfinite(cost.sum)) {
+            restore_subnormals(before);
+            return cost;
+        }
         if (call->task != TASK_COST) {
-            if (!call->exact) before = flush_subnormals();
             int whole = end - begin <= block, training = call->task == TASK_TRAIN;
             learn(t, b, training && first == begin, !training || !whole,
                   training && first + m == end);

@@ -31,7 +31,6 @@ from fastgd.kernels.steps import (
     gather,
     gather_targets,
     load,
-    output,
     share,
     store,
 )
@@ -72,9 +71,7 @@ def run_batch(t, step, begin, end):
         first_layer(t, 0 if by_columns else b.start, m if by_columns else b.stop)
         if by_columns:
             wait_for_all(call.barrier, call.n_threads)
-        forward(t, b)
-        restore_subnormals(before)
-        output(t, b)
+        forward(t, b, before)
         if call.task == PREDICT:
             copy_outputs(t, b)
             continue
@@ -83,15 +80,15 @@ def run_batch(t, step, begin, end):
         before = flush_subnormals()
         if call.task != COST:
             backward(t, b)
-        restore_subnormals(before)
+        if call.task == COST or call.exact:
+            restore_subnormals(before)
         wait_for_all(call.barrier, call.n_threads)
         for row in range(m):
             cost, rest = add(cost, rest, call.costs[row])
         if training and not math.isfinite(cost):
+            restore_subnormals(before)
             break
         if call.task != COST:
-            if not call.exact:
-                before = flush_subnormals()
             fresh, last = training and first == begin, training and first + m == end
             learn(t, b, fresh, not (training and whole), last)
             restore_subnormals(before)

@@ -27,6 +27,7 @@ from fastgd.kernels.simd import (
     never_inline,
     part,
     prefetch,
+    restore_subnormals,
     sparse_row,
     tile,
     transpose_block,
@@ -35,7 +36,7 @@ from fastgd.rules.scalar import exp
 
 __all__ = [
     "ONE", "ZERO", "Block", "FirstLayer", "Thread", "backward", "copy_outputs", "copy_rows",
-    "cost_and_delta", "first_layer", "forward", "gather", "gather_targets", "load", "output",
+    "cost_and_delta", "first_layer", "forward", "gather", "gather_targets", "load",
     "product", "share", "store", "transpose",
 ]  # fmt: skip
 
@@ -389,8 +390,11 @@ def first_layer(t, start, stop):
 
 
 @inlined
-def forward(t, b):
-    """Compute every layer's z for this thread's rows, from the first's, and all a but the last."""
+def forward(t, b, settings):
+    """Compute every layer's z and a for this thread's rows, from the first layer's z.
+
+    Small outputs are not flushed: ``settings`` are the processor's for them.
+    """
     plan, work, start, stop = t.plan, t.work, b.start, b.stop
     one = work.dtype.type(1)
     n_layers = len(plan) - 1
@@ -408,27 +412,15 @@ def forward(t, b):
                 w, ld, w + n_in * ld, ZERO, z, ld, one, one,
             )  # fmt: skip
         if layer == n_layers:
-            break
-        size = (stop - start) * ld
-        p = numbers(work, plan[layer, P.NUMBERS])
-        activate(plan[layer, P.ACTIVATION], (part(work, z, size), part(work, a, size), p))
+            restore_subnormals(settings)
+        if layer == n_layers and plan[0, P.ROW_WISE] == 1:
+            softmax(plan, work, layer, start, stop)
+        else:
+            size = (stop - start) * ld
+            p = numbers(work, plan[layer, P.NUMBERS])
+            activate(plan[layer, P.ACTIVATION], (part(work, z, size), part(work, a, size), p))
         if plan[layer, P.KEPT]:
             drop_units(t, b, layer, plan[layer, P.A], plan[layer, P.DROPPED])
-
-
-@inlined
-def output(t, b):
-    """Compute the last layer's a for this thread's rows."""
-    plan, work, layer = t.plan, t.work, len(t.plan) - 1
-    if plan[0, P.ROW_WISE] == 1:
-        softmax(plan, work, layer, b.start, b.stop)
-    else:
-        first, size = b.start * plan[layer, P.LD], (b.stop - b.start) * plan[layer, P.LD]
-        z, a = (
-            part(work, plan[layer, P.Z] + first, size),
-            part(work, plan[layer, P.A] + first, size),
-        )
-        activate(plan[layer, P.ACTIVATION], (z, a, numbers(work, plan[layer, P.NUMBERS])))
 
 
 @inlined
