@@ -212,7 +212,7 @@ def is_of(mutant: Mutant, folder: str) -> bool:
 def copy_of(root: Path, target: Path) -> None:
     """Copy what tests need."""
     for name in ("fastgd", "csrc", "tests"):
-        ignored = shutil.ignore_patterns("__pycache__")
+        ignored = shutil.ignore_patterns("*.pyc")  # but with compiled kernels
         shutil.copytree(root / name, target / name, ignore=ignored)
     for name in ("setup.py", "pyproject.toml", "README.md", "CONTRIBUTING.md", "LICENSE"):
         shutil.copy(root / name, target)
@@ -227,7 +227,7 @@ def run(command: list[str], folder: Path) -> bool:
     try:
         ended = subprocess.run(
             [sys.executable, *command], cwd=folder, env=environment, capture_output=True,
-            timeout=120,
+            timeout=300,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return False
