@@ -234,6 +234,14 @@ def run(command: list[str], folder: Path) -> bool:
     return ended.returncode == 0
 
 
+def passes(mutant: Mutant, folder: Path) -> bool:
+    """Return whether the tests pass that should notice a change."""
+    tests = [f"tests/{name}" for name in dict.fromkeys(mutant.tests.split())]
+    chosen = "numba" if is_of(mutant, "fastgd/kernels") else "not numba and not every_backend"
+    options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", chosen]
+    return run(["-m", "pytest", *options, *tests], folder)
+
+
 def survives(mutant: Mutant, folder: Path) -> bool:
     """Return whether the tests pass with the change; the copy is as before then."""
     path = folder / mutant.file
@@ -244,10 +252,7 @@ def survives(mutant: Mutant, folder: Path) -> bool:
     try:
         if native and not run(["setup.py", "build_ext", "--inplace"], folder):
             return False
-        tests = [f"tests/{name}" for name in dict.fromkeys(mutant.tests.split())]
-        chosen = "numba" if is_of(mutant, "fastgd/kernels") else "not numba and not every_backend"
-        options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", chosen]
-        return run(["-m", "pytest", *options, *tests], folder)
+        return passes(mutant, folder)
     finally:
         path.write_text(text, encoding="utf-8")
         if native:
@@ -264,6 +269,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="where to begin")
     arguments = parser.parse_args()
     killed, survivors = 0, []
+    sound: set[str] = set()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         copy_of(ROOT, folder)
@@ -274,6 +280,9 @@ def main() -> int:
                 continue
             if arguments.only not in f"{mutant.file} {mutant.old} {mutant.new}":
                 continue
+            if mutant.tests not in sound:  # else they would notice everything
+                assert passes(mutant, folder), f"{mutant.tests} fail without any change"
+                sound.add(mutant.tests)
             started = time.monotonic()
             alive = survives(mutant, folder)
             word = ("same" if mutant.equivalent else "SURVIVED") if alive else "killed"
