@@ -42,12 +42,12 @@ CASE, TRAINING = "fastgd/explain/symptoms/case.py", "fastgd/explain/symptoms/tra
 DATA, UNITS = "fastgd/explain/symptoms/data.py", "fastgd/explain/symptoms/units.py"
 NATIVE, COMPILED = "csrc/_native.pyx", "fastgd/backends/compiled.py"
 TRAINS = "test_training.py test_edges.py"
-LITTLE = "test_little_calls.py test_edges.py test_numbers.py"
+LITTLE = "test_edges.py test_little_calls.py test_numbers.py"
 SPARSES = "test_sparse.py test_trespass.py test_edges.py"
 RULES = "test_optimizers.py test_rules.py test_backends.py"
-CURVES = "test_explain_curvature.py test_edges.py"
-RATE = "test_explain_rates.py test_edges.py"
-DIAGNOSE = "test_explain_diagnose.py test_edges.py"
+CURVES = "test_edges.py test_explain_curvature.py"
+RATE = "test_edges.py"
+DIAGNOSE = "test_edges.py"
 
 MUTANTS = [
     # The loop.
@@ -126,7 +126,7 @@ MUTANTS = [
     Mutant(REFERENCE, "if not np.isfinite(batch_cost):", "if False:", "test_training.py"),
     # The rules.
     Mutant(LOSSES, "t = 2 * y - 1\n        return np.where(t * a < 1", "t = 2 * y - 1\n"
-           "        return np.where(t * a < 2", "test_rules.py"),
+           "        return np.where(t * a < 2", "test_reference.py test_backends.py"),
     Mutant(LOSSES, "away = np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))",
            "away = np.log1p(np.exp(z))", "test_numbers.py"),
     Mutant(UPDATES, "v += new2 * (g * g - v)\n        w -= rate", "v += new1 * (g * g - v)\n"
