@@ -238,7 +238,7 @@ class _Watched(RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        n = self.raw.readinto(buffer) or 0  # type: ignore[attr-defined]
+        n = self.raw.readinto(buffer) or 0
         self.received += n
         seconds = time.monotonic() - self.since
         if seconds > self.timeout:
@@ -262,7 +262,7 @@ def _opener() -> Any:
     class Response(HTTPResponse):
         def __init__(self, sock: Any, *args: Any, timeout: float, **options: Any):
             super().__init__(sock, *args, **options)
-            self.fp = BufferedReader(_Watched(self.fp.detach(), timeout))  # type: ignore[attr-defined]
+            self.fp = BufferedReader(_Watched(self.fp.detach(), timeout))
 
     def watched(connection: Any) -> Any:
         def make(host: str, timeout: float, **options: Any) -> Any:
