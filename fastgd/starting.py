@@ -8,16 +8,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import NoReturn
 
-__all__ = ["interrupts"]
+__all__ = ["end"]  # and few imports: before them there is no help
 
 
-def _end(number: int, frame: FrameType | None) -> NoReturn:
+def end(number: int, frame: object) -> None:
+    """End the process; what ``fastgd`` answers Ctrl-C with until it runs a command."""
     os.write(2, b"fastgd: interrupted\n")
     os._exit(130)
 
@@ -31,26 +27,5 @@ def _is_command() -> bool:
     return name.removesuffix(".exe").removesuffix(".py").removesuffix("-script") == "fastgd"
 
 
-@contextmanager
-def interrupts() -> Iterator[list[int]]:
-    """Let Ctrl-C raise KeyboardInterrupt in the block; give a list that it is added to."""
-    came: list[int] = []
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        came.append(number)
-        raise KeyboardInterrupt
-
-    before = signal.getsignal(signal.SIGINT)
-    ours = threading.current_thread() is threading.main_thread()
-    ours = ours and before in (_end, signal.default_int_handler)
-    try:
-        if ours:
-            signal.signal(signal.SIGINT, interrupt)
-        yield came
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, before)
-
-
 if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, _end)
+    signal.signal(signal.SIGINT, end)

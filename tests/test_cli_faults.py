@@ -119,7 +119,7 @@ def test_signal_of_a_thread():
     """`guarded` off the main thread cannot set signals, and does not try."""
     import threading
 
-    from fastgd.starting import interrupts
+    from fastgd.cli.signals import interrupts
 
     found = []
 

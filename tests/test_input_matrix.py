@@ -20,7 +20,6 @@ REFUSED = [
     "complex object",
     "datetime64[s]",
     "timedelta64[s]",
-    "S3",
     "V4",
 ]
 

@@ -22,8 +22,8 @@ from typing import Any, NoReturn
 
 import click
 
+from fastgd.cli.signals import interrupts
 from fastgd.errors import DivergenceError
-from fastgd.starting import interrupts
 from fastgd.visible import visible
 
 __all__ = ["NobodyReadsError", "drop_stdout", "guarded", "one_line"]

@@ -62,7 +62,7 @@ class Output:
             with suppress(OSError):  # what cannot be told stops no work
                 click.echo(f"fastgd: {one_line(line)}", err=True)
 
-    def lines(self, text: str) -> None:
+    def write_rows(self, text: str) -> None:
         """Print lines for programs: as they are, but on a terminal as `say` does."""
         if is_terminal(sys.stdout):
             text = "\n".join(map(visible, text.split("\n")))

@@ -73,7 +73,7 @@ def predict(
         output.say(f"wrote {out}: {len(X):,} {part} of {dataset.name}")
     elif not as_json and not quiet:
         for lines in prediction_lines(kind, answers, names, columns):
-            output.lines(lines)
+            output.write_rows(lines)
     record: dict[str, Any] = {"command": "predict", "model": model, "data": dataset.name}
     record |= {"n_rows": len(X), "out": out}
     if out is None:

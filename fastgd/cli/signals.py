@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a training as Ctrl-C does: what was learned is kept."""
+"""Signals: SIGTERM and SIGHUP end a training as Ctrl-C does, and what was learned is kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-__all__ = ["Ending", "ending"]
+from fastgd.starting import end
+
+__all__ = ["Ending", "ending", "interrupts"]
 
 
 class Ending:
@@ -42,3 +44,24 @@ def ending() -> Iterator[Ending]:
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def interrupts() -> Iterator[list[int]]:
+    """Let Ctrl-C raise KeyboardInterrupt in the block; give a list that it is added to."""
+    came: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    ours = threading.current_thread() is threading.main_thread()
+    ours = ours and before in (end, signal.default_int_handler)
+    try:
+        if ours:
+            signal.signal(signal.SIGINT, interrupt)
+        yield came
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)
