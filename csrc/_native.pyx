@@ -30,6 +30,7 @@ cdef extern from "call.h" nogil:
         int64_t steps
         int64_t finite
         double total
+        double *sums
 
     ctypedef void (*Kernel)(Fields *, int64_t) noexcept nogil
 
@@ -129,17 +130,18 @@ def compress(
 ):
     """Write the numbers of X that are not zero, and their columns, to where ``pointers`` says.
 
-    Each place is written before it is known whether it is kept: there is room for one more.
+    Each place is written before it is known whether it is kept: there is room for one more. None
+    beyond is, also where somebody changes X meanwhile.
     """
-    cdef int64_t row, at
+    cdef int64_t row, at, end
     cdef int32_t column, n = <int32_t>X.shape[1]
     with nogil:
         for row in range(X.shape[0]):
-            at = pointers[row]
+            at, end = pointers[row], pointers[row + 1]
             for column in range(n):
                 values[at] = X[row, column]
                 columns[at] = column
-                at += X[row, column] != 0
+                at += (X[row, column] != 0) & (at < end)
 
 
 cdef bint _finite(cnp.ndarray array, int64_t kind) noexcept nogil:
@@ -308,14 +310,11 @@ cdef class Quick:
         self.call.fields.seed_low = seed & <uint64_t>0xFFFFFFFF
         self.call.fields.seed_high = seed >> 32
         self.call.fields.first_step = first_step
+        self.call.fields.sums[0] = self.call.fields.sums[1] = 0
         self._go()
-        if self.call.fields.steps == 0:
-            return float("nan")
+        if self.call.fields.steps == 0 or not self.call.fields.finite:
+            return float("nan")  # neither parameters nor slots were written
         return self.call.fields.total
-
-    def parameters_are_finite(self):
-        """Return whether the last step left every parameter finite; else it was not made."""
-        return self.call.fields.finite != 0
 
     cdef void _go(self):
         self.busy = True

@@ -39,6 +39,8 @@ typedef struct {
     integer average;
     double share;
     const double *penalties;
+    double *sums;
+    integer exact;
     integer update;
     integer linear;
     integer by_norm;

@@ -58,17 +58,12 @@
 #define JOIN(a, b, c) JOIN_(a, b, c)
 #define RUN JOIN(run_, TIER, SUFFIX)
 
-#include "simd.h"
-#include "functions.h"
-#include "rules.h"
-#include "dropout.h"
-#include "steps.h"
-#include "learning.h"
-#include "small.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
-/* Numbers too small to be normal count as 0 from here on, where the processor has a switch for that:
-   Adam's moments of weights that hardly move become as small, as do the deltas of classes that are
-   out of the question, and each would cost 100 cycles. */
+/* Numbers too small to be normal count as 0 in products, where the processor has a switch for that:
+   each would cost 100 cycles. Returns what to restore: nobody else's numbers are changed by it. */
 static unsigned flush_subnormals(void) {
 #if defined(__x86_64__)
     unsigned before = _mm_getcsr();
@@ -87,6 +82,14 @@ static void restore_subnormals(unsigned before) {
 #endif
 }
 
+#include "simd.h"
+#include "functions.h"
+#include "rules.h"
+#include "dropout.h"
+#include "steps.h"
+#include "learning.h"
+#include "small.h"
+
 /* What the sum of a batch's gradients is multiplied by. */
 static double batch_factor(const Call *call, integer begin, integer end) {
     if (!call->average) return 1;
@@ -96,11 +99,21 @@ static double batch_factor(const Call *call, integer begin, integer end) {
     return total > 0 ? 1 / total : 0;
 }
 
+/* A sum and what rounding has left out of it (Knuth's TwoSum): of many equal numbers it is right to
+   the last bit. As fastgd.rules.scalar.add. */
+typedef struct { double sum, rest; } Sum;
+
+INLINE Sum add(Sum s, double x) {
+    double sum = s.sum + x, part = sum - s.sum;
+    return (Sum){sum, s.rest + ((s.sum - (sum - part)) + (x - part))};
+}
+
 /* One batch, in blocks of rows. Returns its cost; no step is made where it is not finite. */
-static double run_batch(Thread *t, integer step, integer begin, integer end) {
+static Sum run_batch(Thread *t, integer step, integer begin, integer end) {
     Call *call = (Call *)t->call;
     integer block = t->block[ROWS];
-    double cost = 0, factor = batch_factor(call, begin, end);
+    Sum cost = {0, 0};
+    double factor = batch_factor(call, begin, end);
     for (integer first = begin; first < end; first += block) {
         integer m = smaller(block, end - first);
         Block b = {.step = step, .first = first, .row = first - begin, .m = m};
@@ -109,25 +122,28 @@ static double run_batch(Thread *t, integer step, integer begin, integer end) {
               &b.stop);
         b.start = smaller(b.start, m), b.stop = smaller(b.stop, m);
         gather(t, b);
+        unsigned before = flush_subnormals();
         if (t->by_columns) wait_for_all(call);
         first_layer(t, t->by_columns ? 0 : b.start, t->by_columns ? m : b.stop);
         if (t->by_columns) wait_for_all(call);
-        forward(t, b);
+        forward(t, b, before);
         if (call->task == TASK_PREDICT) {
             copy_outputs(t, b);
             continue;
         }
         gather_targets(t, b);
         cost_and_delta(t, b, factor);
-        unsigned before = flush_subnormals();
+        before = flush_subnormals();
         if (call->task != TASK_COST) backward(t, b);
-        restore_subnormals(before);
+        if (call->task == TASK_COST || call->exact) restore_subnormals(before);
         wait_for_all(call);
-        for (integer row = 0; row < m; row++) cost += call->costs[row];
-        if (call->task == TASK_TRAIN && !isfinite(cost)) return cost;
+        for (integer row = 0; row < m; row++) cost = add(cost, call->costs[row]);
+        if (call->task == TASK_TRAIN && !isfinite(cost.sum)) {
+            restore_subnormals(before);
+            return cost;
+        }
         if (call->task != TASK_COST) {
             int whole = end - begin <= block, training = call->task == TASK_TRAIN;
-            before = flush_subnormals();
             learn(t, b, training && first == begin, !training || !whole,
                   training && first + m == end);
             restore_subnormals(before);
@@ -140,9 +156,10 @@ static double run_batch(Thread *t, integer step, integer begin, integer end) {
 void RUN(Call *call, integer thread) {
     Thread t = {.call = call, .block = call->plan, .work = call->work, .thread = thread};
     integer steps = 0;
-    double total = 0;
-    if (call->task == TASK_PREDICT && call->n <= SMALL_ROWS && call->n_threads == 1 &&
-        !call->pointers) {
+    Sum total = {call->sums[0], call->sums[1]};
+    /* However many threads there are: they must not change how a sum is made. */
+    if (call->task == TASK_PREDICT && call->n <= SMALL_ROWS && !call->pointers) {
+        if (thread) return;
         call->costs[0] = 0;
         small_predict(&t);
         call->total = call->costs[0];
@@ -154,9 +171,10 @@ void RUN(Call *call, integer thread) {
     if (t.by_columns) copy_panel(&t, 0);
     for (integer start = 0; start < call->n; start += call->batch) {
         double penalty = call->penalties && !thread ? call->penalties[steps] * squared_weights(&t) : 0;
-        double cost = run_batch(&t, steps, start, smaller(start + call->batch, call->n));
-        if (call->task == TASK_TRAIN && !isfinite(cost)) break;
-        total += cost + penalty;
+        Sum cost = run_batch(&t, steps, start, smaller(start + call->batch, call->n));
+        if (call->task == TASK_TRAIN && !isfinite(cost.sum)) break;
+        total = add(total, cost.sum + penalty);
+        total.rest += cost.rest;
         steps++;
     }
     if (t.by_columns) copy_panel(&t, 1);
@@ -169,9 +187,10 @@ void RUN(Call *call, integer thread) {
     else
         store(&t);
     if (call->task == TASK_PREDICT)
-        for (integer row = 0; row < t.block[ROWS]; row++) total += call->costs[row];
+        for (integer row = 0; row < t.block[ROWS]; row++) total.sum += call->costs[row];
     call->steps = steps;
-    call->total = total;
+    call->sums[0] = total.sum, call->sums[1] = total.rest;
+    call->total = isfinite(total.sum) ? total.sum + total.rest : total.sum;
 }
 
 #if defined(__clang__) && !defined(TIER_PORTABLE)

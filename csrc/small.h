@@ -44,7 +44,9 @@ static void small_predict(Thread *t) {
         for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
             const integer *l = layer_of(t, i);
             number *z = t->work + l[Z];
+            unsigned before = flush_subnormals();
             small_layer(l[N_IN], l[N_OUT], a, (const number *)call->flat + l[FLAT], z);
+            restore_subnormals(before);
             a = t->work + l[A];
             if (i == t->block[N_LAYERS] && t->block[ROW_WISE]) softmax(t, l, 0, 1);
             else activate(l[ACTIVATION], l[WIDTH], z, a, t->work + l[NUMBERS]);

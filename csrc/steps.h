@@ -301,8 +301,9 @@ static void first_layer(const Thread *t, integer start, integer stop) {
     }
 }
 
-/* Compute every layer's z and a for this thread's rows, from the first layer's z. */
-static void forward(const Thread *t, Block b) {
+/* Compute every layer's z and a for this thread's rows, from the first layer's z. Small outputs are
+   not flushed: `settings` are the processor's for them. */
+static void forward(const Thread *t, Block b, unsigned settings) {
     integer rows = b.stop - b.start;
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
         const integer *l = layer_of(t, i);
@@ -311,6 +312,7 @@ static void forward(const Thread *t, Block b) {
         if (i > 1)
             product(rows, l[WIDTH], l[N_IN], t->work + l[INPUT] + b.start * l[LD_IN], l[LD_IN], 1, w,
                     l[LD], bias, 0, z, l[LD], 1, 1);
+        if (i == t->block[N_LAYERS]) restore_subnormals(settings);
         if (i == t->block[N_LAYERS] && t->block[ROW_WISE])
             softmax(t, l, b.start, b.stop);
         else

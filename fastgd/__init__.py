@@ -11,10 +11,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+import fastgd.starting as _starting  # first: Ctrl-C from here on  # noqa: F401
 from fastgd.backends import set_backend, show_backends
 from fastgd.engine.callbacks import BestParameters, CSVLog, EarlyStopping, TimeBudget
 from fastgd.engine.history import History
-from fastgd.errors import DataError, DivergenceError, MissingExtraError
+from fastgd.errors import (
+    DataError,
+    DivergenceError,
+    MissingExtraError,
+    ModelFileError,
+    WriteError,
+)
 from fastgd.network import Network, load
 from fastgd.rules.activations import (
     ELU,
@@ -65,14 +72,13 @@ from fastgd.rules.schedules import (
     Step,
     Warmup,
 )
+from fastgd.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from fastgd.descent import descend
     from fastgd.explain.rates import suggest_learning_rate
     from fastgd.progress import Progress
     from fastgd.tables import Model, Table, train
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ELU",
@@ -110,6 +116,7 @@ __all__ = [
     "LogCosh",
     "MissingExtraError",
     "Model",
+    "ModelFileError",
     "Nadam",
     "Network",
     "OneCycle",
@@ -128,6 +135,7 @@ __all__ = [
     "Table",
     "TimeBudget",
     "Warmup",
+    "WriteError",
     "descend",
     "load",
     "set_backend",

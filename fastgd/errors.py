@@ -14,8 +14,10 @@ __all__ = [
     "DataError",
     "DivergenceError",
     "MissingExtraError",
+    "ModelFileError",
     "SettingError",
     "SettingTypeError",
+    "WriteError",
 ]
 
 
@@ -60,6 +62,25 @@ class DivergenceError(ArithmeticError):
 
 class DataError(ValueError):
     """A data file that cannot be read; the message names file, line and column."""
+
+
+class ModelFileError(DataError):
+    """A file that is no model or checkpoint of fastgd's, or a damaged one; the message names it."""
+
+
+class WriteError(OSError):
+    """A file that cannot be written; what was there before still is.
+
+    ``errno``, ``strerror`` and ``filename`` are those of every OSError.
+
+    Examples
+    --------
+    >>> str(WriteError(28, "No space left on device", "model.safetensors"))
+    'model.safetensors: No space left on device'
+    """
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.strerror}"
 
 
 class MissingExtraError(ImportError):

@@ -1,28 +1,38 @@
-"""Networks as safetensors files: one tensor for each layer's weights and biases, rules beside them.
+"""Networks as files: what `fastgd.storage` keeps, with the schema of docs/files.md.
 
-Any safetensors reader finds ``weights.0``, ``biases.0``, ...; the metadata's ``fastgd`` entry is
-JSON with the architecture. Same network, same bytes.
+The weights of layer i are ``layers.i.weight``, (n_out, n_in) as PyTorch has them, and its biases
+``layers.i.bias``; shifts and scales of columns are arrays of their own. Everything else is JSON.
+Same network, same bytes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import tempfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastgd.engine.architecture import Architecture
+from fastgd import storage
+from fastgd.engine.architecture import Architecture, check_size
 from fastgd.engine.labels import NO_LABELS, Labels, check_labels
 from fastgd.engine.scaling import SCALINGS, Vector
-from fastgd.errors import DataError, SettingError
+from fastgd.errors import ModelFileError, SettingError, SettingTypeError
+from fastgd.storage import Kind, Tensor
+from fastgd.writing import StrPath
 
-__all__ = ["check_name", "read", "write", "write_whole"]
+__all__ = ["check_name", "read", "write"]
 
-FORMAT = 1
+KIND = Kind("network", 2, unsigned=1)
+#: What a layer's arrays are called in each format, and whether its weights are (n_out, n_in).
+LAYERS = {
+    1: ("weights.{}", "biases.{}", False),
+    2: ("layers.{}.weight", "layers.{}.bias", True),
+}
+#: Notes that are JSON themselves, and stand beside the others as such.
+AS_JSON = ("columns", "target", "feature_names", "class_names")
 #: What files of the first version do not have.
 LATER = {"dropout", "input_shift", "output_shift", "output_scale"}
 #: Endings that promise what a file of ours is not.
@@ -33,37 +43,40 @@ OTHERS = {
 
 
 def write(
-    path: str | os.PathLike[str],
+    path: StrPath,
     architecture: Architecture,
     parameters: np.ndarray,
     notes: dict[str, str],
     labels: Labels = NO_LABELS,
 ) -> None:
-    """Write a network to ``path``, through a temporary file: whole or not at all.
+    """Write a network to ``path``, whole or not at all.
 
     Raises
     ------
+    TypeError, ValueError
+        If the notes are not texts by name.
     OSError
         If the file cannot be written; what was there before is still there.
     """
-    from safetensors.numpy import save as serialize
-
-    layout, tensors = architecture.layout, {}
-    layers = zip(layout.weights(parameters), layout.biases(parameters), strict=True)
-    for layer, (W, b) in enumerate(layers):
-        tensors[f"weights.{layer}"], tensors[f"biases.{layer}"] = W, b
-    spec = architecture.spec()
-    for name in SCALINGS:  # a column each is a tensor, exact
+    rest = dict(sorted(_check_notes(notes).items()))
+    arrays, spec = dict(_layers(architecture, parameters, KIND.format)), architecture.spec()
+    for name in SCALINGS:  # a column each is an array, exact
         if isinstance(getattr(architecture, name), Vector):
-            tensors[name] = np.array(getattr(architecture, name))
+            arrays[name] = np.array(getattr(architecture, name))
             del spec[name]
-    header: dict[str, Any] = {"format": FORMAT, "architecture": spec, "notes": notes}
+    said: dict[str, Any] = {"architecture": spec}
     if labels.values is not None:
-        header["classes"] = labels.values.tolist()
-    write_whole(path, serialize(tensors, {"fastgd": json.dumps(header, sort_keys=True)}))
+        said["classes"] = labels.values.tolist()
+    for name in AS_JSON:
+        if name in rest and (value := _json_of(rest[name])) is not None:
+            said[name] = value
+            del rest[name]
+    if "training" in rest:
+        said["training"] = rest.pop("training")
+    storage.write(path, KIND, {**said, "notes": rest}, arrays)
 
 
-def check_name(path: str | os.PathLike[str]) -> None:
+def check_name(path: StrPath) -> None:
     """Refuse a file name that promises another format than it would have."""
     ending = Path(path).suffix.lower()
     if ending in OTHERS:
@@ -74,117 +87,108 @@ def check_name(path: str | os.PathLike[str]) -> None:
         )
 
 
-def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write bytes to a file, whole or not at all."""
-    target = Path(os.path.realpath(path))  # a link stays one
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder; name a file in it")
-    if target.exists() and not target.is_file():
-        raise OSError(f"{target} is not a regular file; name another")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"the folder {target.parent} does not exist")
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".fastgd-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def read(
-    path: str | os.PathLike[str],
+    path: StrPath, *, verify: bool = True
 ) -> tuple[Architecture, np.ndarray, dict[str, str], Labels]:
-    """Return the architecture, parameters, notes and labels that `write` wrote."""
-    tensors, header = _read(Path(path))
-    try:
-        fields = dict(header["architecture"])
-        fields |= {name: tensors[name] for name in SCALINGS if name in tensors}
-        known = {field.name for field in dataclasses.fields(Architecture)}
-        missing = known - fields.keys() - LATER
-        if missing:
-            raise ValueError(f"{', '.join(sorted(missing))} is missing")
-        architecture = Architecture(**{**fields, "sizes": tuple(fields["sizes"])})
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not a network this version can read: {error}") from None
-    notes = header.get("notes", {})
-    if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
-        raise DataError(f"{path}: its notes must be texts by name; got {notes!r}")
-    labels = _read_labels(path, header, architecture)
-    _check_tensors(path, tensors, architecture)
-    layout = architecture.layout
-    parameters = np.empty(layout.n_parameters, dtype=architecture.dtype)
-    layers = zip(layout.weights(parameters), layout.biases(parameters), strict=True)
-    for layer, (W, b) in enumerate(layers):
-        W[:], b[:] = tensors[f"weights.{layer}"], tensors[f"biases.{layer}"]
-    return architecture, parameters, notes, labels
+    """Return the architecture, parameters, notes and labels that `write` wrote.
 
-
-def _read_labels(path: object, header: dict[str, Any], architecture: Architecture) -> Labels:
-    """Return what the classes are called; files of the first version have it in their notes."""
+    Raises
+    ------
+    ModelFileError
+        If the file is none of these, or damaged; see `fastgd.storage.read`.
+    """
+    said, arrays = storage.read(path, KIND, _expect, verify=verify)
+    architecture: Architecture = said["architecture"]
     try:
-        if "classes" in header:
-            return check_labels(header["classes"], architecture.n_classes)
-        names = header.get("notes", {}).get("class_names")
-        if names is not None and architecture.classifies:
-            names = list(map(str, json.loads(names)))
-            if names != list(map(str, range(architecture.n_classes))):
-                return check_labels(names, architecture.n_classes)
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise ValueError(f"tensor {name} holds NaN or infinity")
+        scalings: Any = {name: arrays[name] for name in SCALINGS if name in arrays}
+        if scalings:
+            architecture = dataclasses.replace(architecture, **scalings)
+        labels = _labels(said, architecture)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{path}: its classes cannot be read: {error}") from None
+        raise ModelFileError(f"{path}: {storage.brief(error)}") from None
+    parameters = np.empty(architecture.layout.n_parameters, dtype=architecture.dtype)
+    for name, part in _layers(architecture, parameters, said["format"]):
+        part[...] = arrays[name]
+    return architecture, parameters, said["notes"], labels
+
+
+def _layers(
+    architecture: Architecture, parameters: np.ndarray, version: int
+) -> list[tuple[str, np.ndarray]]:
+    """Return each layer's weights and biases, views, as they lie in files of a format."""
+    weight, bias, transposed = LAYERS[version]
+    layout, parts = architecture.layout, []
+    layers = zip(layout.weights(parameters), layout.biases(parameters), strict=True)
+    for i, (W, b) in enumerate(layers):
+        parts += [(weight.format(i), W.T if transposed else W), (bias.format(i), b)]
+    return parts
+
+
+def _expect(said: dict[str, Any], names: Collection[str]) -> Mapping[str, Tensor]:
+    """Return the arrays of the network a file describes, which replaces its description."""
+    spec = dict(said["architecture"])
+    known = {field.name for field in dataclasses.fields(Architecture)}
+    scalings = [name for name in SCALINGS if name in names]
+    missing = known - spec.keys() - LATER - set(scalings)
+    if missing:
+        raise ValueError(f"{', '.join(sorted(missing))} is missing")
+    sizes = spec["sizes"]
+    if not isinstance(sizes, list) or len(sizes) > len(names) + 2:
+        raise ValueError(f"sizes do not go with {len(names)} tensors; got {sizes}")
+    for name in scalings:
+        spec[name] = SCALINGS[name]
+    architecture = Architecture(**{**spec, "sizes": tuple(sizes)})
+    check_size(architecture)
+    notes = dict(_check_notes(said.get("notes", {})))
+    for name in AS_JSON:
+        if name in said:
+            notes[name] = json.dumps(said[name], ensure_ascii=False)
+    if "training" in said:
+        notes["training"] = said["training"]
+    said["notes"], said["architecture"] = _check_notes(notes), architecture
+    weight, bias, transposed = LAYERS[said["format"]]
+    expected = {}
+    for i, (n_in, n_out) in enumerate(architecture.layout.shapes):
+        shape = (n_out, n_in) if transposed else (n_in, n_out)
+        expected[weight.format(i)] = Tensor(architecture.dtype, shape)
+        expected[bias.format(i)] = Tensor(architecture.dtype, (n_out,))
+    for name in scalings:
+        n = architecture.n_inputs if name.startswith("input") else architecture.n_outputs
+        expected[name] = Tensor("float64", (n,))
+    return expected
+
+
+def _labels(said: dict[str, Any], architecture: Architecture) -> Labels:
+    """Return what the classes are called; files of the first version have it in their notes."""
+    n = architecture.n_classes
+    if "classes" in said:
+        given = said["classes"]
+        if not isinstance(given, list) or len(given) != n:
+            raise ValueError(f"its classes must be a list of {n} labels; got {given}")
+        return check_labels(given, n)
+    names = said["notes"].get("class_names")
+    if said["format"] == 1 and names is not None and architecture.classifies:
+        names = list(map(str, storage.parse(names)))
+        if names != list(map(str, range(n))):
+            return check_labels(names, n)
     return NO_LABELS
 
 
-def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    from safetensors import SafetensorError, safe_open
+def _check_notes(notes: Any) -> dict[str, str]:
+    if isinstance(notes, dict) and all(
+        isinstance(part, str) for note in notes.items() for part in note
+    ):
+        return notes
+    raise SettingTypeError("notes", f"must be texts by name; got {storage.brief(notes)}")
 
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; name a model file")
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file")
+
+def _json_of(text: str) -> Any:
+    """Return what a text says as JSON, if the same text can be made of it again; else None."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not a safetensors file, or damaged: {error}") from None
-    try:
-        header = json.loads(metadata["fastgd"])
-    except (KeyError, ValueError):
-        raise DataError(f"{path}: a safetensors file, but not a network fastgd wrote") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise DataError(f"{path}: written by a newer fastgd; this version reads format {FORMAT}")
-    return tensors, header
-
-
-def _check_tensors(
-    path: object, tensors: dict[str, np.ndarray], architecture: Architecture
-) -> None:
-    """Raise unless the tensors are those of the architecture, before room is made for it."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for layer, (n_in, n_out) in enumerate(architecture.layout.shapes):
-        shapes[f"weights.{layer}"], shapes[f"biases.{layer}"] = (n_in, n_out), (n_out,)
-    shapes |= {name: tensors[name].shape for name in SCALINGS if name in tensors}
-    for name, shape in shapes.items():
-        tensor = tensors.get(name)
-        if tensor is None:
-            raise DataError(f"{path}: tensor {name} is missing")
-        dtype = "float64" if name in SCALINGS else architecture.dtype
-        if tensor.shape != shape or tensor.dtype.name != dtype:
-            raise DataError(
-                f"{path}: tensor {name} must be {dtype} {shape}; "
-                f"it is {tensor.dtype} {tensor.shape}"
-            )
-        if not np.isfinite(tensor).all():
-            raise DataError(f"{path}: tensor {name} holds NaN or infinity")
-    extra = tensors.keys() - shapes.keys()
-    if extra:
-        raise DataError(f"{path}: tensor {min(extra)} is not part of the network it describes")
+        value = storage.parse(text)
+    except ValueError:
+        return None
+    return value if json.dumps(value, ensure_ascii=False) == text else None

@@ -26,6 +26,8 @@ class WholeFit(Fit):
             raise SettingError("optimizer", f"{name!r} works without dropout; this network has it")
         if self.examples is None:
             raise SettingError("optimizer", f"{name!r} needs X and y as arrays")
+        if self.checkpoint:
+            raise SettingError("checkpoint", f"goes with optimizers that step; got {name!r}")
         super().check()
 
     def _epochs(self, epochs: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from fastgd import files
 from fastgd.backends import backend as _backend
 from fastgd.backends.reference import feed_forward
+from fastgd.checkpoint import Checkpoint
 from fastgd.engine.answers import Answers
 from fastgd.engine.architecture import Architecture, check_size, one_for_all
 from fastgd.engine.chunks import Chunks, are_chunks
@@ -23,11 +24,12 @@ from fastgd.engine.inputs import Examples, check_examples, check_inputs
 from fastgd.engine.labels import NO_LABELS, Labels
 from fastgd.engine.listeners import Listeners, check_callbacks
 from fastgd.engine.metrics import check_metrics, score_for
+from fastgd.engine.numbers import Numbers
 from fastgd.engine.runner import Runner
 from fastgd.engine.scaling import Scaled, standardized
 from fastgd.engine.session import Session
 from fastgd.engine.state import State
-from fastgd.engine.stepping import Stepper, check_finite, check_parameters
+from fastgd.engine.stepping import Stepper, check_finite
 from fastgd.engine.summary import Summary
 from fastgd.engine.threads import check_threads
 from fastgd.engine.validation import held_out
@@ -38,13 +40,14 @@ from fastgd.recipe import Training
 from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.rules.initializers import INITIALIZERS
 from fastgd.rules.optimizers import Optimizer, find_optimizer
+from fastgd.writing import StrPath
 
 __all__ = ["Network", "load"]
 
 Array = np.ndarray
 
 
-class Network(Answers, Scaled, Explaining):
+class Network(Answers, Numbers, Scaled, Explaining):
     """A fully connected network, trained by gradient descent.
 
     z = a_prev @ W + b and a = activation(z), layer after layer; rows are examples.
@@ -122,7 +125,7 @@ class Network(Answers, Scaled, Explaining):
         backend: str | None = None,
         threads: int | str = "auto",
     ):
-        self.architecture = Architecture(
+        self._architecture = Architecture(
             sizes,  # type: ignore[arg-type]
             activation,
             output,
@@ -141,7 +144,8 @@ class Network(Answers, Scaled, Explaining):
         if backend is not None:
             _backend(backend)
         self.backend = backend
-        self.threads = check_threads("threads", threads)
+        self.threads = threads
+        self._seeded = seed is not None
         self.notes: dict[str, str] = {}
         self.labels: Labels = NO_LABELS
         parameters = np.zeros(self.n_parameters, dtype=self.dtype)
@@ -163,6 +167,20 @@ class Network(Answers, Scaled, Explaining):
         )
 
     @property
+    def architecture(self) -> Architecture:
+        """Sizes, rules, dtype and scaling. It belongs to the parameters, and cannot be set."""
+        return self._architecture
+
+    @property
+    def threads(self) -> int | str:
+        """Threads inside each step, or ``"auto"``."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, threads: int | str) -> None:
+        self._threads = check_threads("threads", threads)
+
+    @property
     def rng(self) -> np.random.Generator:
         """Where the network's randomness comes from."""
         return self.state.rng
@@ -171,72 +189,6 @@ class Network(Answers, Scaled, Explaining):
     def runner(self) -> Runner:
         """What computes the network: its architecture, backend and threads."""
         return Runner(self.architecture, lambda: _backend(self.backend), self.threads)
-
-    @property
-    def learning_rate(self) -> Any:
-        """The learning rate of the optimizer at work: a number, or a schedule.
-
-        Setting it, also from a callback during a fit, changes the steps to come and keeps what
-        the optimizer has gathered. Before there is an optimizer it raises ValueError; a fit or
-        step that is given one takes that one's.
-
-        Examples
-        --------
-        >>> import fastgd
-        >>> class Halve:
-        ...     def on_epoch_end(self, network, epoch, logs):
-        ...         network.learning_rate /= 2
-        >>> net = fastgd.Network([1, 1], output="identity", loss="mse", seed=0)
-        >>> sgd = fastgd.SGD(0.1, momentum=0.9)
-        >>> net.fit([[0.5]], [1.0], epochs=3, optimizer=sgd, callbacks=[Halve()]).learning_rate
-        [0.1, 0.05, 0.025]
-        """
-        return self.state.at_work.learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, rate: Any) -> None:
-        self.state.optimizer = dataclasses.replace(self.state.at_work, learning_rate=rate)
-
-    @property
-    def sizes(self) -> list[int]:
-        """Inputs, hidden layers, outputs."""
-        return list(self.architecture.sizes)
-
-    @property
-    def dtype(self) -> str:
-        """The number type, ``"float32"`` or ``"float64"``."""
-        return self.architecture.dtype
-
-    @property
-    def n_parameters(self) -> int:
-        """How many weights and biases there are."""
-        return self.architecture.layout.n_parameters
-
-    @property
-    def parameters(self) -> Array:
-        """All weights and biases, flat (n_parameters,): W[0] row by row, b[0], W[1], b[1], ...
-
-        The array itself: changing its entries changes the network. Setting it copies.
-        """
-        return self.state.parameters
-
-    @parameters.setter
-    def parameters(self, values: Any) -> None:
-        changed_in_place = values is self.state.parameters  # net.parameters += ...
-        converted = check_parameters(values, self.n_parameters, self.dtype)
-        self.state.parameters[:] = converted
-        if not changed_in_place:
-            self.state.forget()
-
-    @property
-    def weights(self) -> tuple[Array, ...]:
-        """Each layer's weights (n_in, n_out): views, changing them changes the network."""
-        return tuple(self.architecture.layout.weights(self.state.parameters))
-
-    @property
-    def biases(self) -> tuple[Array, ...]:
-        """Each layer's biases (n_out,): views, changing them changes the network."""
-        return tuple(self.architecture.layout.biases(self.state.parameters))
 
     def fit(
         self,
@@ -256,6 +208,8 @@ class Network(Answers, Scaled, Explaining):
         on_interrupt: str = "stop",
         standardize: bool | None = None,
         verbose: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_seconds: float = 30.0,
     ) -> History:
         """Train on examples, from the parameters the network has.
 
@@ -316,6 +270,14 @@ class Network(Answers, Scaled, Explaining):
         verbose : bool, default True
             Whether to print the line that says what was chosen; nothing is printed where an
             optimizer is given.
+        checkpoint : path, optional
+            A file to keep the fit in: parameters, optimizer, order and place in the epoch, history,
+            and what callbacks keep (``state_dict()`` and ``load_state_dict(kept)``, where they have
+            them). The same call again, on a network made the same way, goes on from there and ends
+            in the same bytes, however the first was stopped. Not with L-BFGS.
+        checkpoint_seconds : float, default 30
+            How often it is written at least; also after epochs of more than a second, and when
+            training ends in whatever way (kill -9 leaves the one written last).
 
         Returns
         -------
@@ -334,12 +296,18 @@ class Network(Answers, Scaled, Explaining):
         share = check_number("validation_split", validation_split, minimum=0, below=1)
         listeners = Listeners(self, check_callbacks(callbacks))
         makers = check_metrics(metrics)
+        every = check_number("checkpoint_seconds", checkpoint_seconds, minimum=0)
         check_finite(self.state.parameters)
         labels = self.labels.learned_from(y, self.architecture)
         class_weight = labels.encode_weights(class_weight)
         examples, chunks = self._check_data(X, y, sample_weight, class_weight, labels)
         validation = self.check_validation(validation_data, labels)
         if share:
+            if checkpoint is not None and not self._seeded:
+                raise SettingError(
+                    "validation_split", "would hold out other examples after a checkpoint: make "
+                    "the network with a seed, or give validation_data",
+                )  # fmt: skip
             examples, validation = self._hold_out(examples, share, validation)
         chosen, epochs, batch_size, scaled = said.complete(self.architecture, examples)
         runner = self.runner
@@ -360,6 +328,8 @@ class Network(Answers, Scaled, Explaining):
             session, chunks, examples, validation, listeners, makers, history,
             on_interrupt=check_on_interrupt(on_interrupt),
         )  # fmt: skip
+        if checkpoint is not None:
+            fit.checkpoint = Checkpoint(checkpoint, every, fit, self._seeded)
         fit.check()
         if examples is not None:
             hint_at_pixels(examples.inputs, runner.architecture)
@@ -369,12 +339,14 @@ class Network(Answers, Scaled, Explaining):
         self._become(runner.architecture)
         if verbose and said.optimizer is None:
             print(Training(chosen, epochs, batch_size, scaled))
-        return fit.run(epochs)
+        fit.run(epochs)
+        self.notes["training"] = history.in_words(str(chosen), batch_size)
+        return history
 
     def _become(self, architecture: Architecture) -> None:
         """Take another architecture for the same parameters."""
         if architecture is not self.architecture:
-            self.architecture, self._quick, self._stepper = architecture, None, None
+            self._architecture, self._quick, self._stepper = architecture, None, None
 
     def _check_data(
         self, X: Any, y: Any, sample_weight: Any, class_weight: Any, labels: Labels
@@ -539,11 +511,17 @@ class Network(Answers, Scaled, Explaining):
         """
         return Summary.of(self.architecture)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a safetensors file, whole or not at all.
+    def save(self, path: StrPath) -> None:
+        """Write the network to a safetensors file, whole or not at all (see docs/files.md).
 
-        Its backend and threads are not part of it. The name ends in ``.safetensors``, or in
-        nothing that promises another format.
+        Its backend and threads are not part of it. The name must not end as another format's.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the name promises another format, a parameter is not finite, or notes are no texts.
+        FileNotFoundError, IsADirectoryError, WriteError
+            If there is no such folder, or the file cannot be written; what was there still is.
         """
         files.check_name(path)
         self.check_parameters()
@@ -566,24 +544,25 @@ class Network(Answers, Scaled, Explaining):
         check_finite(self.state.parameters)
 
 
-def load(path: str | os.PathLike[str], *, backend: str | None = None) -> Network:
-    """Read a network that `Network.save` wrote.
+def load(path: StrPath, *, backend: str | None = None, verify: bool = True) -> Network:
+    """Read a network that `Network.save` wrote, in this version or an earlier one.
 
     Parameters
     ----------
     path : str or path
-        The safetensors file.
     backend : str or None
         As in `Network`.
+    verify : bool, default True
+        Whether to hold the numbers against the file's checksum, about a second for each GB.
 
     Raises
     ------
-    DataError
+    ModelFileError
         If the file is damaged or not fastgd's; the message names it and says what is wrong.
-    FileNotFoundError
-        If there is no such file.
+    FileNotFoundError, PermissionError
+        If there is no such file, or it may not be read.
     """
-    architecture, parameters, notes, labels = files.read(path)
+    architecture, parameters, notes, labels = files.read(path, verify=verify)
     fields = {f.name: getattr(architecture, f.name) for f in dataclasses.fields(architecture)}
     network = Network(fields.pop("sizes"), **fields, init="zeros", backend=backend)
     network.parameters = parameters

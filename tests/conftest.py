@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import checkout  # noqa: F401 (before fastgd is imported)
 import hypothesis
 import pytest
 

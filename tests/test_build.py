@@ -129,3 +129,15 @@ def test_subnormal_numbers_stay_after_loading_it():
     code = "import numpy, fastgd.backends._native; print(numpy.float64(5e-324) * 1.0 > 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
+
+
+def test_the_checkout_is_not_taken_for_what_is_installed(tmp_path):
+    """``python -m pytest`` puts it first, without its native backend."""
+    from checkout import ROOT, paths_without_the_checkout
+
+    (tmp_path / "fastgd").mkdir()
+    (tmp_path / "fastgd" / "__init__.py").touch()
+    here, installed, none = str(ROOT), str(tmp_path), str(tmp_path / "none")
+    assert paths_without_the_checkout([here, installed], "") == [installed]
+    assert paths_without_the_checkout([here, installed], here) == [here, installed]
+    assert paths_without_the_checkout([here, none], "") == [here, none]

@@ -142,6 +142,13 @@ class TestTrain:
         assert "it has learned nothing: always saying the commonest class would reach" in err
         assert "fastgd show diagnosis digits.safetensors digits" in err
 
+    def test_says_that_it_replaced_a_model(self):
+        for replaced in (False, True):
+            out, _ = run("train", "digits", "--epochs", 1)
+            said = "wrote    digits.safetensors, in place of the file that was there\n"
+            assert (said in out) == replaced
+        assert run_json("train", "digits", "--epochs", 1)["replaced"]
+
     def test_quiet_prints_nothing(self, folder):
         assert run("train", "digits", "--epochs", 1, "--quiet") == ("", "")
         assert (folder / "digits.safetensors").exists()
@@ -432,6 +439,46 @@ class TestRefusals:
                 "predict", "houses.safetensors", houses, "--out", out
             )
         assert (folder / houses).read_bytes() == before
+
+    def test_an_output_among_the_data(self, mnist, folder, monkeypatch):
+        """In the folder that is read, through a link, or in the folder that `mnist` means."""
+        (folder / mnist).rename(folder / "images")
+        images = folder / "images" / "train-images-idx3-ubyte"
+        (folder / "link").symlink_to(images)
+        before = images.read_bytes()
+        monkeypatch.setenv("FASTGD_MNIST", str(folder / "images"))
+        for out in ("images/new.safetensors", "link"):
+            for source in ("images", "mnist"):
+                said = refusal("train", source, "--out", out)
+                assert "lies in the folder that is being read; name a file elsewhere" in said
+        assert "link lies in the folder" in refusal("train", "images", "--log", "link")
+        monkeypatch.chdir("images")
+        assert "lies in the folder" in refusal("train", ".", "--epochs", 1)
+        assert images.read_bytes() == before
+
+    def test_a_log_that_would_destroy_the_data(self, houses, folder):
+        before = (folder / houses).read_bytes()
+        for log in (houses, "houses.safetensors"):
+            about = ["train", houses, "--target", "price", "--log", log]
+            assert "is what is being read" in refusal(*about)
+        assert (folder / houses).read_bytes() == before
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no permissions")
+    def test_a_model_that_is_read_only(self, folder, monkeypatch):
+        (folder / "digits.safetensors").write_text("old")
+        (folder / "digits.safetensors").chmod(0o444)
+        monkeypatch.setattr(fastgd.Network, "fit", None)  # must not be reached
+        assert "is read-only; what was there is as it was" in refusal("train", "digits")
+
+    @pytest.mark.parametrize(
+        "notes", [{"feature_names": "3"}, {"class_names": "[" * 3000}, {"feature_names": "[1]"}]
+    )
+    def test_a_model_with_notes_of_a_stranger(self, notes):
+        run("train", "digits", "--epochs", 1, "-q")
+        net = fastgd.load("digits.safetensors")
+        net.notes |= notes
+        net.save("digits.safetensors")
+        assert "must be a list of texts" in refusal("evaluate", "digits.safetensors", "digits")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no device files")
     def test_a_device_is_no_place_for_a_model(self):

@@ -491,7 +491,7 @@ def test_a_failed_write_loses_nothing(tmp_path, monkeypatch, refusal):
     assert "out.csv: cannot be written: No space left on device" in message
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
     missing = tmp_path / "no" / "out.csv"
-    assert "No such file" in refusal(data.write_predictions, missing, "csv", np.array([1]))
+    assert "no does not exist" in refusal(data.write_predictions, missing, "csv", np.array([1]))
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="no such device")

@@ -140,10 +140,34 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_drips(self, body, start):
         self.send_all(200, b"", length=len(body))
-        for i in range(len(body)):
-            self.wfile.write(body[i : i + 1])
+        self.drip(body)
+
+    def send_drips_headers(self, body, start):
+        """Begin an answer, and never come to its end."""
+        self.drip(b"HTTP/1.1 200 OK\r\n" + b"X-Wait: and see\r\n" * 90)
+
+    def send_drips_lengths(self, body, start):
+        """Begin a chunk, and never come to the end of its length."""
+        self.send_all(200, b"", [("Transfer-Encoding", "chunked")], length="none")
+        self.drip(b"0" * 10_000)
+
+    def drip(self, what):
+        for i in range(len(what)):
+            self.wfile.write(what[i : i + 1])
             if self.server.over.wait(0.02):
                 break
+
+    def send_to_ftp(self, body, start):
+        self.send_all(302, b"", [("Location", "ftp://127.0.0.1/file")])
+
+    def send_to_file(self, body, start):
+        self.send_all(302, b"", [("Location", "file:///etc/passwd")])
+
+    def send_to_nowhere(self, body, start):
+        self.send_all(302, b"", [("Location", "http://[::bad/")])
+
+    def send_to_no_scheme(self, body, start):
+        self.send_all(302, b"", [("Location", "gopher+x:what")])
 
     def send_chunks(self, body, start, n=None):
         """Send pieces, each with its length: nobody knows the length of all."""
@@ -307,6 +331,12 @@ FAILURES = {
     "circles": "answered 302 The HTTP server returned a redirect error",
     "silent": "sent nothing for 0.4 s",
     "drips": "is too slow (",
+    "drips_headers": "is too slow (",
+    "drips_lengths": "is too slow (",
+    "to_ftp": "answered 302 ",
+    "to_file": "answered 302 ",
+    "to_nowhere": "cannot be reached (",
+    "to_no_scheme": "answered 302 ",
     "nonsense": "cannot be reached (",
     "refused": "cannot be reached (Connection refused)",
 }

@@ -167,7 +167,7 @@ def test_rows_outside_of_the_matrix(backend, pointer):
 def test_predictions_whose_scaled_inputs_overflow(backend):
     net = fastgd.Network([4, 3, 1], input_scale=1e10, backend=backend, seed=1)
     for X in (np.full((1, 4), 1e35), scipy_sparse.csr_array(np.full((9, 4), 1e35))):
-        with pytest.raises(ValueError, match=r"X times input_scale \(1e\+10\) must be finite"):
+        with pytest.raises(ValueError, match="1e\\+35, too large for float32 as the network"):
             net.predict(X)
 
 

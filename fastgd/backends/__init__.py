@@ -10,12 +10,14 @@ A backend is a module here with
     ``gradient`` (n_parameters,) unless it is None. Sums, so that the caller may go through rows in
     pieces. ``draw`` says where the chance of dropout comes from; with None nothing is left out.
 ``train(architecture, parameters, slots, rows, batch_size, update, table, n_threads, draw,
-penalties)``
+penalties, sums)``
     Visit the rows in mini-batches of ``batch_size`` and step once for each, step i by row i of
     ``table`` (n_steps, 2, n_columns), as of `Optimizer.table`; change ``parameters`` and the
     optimizer's ``slots`` (n_slots, n_parameters) in place. Return the number of steps made and the
-    sum of the rows' costs, each times its weight. Fewer steps than mini-batches means that the cost
-    of the next one is not finite; no step is made for it.
+    sum of the rows' costs, each times its weight, added one step after the other to ``sums`` (2,),
+    a sum and what rounding has left out of it, which are changed in place: an epoch's sum is then
+    the same in however many calls it is made. Fewer steps than mini-batches means that the cost of
+    the next one is not finite; no step is made for it.
 
 ``rows`` are `fastgd.engine.rows.Rows`, ``draw`` is a `fastgd.rules.dropout.Draw`;
 ``penalties`` (n_steps,) are what each step's cost has on top for every unit of the sum of the

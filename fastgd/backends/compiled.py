@@ -33,6 +33,8 @@ NO_STEPS = np.empty((0, 2, len(COLUMNS) + 1))
 NO_DRAW = Draw(0, 0)
 #: The common columns of a step without penalties and limits.
 NO_LIMITS = [1.0, 0.0, 0.0, math.inf, math.inf, math.inf]
+#: Beside an epsilon below this, slots too small to be normal in float32 count.
+SMALL_EPSILON = 1e-18
 #: Fewer rows are not worth looking at for zeros to leave out.
 LOOK_ROWS = 256
 #: Rows computed at once where there is no mini-batch: they fill the tiles and stay in cache.
@@ -72,6 +74,8 @@ class Call(NamedTuple):
     average: int  # whether a batch's gradient is divided by the sum of its weights
     share: float  # float64: 1 / n_out where the cost is averaged over outputs, else 1
     penalties: Array  # (n_steps,) float64: what each step's cost has for |W|^2; or absent
+    sums: Array  # (2,) float64: the costs are added to it, a sum and what it rounded off
+    exact: int  # whether steps count numbers too small to be normal, where that is slow
     update: int  # the update rule's code
     linear: int  # whether it is w <- shrink w - rate g, and nothing else
     by_norm: int  # whether the gradient's norm is limited in any step
@@ -138,13 +142,14 @@ class Compiled:
         n_threads: int = 1,
         draw: Draw | None = None,
         penalties: Array | None = None,
+        sums: Array | None = None,
     ) -> tuple[int, float]:
         """Step once for each mini-batch of the rows."""
         batch_size = min(batch_size, len(rows))
         plan = _plan_to_train(architecture, slots, rows, batch_size, table, n_threads, draw)
         return self._run(
             TRAIN, architecture, plan, parameters, rows, slots=slots, batch_size=batch_size,
-            update=update, table=table, draw=draw, penalties=penalties,
+            update=update, table=table, draw=draw, penalties=penalties, sums=sums,
         )  # fmt: skip
 
     def repeated(
@@ -169,10 +174,10 @@ class Compiled:
             TRAIN, architecture, plan, plan.allocate(), parameters, rows, slots=slots,
             batch_size=batch_size, update=update, table=table, penalties=penalties,
         )  # fmt: skip
-        run, own = self._bind(call), call.table.reshape(table.shape)
+        run, own, sums = self._bind(call), call.table.reshape(table.shape), call.sums
 
         def train(table: Array) -> tuple[int, float]:
-            own[:] = table
+            own[:], sums[:] = table, 0
             return run()
 
         return train
@@ -233,6 +238,7 @@ def call_for(
     table: Array = NO_STEPS,
     draw: Draw | None = None,
     penalties: Array | None = None,
+    sums: Array | None = None,
 ) -> Call:
     """Return the arguments of one call, to work in that memory."""
     nothing = parameters[:0]
@@ -269,6 +275,7 @@ def call_for(
         average=int(loss.batch_average and task == TRAIN),
         share=1 / architecture.n_outputs if loss.output_average else 1.0,
         penalties=NO_NUMBERS if penalties is None else penalties,
+        sums=np.zeros(2) if sums is None else sums,
         **_stepping(update, table, parameters.dtype),
         seed_low=seed & 0xFFFFFFFF,
         seed_high=seed >> 32,
@@ -286,6 +293,7 @@ def _stepping(update: type[Update], table: Array, dtype: np.dtype) -> dict[str, 
         "update": UPDATES.code(update.name),
         "linear": int(is_linear(update, table)),
         "by_norm": by_norm(table),
+        "exact": has_small_epsilon(update, table),
         "limited": int(common_of(table)[MAX_NORM] < math.inf),
         "table": table.astype(dtype).reshape(-1),
         "n_columns": table.shape[-1],
@@ -304,6 +312,14 @@ def is_linear(update: type[Update], table: Array) -> bool:
     """Return whether every step is w <- shrink w - rate g, and nothing else."""
     _, l1, l2, *limits = common_of(table)
     return update.linear and not l1 and not l2 and limits == NO_LIMITS[CLIP_VALUE:]
+
+
+def has_small_epsilon(update: type[Update], table: Array) -> int:
+    """Return 1 where the rule divides by hardly more than what it has gathered, else 0."""
+    if "epsilon" not in update.columns or not len(table):
+        return 0
+    column = len(COLUMNS) + update.columns.index("epsilon")
+    return int(table[0, 0, column] < SMALL_EPSILON)
 
 
 def by_norm(table: Array) -> int:

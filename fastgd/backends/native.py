@@ -44,7 +44,11 @@ sparse.fill = _native.compress
 
 def _bind(call: Call) -> Callable[[], tuple[int, float]]:
     run = _native.Call(call).run
-    return lambda: run_team(run, call.n_threads, call.barrier)
+
+    def alone() -> tuple[int, float]:
+        return _native.Call(call._replace(n_threads=1)).run(0)
+
+    return lambda: run_team(run, call.n_threads, call.barrier, alone)
 
 
 _backend = Compiled(_bind)

@@ -24,7 +24,11 @@ READ_ONLY = (
 def _bind(call: Call) -> Callable[[], tuple[int, float]]:
     changed: dict[str, Any] = {name: _read_only(getattr(call, name)) for name in READ_ONLY}
     call = call._replace(**changed)
-    return lambda: run_team(lambda t: entries.run(call, t), call.n_threads, call.barrier)
+
+    def alone() -> tuple[int, float]:
+        return entries.run(call._replace(n_threads=1), 0)
+
+    return lambda: run_team(lambda t: entries.run(call, t), call.n_threads, call.barrier, alone)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

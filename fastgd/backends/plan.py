@@ -11,6 +11,7 @@ import os
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
+from weakref import ref
 
 import numpy as np
 
@@ -223,21 +224,22 @@ class Pool:
 
     def reset(self) -> None:
         """Forget everything, also who holds the lock."""
-        self._kept: list[tuple[Plan, Memory]] = []
+        self._kept: list[tuple[ref[Plan], Memory]] = []
         self._lock = threading.Lock()
 
     def take(self, plan: Plan) -> Memory | None:
         """Return memory of that plan, or None."""
         with self._lock:
             for i in range(len(self._kept) - 1, -1, -1):
-                if self._kept[i][0] is plan:
+                if self._kept[i][0]() is plan:
                     return self._kept.pop(i)[1]
         return None
 
     def give(self, plan: Plan, memory: Memory) -> None:
-        """Keep memory, and let the oldest go where that is too much."""
+        """Keep memory; let go what no plan is left for, and the oldest where it is too much."""
         with self._lock:
-            self._kept.append((plan, memory))
+            self._kept = [kept for kept in self._kept if kept[0]() is not None]
+            self._kept.append((ref(plan), memory))
             while self.nbytes > KEPT_BYTES:
                 self._kept.pop(0)
 

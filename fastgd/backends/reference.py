@@ -16,6 +16,7 @@ from fastgd.engine.rows import Rows
 from fastgd.engine.scaling import standard_inputs
 from fastgd.engine.sparse import Sparse
 from fastgd.engine.step import apply_update
+from fastgd.rules import scalar
 from fastgd.rules.dropout import Draw, factors
 from fastgd.rules.update import Update
 
@@ -57,18 +58,32 @@ def loss_and_gradient(
     draw: Draw | None = None,
 ) -> float:
     """Return the sum of the rows' costs, and add their gradients to ``gradient``."""
-    total = 0.0
+    return rounded(*costs(architecture, parameters, rows, gradient, draw))
+
+
+def costs(
+    architecture: Architecture, parameters: Array, rows: Rows, gradient: Array | None,
+    draw: Draw | None,
+) -> tuple[float, float]:  # fmt: skip
+    """Do the same; return a sum and what it rounded off."""
+    total = rest = 0.0
     for start, block in blocks(rows):
         X = dense(block.X, slice(None) if block.order is None else block.order)
         masks = draw_masks(architecture, draw, start, len(block))
         zs, activations = feed_forward(architecture, parameters, X, masks)
         targets = one_hot(architecture, block.Y)
-        total += cost(architecture, zs, activations, targets, block.weights)
+        here = cost(architecture, zs, activations, targets, block.weights)
+        total, rest = scalar.add(total, rest, here)
         if gradient is not None:
             backpropagate(
                 architecture, parameters, zs, activations, targets, gradient, block.weights, masks
             )
-    return total
+    return total, rest
+
+
+def rounded(total: float, rest: float) -> float:
+    """Return a sum as one number; it may be infinite."""
+    return total + rest if math.isfinite(total) else total
 
 
 def train(
@@ -82,26 +97,28 @@ def train(
     n_threads: int = 1,
     draw: Draw | None = None,
     penalties: Array | None = None,
+    sums: Array | None = None,
 ) -> tuple[int, float]:
     """Step once for each mini-batch of the rows."""
-    total = 0.0
+    sums = np.zeros(2) if sums is None else sums
     gradient = np.empty_like(parameters)
     for step, start in enumerate(range(0, len(rows), batch_size)):
         batch = rows[start : start + batch_size]
         gradient[:] = 0
         here = draw and draw._replace(step=draw.step + step)
-        batch_cost = loss_and_gradient(architecture, parameters, batch, gradient, 1, here)
+        batch_cost, batch_rest = costs(architecture, parameters, batch, gradient, here)
         if not np.isfinite(batch_cost):
-            return step, total
-        total += batch_cost
+            return step, rounded(*sums)
         if penalties is not None:
             weights = architecture.layout.weights(parameters)
-            total += penalties[step] * sum(float((W * W).sum()) for W in weights)
+            batch_cost += penalties[step] * sum(float((W * W).sum()) for W in weights)
+        total, rest = scalar.add(float(sums[0]), float(sums[1]), batch_cost)
+        sums[:] = total, rest + batch_rest
         if architecture.loss.batch_average:
             weight = batch.total_weight
             gradient *= 1 / weight if weight else 0.0
         apply_update(architecture.layout, parameters, gradient, slots, update, table[step])
-    return math.ceil(len(rows) / batch_size), total
+    return math.ceil(len(rows) / batch_size), rounded(*sums)
 
 
 def blocks(rows: Rows) -> Iterator[tuple[int, Rows]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from fastgd.cli.failures import guarded
+from fastgd.cli.failures import NobodyReadsError, guarded
 from fastgd.cli.options import debug_option
 from fastgd.rules.registry import unknown_name
 
@@ -37,6 +37,15 @@ class Program(click.Group):
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(str(unknown_name("the command", args[0], COMMANDS)), ctx)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; `guarded` tells of Ctrl-C and of readers that have left, not click."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.Abort from None
+        except BrokenPipeError:
+            raise NobodyReadsError from None
 
     def main(self, args: Any = None, prog_name: Any = None, **extra: Any) -> Any:  # type: ignore[override]
         """Run the program and exit; with ``standalone_mode=False``, return or raise instead."""

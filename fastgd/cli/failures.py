@@ -5,7 +5,7 @@ code    meaning
 ======  ==========================================================
 0       done
 1       a bug in fastgd
-2       a bad argument or file, divergence, no memory
+2       a bad argument or file, divergence, no memory, a full disk
 130     ended by Ctrl-C
 141     nobody reads the output any more (``| head``)
 ======  ==========================================================
@@ -17,21 +17,33 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
 
+from fastgd.cli.signals import interrupts
 from fastgd.errors import DivergenceError
+from fastgd.visible import visible
 
-__all__ = ["drop_stdout", "guarded", "one_line"]
+__all__ = ["NobodyReadsError", "drop_stdout", "guarded", "one_line"]
 
 #: What the library raises on purpose.
 EXPECTED = (ValueError, TypeError, ArithmeticError, OSError, MemoryError, ImportError)
 
 
+class NobodyReadsError(Exception):
+    """Who read the output has left."""
+
+
 def guarded(run: Callable[[], Any], debug: bool) -> NoReturn:
     """Run the program and exit; a traceback appears only with --debug or FASTGD_DEBUG=1."""
     debug = debug or os.environ.get("FASTGD_DEBUG", "0") not in ("", "0")
+    with interrupts() as came:
+        _guarded(run, debug, came)
+
+
+def _guarded(run: Callable[[], Any], debug: bool, came: list[int]) -> NoReturn:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _each_once()
@@ -40,7 +52,7 @@ def guarded(run: Callable[[], Any], debug: bool) -> NoReturn:
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
-    except BrokenPipeError:
+    except (BrokenPipeError, NobodyReadsError):
         drop_stdout()
         sys.exit(141)
     except (click.Abort, KeyboardInterrupt):
@@ -49,6 +61,9 @@ def guarded(run: Callable[[], Any], debug: bool) -> NoReturn:
     except click.ClickException as error:
         _explain(error, error, debug, 2)
     except EXPECTED as error:
+        if came and isinstance(error, ImportError):  # what a module makes of Ctrl-C in the middle
+            _complain("fastgd: interrupted")
+            sys.exit(130)
         _explain(error, describe(error), debug, 2)
     except Exception as error:
         what = f"{type(error).__name__}: {error} (a bug in fastgd; FASTGD_DEBUG=1 shows where)"
@@ -76,9 +91,7 @@ def one_line(text: object) -> str:
     >>> one_line("no column 'a'\\n  in file")
     "no column 'a' in file"
     """
-    line = " ".join(str(text).split())
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-    return line.encode("utf-8", "backslashreplace").decode("utf-8")
+    return visible(" ".join(str(text).split()))
 
 
 def drop_stdout() -> None:
@@ -91,6 +104,11 @@ def drop_stdout() -> None:
 def _explain(error: BaseException, what: object, debug: bool, code: int) -> NoReturn:
     if debug:
         raise error
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):  # on a full disk; closed; none
+        with suppress(OSError, ValueError, AttributeError):
+            drop_stdout()
     hint = ""
     if isinstance(error, click.ClickException):
         what = error.format_message()
@@ -103,7 +121,8 @@ def _explain(error: BaseException, what: object, debug: bool, code: int) -> NoRe
 
 
 def _complain(text: str) -> None:
-    click.echo(one_line(text), err=True)
+    with suppress(OSError):  # nobody can be told
+        click.echo(one_line(text), err=True)
 
 
 def _each_once() -> Callable[..., None]:

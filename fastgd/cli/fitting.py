@@ -50,6 +50,21 @@ STOPPING = [
         metavar="FILE",
         help="Write what is measured after each epoch to a .csv file.",
     ),
+    option(
+        "Stopping",
+        "--checkpoint",
+        metavar="FILE",
+        help="Keep the training in a file: after an end of any kind the same command goes on "
+        "from there.",
+    ),
+    option(
+        "Stopping",
+        "--checkpoint-seconds",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="How often that is written at least.  [default: 30]",
+    ),
 ]
 WEIGHTS = [
     option(
@@ -81,6 +96,7 @@ def check_fit(given: dict[str, Any]) -> None:
             raise click.UsageError("--early-stopping needs rows to watch: --validation-split 0.1")
     if given["time_budget"] is not None:
         check_number("time_budget", given["time_budget"], above=0)
+    check_number("checkpoint_seconds", given["checkpoint_seconds"], minimum=0)
     if given["log"] is not None and not Path(given["log"]).absolute().parent.is_dir():
         raise click.UsageError(f"--log: the folder {Path(given['log']).parent} does not exist")
 

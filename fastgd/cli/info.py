@@ -51,7 +51,7 @@ def installation() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             return "not installed"
 
-    packages = ("numpy", "numba", "safetensors", "click", "rich")
+    packages = ("numpy", "numba", "pandas", "click", "rich")
     return {
         "fastgd": __version__,
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
@@ -100,7 +100,7 @@ def cache_folder() -> str:
     except ImportError:
         return "none: no numba"
     stats = getattr(run, "stats", None)
-    return getattr(stats, "cache_path", None) or "none: no folder can be written"
+    return getattr(stats, "cache_path", None) or "none: no folder to trust or to write to"
 
 
 def describe_model(path: str, output: Output) -> dict[str, Any]:

@@ -5,10 +5,9 @@ A network saved from Python has no notes; then the network itself says what it c
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,9 +15,12 @@ import click
 import numpy as np
 
 from fastgd.cli.options import option, with_options
-from fastgd.cli.settings import SEP
+from fastgd.cli.settings import MAX_BYTES, SEP, max_bytes
+from fastgd.data.fetch import mnist_folder
 from fastgd.data.notes import checksum, class_names, notes_for
-from fastgd.errors import DataError, SettingError
+from fastgd.errors import DataError, ModelFileError, SettingError
+from fastgd.storage import parse
+from fastgd.writing import check_target
 
 if TYPE_CHECKING:
     from fastgd.cli.output import Output
@@ -35,6 +37,7 @@ __all__ = [
     "notes_for",
     "open_source",
     "reads_a_model",
+    "split_of",
     "unseen_part",
 ]
 
@@ -51,6 +54,7 @@ def reads_a_model(target: str, every: bool = False) -> Callable[[Any], Any]:
             help=f"{target}  [default: the one of the training]",
         ),
         SEP,
+        MAX_BYTES,
         option("Other", "--backend", metavar="NAME", help="What computes.  [default: the fastest]"),
     ]
     if every:
@@ -80,7 +84,7 @@ def open_source(source: str, given: dict[str, Any]) -> tuple[Table | Dataset, Ta
 
     targets = list(given["target"])
     about = {name: given[name] for name in ("sep", "ignore", "categorical")}
-    about["task"] = given["task"]
+    about |= {"task": given["task"], "max_bytes": max_bytes()}
     if not is_table(source) or os.path.isdir(source):
         if given["test"] is not None:
             raise SettingError("test", f"is for tables; {source} is none")
@@ -96,7 +100,8 @@ def open_source(source: str, given: dict[str, Any]) -> tuple[Table | Dataset, Ta
         raise SettingError("test", f"is for tables of columns; {source} holds images")
     if given["holdout"] is not None:
         raise click.UsageError("--test names the rows to score on; --holdout would hold out others")
-    return table, Table(read_frame(given["test"], given["sep"]), described=table.target)
+    test = read_frame(given["test"], given["sep"], max_bytes())
+    return table, Table(test, described=table.target)
 
 
 def load_rows(
@@ -122,7 +127,7 @@ def load_rows(
 
     notes = network.notes
     described: dict[str, Any] = {}
-    names, features = (_listed(notes, key) for key in ("class_names", "feature_names"))
+    names, features = (_listed(network, key) for key in ("class_names", "feature_names"))
     task, learned = notes.get("task"), notes.get("target") if is_table(source) else None
     if task is None and names is None and network.labels.values is not None:
         task, names = "classification", tuple(map(str, network.labels.values))
@@ -132,9 +137,11 @@ def load_rows(
         names = tuple(map(str, range(network.architecture.n_outputs)))
     if "columns" in notes and is_table(source) and learned is not None:
         from fastgd.tables import Columns, Target
+        from fastgd.tables.model import check_described
 
-        described = {"columns": Columns.from_json(notes["columns"])}
-        described["learned"] = Target.from_json(learned)
+        columns, found = Columns.from_json(notes["columns"]), Target.from_json(learned)
+        check_described(columns, found, network)
+        described = {"columns": columns, "learned": found}
         task = names = features = learned = None
     dataset = data.load(
         source,
@@ -144,6 +151,7 @@ def load_rows(
         class_names=names,
         feature_names=features,
         sep=sep,
+        max_bytes=max_bytes(),
         **described,
     )
     if output is not None:
@@ -173,10 +181,10 @@ def unseen_part(network: Network, dataset: Dataset) -> Part:
     if dataset.X_test is not None:
         n = len(dataset.X_test)
         return Part(dataset.X_test, dataset.y_test, "test", f"the {n:,} test rows")
-    holdout = float(network.notes.get("holdout", 0))
+    holdout, seed = split_of(network.notes)
     known = network.notes.get("data_crc32") == checksum(dataset)
     if holdout and known:
-        held = data.split(dataset, holdout, int(network.notes["seed"]))
+        held = data.split(dataset, holdout, seed)
         words = f"the {len(held.X_test):,} rows held out of training"  # type: ignore[arg-type]
         return Part(held.X_test, held.y_test, "held_out", words)  # type: ignore[arg-type]
     words = f"all {len(dataset.X):,} rows"
@@ -200,7 +208,9 @@ def score_name(network: Network, y: np.ndarray | None) -> str:
     return score_kind(network.architecture, network.check_targets(y)).label
 
 
-def check_out(path: str | os.PathLike[str], *sources: str) -> None:
+def check_out(
+    path: str | os.PathLike[str], *sources: str | os.PathLike[str] | None, option: str = "--out"
+) -> None:
     """Raise, before any work, if a file cannot be written there or is one that is being read.
 
     Raises
@@ -208,24 +218,60 @@ def check_out(path: str | os.PathLike[str], *sources: str) -> None:
     click.BadParameter
         In one line that says why not.
     """
-    out = Path(path)
-    problem = None
-    if out.is_dir():
+    out, problem = Path(path), None
+    try:
+        target = check_target(out)
+        if target.exists() and not target.is_file():
+            problem = "is not a regular file"
+        else:
+            problem = _also_read(target, sources)
+            tempfile.TemporaryFile(dir=target.parent).close()
+    except IsADirectoryError:
         problem = "is a folder; name a file in it"
-    elif out.exists() and not out.is_file():
-        problem = "is not a regular file"
-    elif not out.parent.is_dir():
+    except FileNotFoundError:
         problem = f"cannot be written: there is no folder {out.parent}"
-    elif any(out.exists() and os.path.exists(s) and out.samefile(s) for s in sources):
-        problem = "is what is being read; name another file"
-    else:
-        try:
-            tempfile.TemporaryFile(dir=out.parent).close()
-        except OSError as error:
-            problem = f"cannot be written: {error.strerror or error}"
+    except OSError as error:
+        problem = problem or f"cannot be written: {error.strerror or error}"
     if problem:
-        raise click.BadParameter(f"{path} {problem}", param_hint="--out")
+        raise click.BadParameter(f"{path} {problem}", param_hint=option)
 
 
-def _listed(notes: dict[str, str], key: str) -> tuple[str, ...] | None:
-    return tuple(json.loads(notes[key])) if key in notes else None
+def _also_read(target: Path, sources: Iterable[str | os.PathLike[str] | None]) -> str | None:
+    """Say so where a file is one of those being read, or lies in a folder that is."""
+    for source in sources:
+        read = None if source is None else Path(os.path.realpath(source))
+        if source == "mnist" and not Path(source).exists():
+            read = mnist_folder()
+        if read is None:
+            continue
+        if read == target or (target.exists() and read.exists() and target.samefile(read)):
+            return "is what is being read; name another file"
+        if read.is_dir() and read in target.parents:
+            return "lies in the folder that is being read; name a file elsewhere"
+    return None
+
+
+def split_of(notes: dict[str, str]) -> tuple[float, int]:
+    """Return the share of the rows held out of training, 0 where that is not known, and the seed.
+
+    >>> split_of({"holdout": "0.2", "seed": "7"}), split_of({"holdout": "half"})
+    ((0.2, 7), (0.0, 0))
+    """
+    try:
+        share, seed = float(notes["holdout"]), int(notes["seed"])
+    except (KeyError, ValueError):
+        return 0.0, 0
+    return (share, seed) if 0 < share < 1 and seed >= 0 else (0.0, 0)
+
+
+def _listed(network: Network, key: str) -> tuple[str, ...] | None:
+    """Return a list of texts from the notes; they may be a stranger's."""
+    if key not in network.notes:
+        return None
+    try:
+        words = parse(network.notes[key])
+    except ValueError:
+        words = None
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ModelFileError(f"the model's notes: {key} must be a list of texts")
+    return tuple(words)

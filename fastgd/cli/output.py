@@ -7,12 +7,14 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TextIO
 
 import click
 import numpy as np
 
 from fastgd.cli.failures import drop_stdout, one_line
+from fastgd.visible import visible
 
 __all__ = ["Output", "count", "plain"]
 
@@ -35,7 +37,7 @@ class Output:
         self.as_json = as_json
         self.quiet = quiet
         self.talks = not (as_json or quiet)
-        self._read = True
+        self._failed: OSError | None = None
 
     @property
     def live(self) -> bool:
@@ -44,29 +46,54 @@ class Output:
             not self.quiet and is_terminal(sys.stderr) and (self.as_json or is_terminal(sys.stdout))
         )
 
-    def say(self, line: str = "") -> None:
-        """Print a line for people."""
+    def say(self, text: str = "") -> None:
+        """Print a line for people, or several; names in them cannot do anything to a terminal."""
         if self.talks:
-            self.write(f"{line}\n")
+            self.write("".join(f"{visible(line)}\n" for line in text.split("\n")))
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody reads the lines any more."""
+        return isinstance(self._failed, BrokenPipeError)
 
     def note(self, line: str) -> None:
         """Print a line for people to stderr, where it cannot disturb what others read."""
         if not self.quiet:
-            click.echo(f"fastgd: {one_line(line)}", err=True)
+            with suppress(OSError):  # what cannot be told stops no work
+                click.echo(f"fastgd: {one_line(line)}", err=True)
+
+    def write_rows(self, text: str) -> None:
+        """Print lines for programs: as they are, but on a terminal as `say` does."""
+        if is_terminal(sys.stdout):
+            text = "\n".join(map(visible, text.split("\n")))
+        self.write(text)
 
     def finish(self, record: Mapping[str, Any]) -> None:
-        """Print the record as JSON, if that was asked for."""
+        """Print the record as JSON, if that was asked for; everything is printed then.
+
+        Raises
+        ------
+        OSError
+            If something could not be: now, as the work is done.
+        """
         if self.as_json:
             self.write(json.dumps(plain(record), allow_nan=False) + "\n")
+        if isinstance(self._failed, BrokenPipeError):
+            raise self._failed
+        if self._failed is not None:
+            raise OSError(self._failed.errno, self._failed.strerror, "standard output")
 
     def write(self, text: str) -> None:
-        """Print text as it is. A reader that has left (``| head``) does not stop the work."""
-        if not self._read:
+        """Print text as it is.
+
+        A reader that has left (``| head``), or a full disk, does not stop the work.
+        """
+        if self._failed is not None:
             return
         try:
             click.echo(text, nl=False)
-        except BrokenPipeError:
-            self._read = False
+        except OSError as error:
+            self._failed = error
             drop_stdout()
 
     def table(
@@ -82,7 +109,9 @@ class Output:
         terminal = is_terminal(sys.stdout)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for column in columns:
-            table.add_column(column, justify="left" if left or column == columns[0] else "right")
+            table.add_column(
+                Text(one_line(column)), justify="left" if left or column == columns[0] else "right"
+            )
         for row in rows:
             table.add_row(*(Text(one_line(cell)) for cell in row))
         width = Console().width if terminal else PIPE_WIDTH

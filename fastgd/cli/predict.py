@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,7 +53,7 @@ def predict(
     Kaggle's digit recognizer they are ImageId,Label, as the competition wants them. Rows count
     from 1. Data with a test part, such as a folder of MNIST files, is predicted there.
     """
-    from fastgd.data import write_predictions
+    from fastgd.data.predictions import prediction_lines, write_predictions
 
     output = Output(as_json, quiet)
     network = models.load_model(model, data, backend)
@@ -74,11 +72,8 @@ def predict(
         part = "test rows" if dataset.X_test is not None else "rows"
         output.say(f"wrote {out}: {len(X):,} {part} of {dataset.name}")
     elif not as_json and not quiet:
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "predictions.csv")
-            write_predictions(path, kind, answers, names, columns)
-            with open(path, encoding="utf-8", newline="") as file:
-                output.write(file.read())
+        for lines in prediction_lines(kind, answers, names, columns):
+            output.write_rows(lines)
     record: dict[str, Any] = {"command": "predict", "model": model, "data": dataset.name}
     record |= {"n_rows": len(X), "out": out}
     if out is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import click
 import numpy as np
 
 from fastgd.cli import optimizing
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from fastgd.recipe import Recipe
 
 __all__ = [
-    "HOLDOUT", "OPTIONS", "SEP", "check", "chosen_for", "completed", "default_rate", "rules_of",
+    "HOLDOUT", "MAX_BYTES", "OPTIONS", "SEP", "check", "chosen_for", "completed", "default_rate",
+    "max_bytes", "rules_of",
 ]  # fmt: skip
 
 #: The share of the rows that is held out of training.
@@ -76,6 +78,22 @@ SEP = option(
     metavar="CHARACTER",
     help="What separates the columns of a text file, or tab.  [default: seen from its first lines]",
 )
+
+
+def _keep(ctx: click.Context, parameter: click.Parameter, value: int | None) -> None:
+    ctx.meta[MAX_BYTES_KEY] = value
+
+
+MAX_BYTES_KEY = "fastgd.max_bytes"
+MAX_BYTES = option(
+    "Data",
+    "--max-bytes",
+    type=click.IntRange(1),
+    metavar="N",
+    expose_value=False,
+    callback=_keep,
+    help="How far a compressed file may grow.  [default: 1 GiB, or 20 times its size]",
+)
 DATA = [
     option(
         "Data",
@@ -98,6 +116,7 @@ DATA = [
         help="A table of rows to score the network on, in place of rows held out.",
     ),
     SEP,
+    MAX_BYTES,
     option(
         "Data",
         "--task",
@@ -203,6 +222,12 @@ TRAINING = [
 ]
 
 OPTIONS = [*MOST_USED, *DATA, *NETWORK, *TRAINING, *optimizing.OPTIONS, *STOPPING, *WEIGHTS]
+
+
+def max_bytes() -> int | None:
+    """Return what --max-bytes says, to whatever reads data for the command."""
+    context = click.get_current_context(silent=True)
+    return None if context is None else context.meta.get(MAX_BYTES_KEY)
 
 
 def default_rate(classes: bool, activation: Any) -> float:

@@ -29,6 +29,7 @@ from fastgd.cli.settings import (
     default_rate,
     rules_of,
 )  # fmt: skip
+from fastgd.cli.signals import Ending, ending
 
 if TYPE_CHECKING:
     from fastgd.data import Dataset
@@ -43,9 +44,6 @@ __all__ = ["train"]
 NOTHING = 0.02
 #: After fewer epochs nobody expects a network to have learned much.
 ENOUGH_EPOCHS = 10
-
-#: The exit code of a training that Ctrl-C ended.
-INTERRUPTED = 130
 
 BOOK = """\b
 Examples:
@@ -75,8 +73,8 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
 
     DATA is 'digits' (small images that come with fastgd), 'mnist' (fetched once and kept), a
     folder of MNIST files, a table (.csv, .parquet, .xlsx, ...) of numbers, words and dates with or
-    without gaps, or an .npz with arrays X and y. Ctrl-C ends the training early and keeps what has
-    been learned.
+    without gaps, or an .npz with arrays X and y. Ctrl-C, SIGTERM and SIGHUP end the training early
+    and keep what has been learned; with --checkpoint the same command then goes on from there.
 
     Where nothing is said of optimizer, rate and schedule, network and training are chosen by what
     is to be learned and from how many rows, and a line says what was chosen.
@@ -86,24 +84,32 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     from fastgd.files import check_name
 
     output = Output(as_json, quiet)
-    out = settings["out"]
+    out, read = settings["out"], (data, settings["test"])
     if out is not None:
-        models.check_out(out, data)
+        models.check_out(out, *read)
         check_name(out)
     check(settings)
     backend(settings["backend"]), available_threads()  # and what the environment says of them
     source, test = models.open_source(data, settings)
     if out is None:
         out = default_out(source.name)
-        models.check_out(out, data)
+        models.check_out(out, *read)
+    if settings["log"] is not None:
+        models.check_out(settings["log"], *read, out, option="--log")
+    if settings["checkpoint"] is not None:
+        models.check_out(settings["checkpoint"], *read, out, option="--checkpoint")
     run = Run(data, source, test, out, settings, output)
     run.describe()
     history = run.fit()
     run.judge(history)
     if not run.kept:
+        run.replaced = os.path.exists(out)
         run.network.save(out)
-    output.finish(run.report(history))
-    return INTERRUPTED if history.stop_reason == "interrupted" else int(run.kept)
+    report = run.report(history)
+    if output.abandoned and not run.kept:
+        output.note(f"nobody reads the output any more; wrote the network to {out}")
+    output.finish(report)
+    return run.ending.code if history.stop_reason == "interrupted" else int(run.kept)
 
 
 def default_out(name: str) -> str:
@@ -130,6 +136,8 @@ class Run:
     out: str
     settings: dict[str, Any]
     output: Output
+    replaced: bool = False
+    ending: Ending = dataclasses.field(default_factory=Ending)
 
     def __post_init__(self) -> None:
         from fastgd.engine.inputs import check_examples
@@ -144,9 +152,6 @@ class Run:
         rate = default_rate(whole.is_classification, given["activation"])
         self.optimizer = recipe.optimizer if recipe else optimizer_of(given, rate)
         self.network.notes = models.notes_for(whole, seed, self.holdout)
-        self.network.notes["training"] = (
-            f"{given['epochs']} epochs, batches of {given['batch_size']}, {self.optimizer}"
-        )
         self.chosen = recipe is not None
         self.class_weight = class_weight_of(given["class_weight"], whole)
         self.split = validation_split(given)
@@ -235,7 +240,7 @@ class Run:
         data, given = self.dataset, self.settings
         held_out = data.X_test is not None and data.y_test is not None and not self.split
         self.started = time.perf_counter()
-        with warnings.catch_warnings():
+        with ending() as self.ending, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="training interrupted")  # said below
             history = self.network.fit(
                 data.X,
@@ -249,6 +254,8 @@ class Run:
                 validation_split=self.split,
                 callbacks=[*self.callbacks, *bars(self.output, self.score_name)],
                 standardize=not given["no_standardize"],
+                checkpoint=given["checkpoint"],
+                checkpoint_seconds=given["checkpoint_seconds"],
             )
         self.seconds = time.perf_counter() - self.started
         return history
@@ -271,7 +278,8 @@ class Run:
             f"{epochs} in {self.seconds:.2g} s"
         )
         if not self.kept:
-            output.say(f"wrote    {self.out}")
+            instead = ", in place of the file that was there" if self.replaced else ""
+            output.say(f"wrote    {self.out}{instead}")
         if history.stop_reason == "interrupted" and not self.kept:
             epoch = history.epochs + 1
             output.note(f"interrupted in epoch {epoch}; wrote the network so far to {self.out}")
@@ -311,6 +319,7 @@ class Run:
             "chosen": self.chosen,
             "learned": not self.failed,
             "out": None if self.kept else self.out,
+            "replaced": self.replaced,
         }
 
     def judge(self, history: History) -> None:

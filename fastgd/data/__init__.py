@@ -23,6 +23,7 @@ from fastgd.data.reading import not_found
 from fastgd.data.tables import is_table, load_csv
 from fastgd.data.targets import check_task, encode_digits
 from fastgd.errors import DataError, SettingError
+from fastgd.rules.checks import check_integer
 
 __all__ = [
     "KINDS",
@@ -52,6 +53,7 @@ def load(
     class_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
     sample_weight: str | None = None,
+    max_bytes: int | None = None,
     **described: Any,
 ) -> Dataset:
     """Read a dataset, whatever it is.
@@ -75,6 +77,9 @@ def load(
         The columns to read as inputs, in this order, for tables; ignored elsewhere.
     sample_weight : str, optional
         The column that says what each row counts, for tables.
+    max_bytes : int, optional
+        How far a compressed file (.gz, .zip, .npz, .parquet, .xlsx) may grow as it is unpacked;
+        by default 1 GiB, or 20 times its size if that is more. One that grows beyond is refused.
     described
         `columns`, `learned`, `sep`, `ignore` and `categorical` of `load_csv`, for tables.
 
@@ -96,6 +101,8 @@ def load(
     <Dataset digits: 1,797 x 64 uint8, 10 classes>
     """
     check_task(task)
+    if max_bytes is not None:
+        check_integer("max_bytes", max_bytes, 1)
     path = Path(source)
     fetched = source == "mnist" and not path.exists()
     if source != "digits" and not fetched:
@@ -105,7 +112,7 @@ def load(
             )
         if not path.is_dir():
             given = (target, need_target, task, class_names, feature_names, sample_weight)
-            return _load_file(path, *given, described)
+            return _load_file(path, *given, max_bytes, described)
     _only_for_tables(source, described)
     if sample_weight is not None:
         raise SettingError("sample_weight", f"names a column of a table; {fspath(source)} is none")
@@ -118,7 +125,7 @@ def load(
     if source != "digits":
         if fetched:
             path = known_mnist() or download_mnist()
-        return load_idx(path, need_target=need_target, class_names=class_names)
+        return load_idx(path, need_target=need_target, class_names=class_names, max_bytes=max_bytes)
     return _digits(need_target, class_names)
 
 
@@ -131,7 +138,15 @@ def _digits(need_target: bool, class_names: Sequence[str] | None) -> Dataset:
 
 
 def _load_file(
-    path: Path, target, need_target, task, class_names, feature_names, sample_weight, described
+    path: Path,
+    target,
+    need_target,
+    task,
+    class_names,
+    feature_names,
+    sample_weight,
+    max_bytes,
+    described,
 ) -> Dataset:
     name = path.name.lower()
     if is_table(name):
@@ -143,6 +158,7 @@ def _load_file(
             class_names=class_names,
             feature_names=feature_names,
             sample_weight=sample_weight,
+            max_bytes=max_bytes,
             **described,
         )
     _only_for_tables(path, described)
@@ -151,7 +167,13 @@ def _load_file(
     if name.endswith(".npz"):
         if target is not None:
             raise SettingError("target", f"is for tables; the target of {path} is its array y")
-        return load_npz(path, need_target=need_target, task=task, class_names=class_names)
+        return load_npz(
+            path,
+            need_target=need_target,
+            task=task,
+            class_names=class_names,
+            max_bytes=max_bytes,
+        )
     hint = "; give the folder it is in" if "ubyte" in name else ""
     raise DataError(f"{path}: not a kind of file that is read here{hint}; accepted are {_ACCEPTED}")
 

@@ -3,6 +3,9 @@
 What has arrived lies in `name.part` beside the file, so that a download that broke off goes
 on where it stopped, from another mirror too (HTTP range requests, RFC 9110, section 14). The
 file gets its name only once its sha256 is right.
+
+By hand, not by pooch: that has one address for a file, resumes nothing, and bounds neither what
+arrives nor how slowly.
 """
 
 from __future__ import annotations
@@ -11,11 +14,14 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from fastgd.errors import DataError
+from fastgd.writing import move_into_place
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -93,7 +99,7 @@ def download(
             said.append(f"{urlsplit(mirror).netloc} {error}")
         else:
             with writing(folder):
-                part.replace(folder / name)
+                move_into_place(part, folder / name)
             return mirror
     raise MirrorError("; ".join(said))
 
@@ -130,8 +136,8 @@ def _from_mirror(
         try:
             own = start if start == known.size else _receive(url, part, start, known.size, timeout,
                                                              report)  # fmt: skip
-        except MirrorError:
-            if last or _size(part) <= start:
+        except MirrorError as error:
+            if last or _size(part) <= start or isinstance(error.__cause__, _TooSlow):
                 raise
             continue
         with writing(part.parent):
@@ -193,20 +199,20 @@ def _ask(url: str, start: int, timeout: float) -> HTTPResponse:
     """Ask for a file from byte `start` on; from the first, where a mirror cannot do that."""
     from http.client import HTTPException  # here: with ssl they take a while to import
     from urllib.error import HTTPError
-    from urllib.request import Request, urlopen
+    from urllib.request import Request
 
     headers = {"User-Agent": "fastgd"}
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        response = urlopen(Request(url, headers=headers), timeout=timeout)
+        response = _opener().open(Request(url, headers=headers), timeout=timeout)
     except HTTPError as error:
         error.close()
         if start and error.code == 416:  # it has no such bytes
             return _ask(url, 0, timeout)
         why = str(error.reason).splitlines()[:1]
         raise MirrorError(" ".join([f"answered {error.code}", *why])) from error
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: it redirects to no address
         raise MirrorError(_in_words("cannot be reached", error, timeout)) from error
     sent = response.headers.get("Content-Range", "")
     if response.status == 206 and not sent.startswith(f"bytes {start}-"):
@@ -217,11 +223,79 @@ def _ask(url: str, start: int, timeout: float) -> HTTPResponse:
     return response
 
 
+class _TooSlow(OSError):
+    """A server sends next to nothing; the text says how little."""
+
+
+class _Watched(RawIOBase):
+    """What a server sends, headers and all, for as long as it does so at a sensible speed."""
+
+    def __init__(self, raw: RawIOBase, timeout: float):
+        self.raw, self.timeout = raw, timeout
+        self.since, self.received = time.monotonic(), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        n = self.raw.readinto(buffer) or 0
+        self.received += n
+        seconds = time.monotonic() - self.since
+        if seconds > self.timeout:
+            if self.received < SLOWEST * seconds:
+                raise _TooSlow(f"is too slow ({self.received:,} bytes in {seconds:.2g} s)")
+            self.since, self.received = time.monotonic(), 0
+        return n
+
+    def close(self) -> None:
+        self.raw.close()
+        super().close()
+
+
+@cache
+def _opener() -> Any:
+    """Return what asks mirrors: it watches their speed, and follows them to http and https only."""
+    from http.client import HTTPResponse
+    from urllib.error import HTTPError
+    from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, build_opener
+
+    class Response(HTTPResponse):
+        def __init__(self, sock: Any, *args: Any, timeout: float, **options: Any):
+            super().__init__(sock, *args, **options)
+            self.fp = BufferedReader(_Watched(self.fp.detach(), timeout))
+
+    def watched(connection: Any) -> Any:
+        def make(host: str, timeout: float, **options: Any) -> Any:
+            made = connection(host, timeout=timeout, **options)
+            made.response_class = partial(Response, timeout=timeout)
+            return made
+
+        return make
+
+    class Plain(HTTPHandler):
+        def do_open(self, http_class: Any, req: Any, **options: Any) -> Any:
+            return super().do_open(watched(http_class), req, **options)
+
+    class Secure(HTTPSHandler):
+        def do_open(self, http_class: Any, req: Any, **options: Any) -> Any:
+            return super().do_open(watched(http_class), req, **options)
+
+    class Redirects(HTTPRedirectHandler):
+        def redirect_request(
+            self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+        ) -> Any:
+            scheme = urlsplit(newurl).scheme
+            if scheme not in ("http", "https"):
+                raise HTTPError(newurl, code, f"and leads to {scheme}://", headers, fp)
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    return build_opener(Plain, Secure, Redirects)
+
+
 def _pieces(response: HTTPResponse, timeout: float) -> Iterator[bytes]:
-    """Yield the body as it arrives, for as long as it does so at a sensible speed."""
+    """Yield the body as it arrives."""
     from http.client import HTTPException
 
-    since, received = time.monotonic(), 0
     while True:
         try:
             piece = response.read1(_PIECE)
@@ -230,12 +304,6 @@ def _pieces(response: HTTPResponse, timeout: float) -> Iterator[bytes]:
         if not piece:
             return
         yield piece
-        received += len(piece)
-        seconds = time.monotonic() - since
-        if seconds > timeout:
-            if received < SLOWEST * seconds:
-                raise MirrorError(f"is too slow ({received:,} bytes in {seconds:.2g} s)")
-            since, received = time.monotonic(), 0
 
 
 def _in_words(what: str, error: BaseException, timeout: float) -> str:
@@ -243,6 +311,8 @@ def _in_words(what: str, error: BaseException, timeout: float) -> str:
     reason = getattr(error, "reason", None)  # where urllib wraps it
     if isinstance(reason, BaseException):
         error = reason
+    if isinstance(error, _TooSlow):
+        return str(error)
     if isinstance(error, TimeoutError):
         return f"sent nothing for {timeout:g} s"
     why = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -27,7 +27,15 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["MIRRORS", "MNIST", "cache_folder", "download_mnist", "fetch_mnist", "known_mnist"]
+__all__ = [
+    "MIRRORS",
+    "MNIST",
+    "cache_folder",
+    "download_mnist",
+    "fetch_mnist",
+    "known_mnist",
+    "mnist_folder",
+]
 
 #: Where MNIST's files are, as PyTorch's and TensorFlow's downloads have them.
 MIRRORS = (
@@ -147,6 +155,11 @@ def download_mnist(
     return place
 
 
+def mnist_folder() -> Path:
+    """Return the folder that "mnist" means, whether or not it is there yet."""
+    return known_mnist() or cache_folder() / "mnist"
+
+
 def known_mnist() -> Path | None:
     """Return the folder of MNIST's files that FASTGD_MNIST names, or None.
 
@@ -232,7 +245,7 @@ def _is(path: Path, known: Known) -> bool:
             with open_binary(path) as file:
                 for piece in iter(lambda: file.read(1 << 20), b""):
                     digest.update(piece)
-        except (gzip.BadGzipFile, EOFError, zlib.error):
+        except (gzip.BadGzipFile, EOFError, zlib.error, DataError):
             return False
         return digest.hexdigest() == known.content
 

@@ -12,12 +12,11 @@ import struct
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from fastgd.data.dataset import Dataset
-from fastgd.data.reading import not_found, open_binary, reading
+from fastgd.data.reading import Readable, not_found, open_binary, reading
 from fastgd.data.targets import encode_digits
 from fastgd.errors import DataError
 
@@ -33,6 +32,7 @@ def load_idx(
     *,
     need_target: bool = True,
     class_names: Sequence[str] | None = None,
+    max_bytes: int | None = None,
 ) -> Dataset:
     """Read a folder of MNIST IDX files.
 
@@ -47,6 +47,8 @@ def load_idx(
         False for prediction: label files are not read, and y is None.
     class_names : sequence of str, optional
         The labels of a trained model: labels become their positions in it.
+    max_bytes : int, optional
+        How far a compressed file may grow; see `load`.
 
     Returns
     -------
@@ -78,7 +80,9 @@ def load_idx(
         if folder.exists():
             raise DataError(f"{folder}: a file; give the folder that holds the IDX files")
         raise not_found(folder)
-    train, test = (_read_part(folder, prefix, need_target) for prefix in ("train", "t10k"))
+    train, test = (
+        _read_part(folder, prefix, need_target, max_bytes) for prefix in ("train", "t10k")
+    )
     if train is None:
         train, test = test, None
     if train is None:
@@ -118,7 +122,7 @@ def _dataset(
     )
 
 
-def _read_part(folder: Path, prefix: str, need_target: bool) -> Part | None:
+def _read_part(folder: Path, prefix: str, need_target: bool, max_bytes: int | None) -> Part | None:
     """Read the images and labels of "train" or "t10k"; None if neither is there."""
     images_path = _find(folder, f"{prefix}-images", "idx3-ubyte")
     labels_path = _find(folder, f"{prefix}-labels", "idx1-ubyte") if need_target else None
@@ -130,10 +134,10 @@ def _read_part(folder: Path, prefix: str, need_target: bool) -> Part | None:
         return None
     if need_target and labels_path is None:
         raise DataError(f"{folder}: has {images_path.name} but no {prefix}-labels-idx1-ubyte[.gz]")
-    images = _read_file(images_path, "images", ndim=3)
+    images = _read_file(images_path, "images", 3, max_bytes)
     if labels_path is None:
         return images, None
-    labels = _read_file(labels_path, "labels", ndim=1)
+    labels = _read_file(labels_path, "labels", 1, max_bytes)
     if len(labels) != len(images):
         raise DataError(
             f"{labels_path}: {len(labels):,} labels for the {len(images):,} images "
@@ -145,13 +149,13 @@ def _read_part(folder: Path, prefix: str, need_target: bool) -> Part | None:
 def _find(folder: Path, stem: str, ending: str) -> Path | None:
     """Return the first spelling of a file that is there."""
     spellings = (folder / f"{stem}{dot}{ending}{gz}" for gz in ("", ".gz") for dot in "-.")
-    return next((path for path in spellings if path.is_file()), None)
+    return next((path for path in spellings if path.exists()), None)
 
 
-def _read_file(path: Path, what: str, ndim: int) -> np.ndarray:
+def _read_file(path: Path, what: str, ndim: int, max_bytes: int | None) -> np.ndarray:
     """Read one IDX file of unsigned bytes with ndim dimensions."""
     header_size = 4 + 4 * ndim
-    with reading(path), open_binary(path) as file:
+    with reading(path), open_binary(path, max_bytes) as file:
         header = file.read(header_size)
         if len(header) < header_size:
             raise DataError(
@@ -176,7 +180,7 @@ def _read_file(path: Path, what: str, ndim: int) -> np.ndarray:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _read_exactly(file: BinaryIO, size: int) -> tuple[bytearray, int]:
+def _read_exactly(file: Readable, size: int) -> tuple[bytearray, int]:
     """Read up to `size` bytes and count those that follow.
 
     In pieces: the header of a damaged file may promise more than any memory holds.

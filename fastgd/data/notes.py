@@ -39,9 +39,9 @@ def notes_for(dataset: Dataset, seed: int, holdout: float | None) -> dict[str, s
         notes["columns"] = dataset.columns.to_json()
         notes["target"] = dataset.target.to_json()
     if dataset.feature_names is not None:
-        notes["feature_names"] = json.dumps(dataset.feature_names)
+        notes["feature_names"] = json.dumps(dataset.feature_names, ensure_ascii=False)
     if dataset.n_classes is not None:
-        notes["class_names"] = json.dumps(class_names(dataset))
+        notes["class_names"] = json.dumps(class_names(dataset), ensure_ascii=False)
     return notes
 
 

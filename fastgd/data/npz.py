@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format
 
+from fastgd.data.archives import check_members, unzipping
 from fastgd.data.dataset import Dataset
 from fastgd.data.reading import did_you_mean, plain, reading
 from fastgd.data.targets import check_task, encode_array
 from fastgd.errors import DataError
+from fastgd.regular import open_regular
 
 __all__ = ["load_npz"]
 
@@ -27,6 +31,7 @@ def load_npz(
     need_target: bool = True,
     task: str | None = None,
     class_names: Sequence[str] | None = None,
+    max_bytes: int | None = None,
 ) -> Dataset:
     """Read a NumPy archive with `X`, `y` and, optionally, `X_test`, `y_test`, `input_scale`.
 
@@ -41,6 +46,8 @@ def load_npz(
         Forces what is otherwise decided as for a table (see `load_csv`).
     class_names : sequence of str, optional
         The labels of a trained model: labels become their positions in it.
+    max_bytes : int, optional
+        How far compressed files may grow; see `load`.
 
     Returns
     -------
@@ -64,7 +71,7 @@ def load_npz(
     <Dataset waves.npz: 2 x 3 float32, regression>
     """
     check_task(task)
-    archive = _read(Path(path))
+    archive = _read(Path(path), max_bytes)
     X, X_test = archive.inputs("X"), None
     if "X_test" in archive.arrays:
         X_test = archive.inputs("X_test")
@@ -145,24 +152,45 @@ class _Archive:
         return float(value.reshape(-1)[0])
 
 
-def _read(path: Path) -> _Archive:
-    with reading(path), path.open("rb") as file:
+def _read(path: Path, max_bytes: int | None) -> _Archive:
+    with reading(path), BufferedReader(open_regular(path)) as file:
         if not zipfile.is_zipfile(file):
             raise DataError(f"{path}: not an .npz archive, or truncated")
         file.seek(0)
-        try:
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in _KEYS if key in archive.files}
-                names = list(archive.files)
-        except (ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-            if "allow_pickle" in str(error):
-                problem = "holds an array of Python objects; accepted are numbers and text"
-                raise DataError(f"{path}: {problem}") from error
-            raise DataError(f"{path}: corrupt archive ({error})") from error
-    for key, array in arrays.items():
-        if not isinstance(array, np.ndarray):
+        with unzipping(path, file) as archive:
+            members = {
+                member.filename.removesuffix(".npy"): member for member in archive.infolist()
+            }
+            wanted = {key: members[key] for key in _KEYS if key in members}
+            check_members(path, file, wanted.values(), max_bytes)
+            arrays = {key: _array(path, archive, key, wanted[key]) for key in wanted}
+    return _Archive(path, arrays, list(members))
+
+
+def _array(path: Path, archive: zipfile.ZipFile, key: str, member: zipfile.ZipInfo) -> np.ndarray:
+    """Return an array, whose header is held against its size before room is made for it."""
+    with archive.open(member) as file:
+        start = file.read(8)
+        if start[:6] != format.MAGIC_PREFIX:
             raise DataError(f"{path}: {key} is a file that holds no array")
-    return _Archive(path, arrays, names)
+        if start[6:] == b"\x01\x00":
+            shape, _, dtype = format.read_array_header_1_0(file)
+        elif start[6:] == b"\x02\x00":
+            shape, _, dtype = format.read_array_header_2_0(file)
+        else:
+            raise DataError(f"{path}: {key} has names for its columns, or a newer format; accepted "
+                            "are numbers and text")  # fmt: skip
+        if dtype.hasobject:
+            raise DataError(f"{path}: holds an array of Python objects; accepted are numbers and "
+                            "text")  # fmt: skip
+        size = math.prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or size != member.file_size - file.tell():
+            raise DataError(
+                f"{path}: {key} is damaged: {member.file_size - file.tell():,} bytes, not the "
+                f"{size:,} of its shape {shape} and type {dtype}"
+            )
+    with archive.open(member) as file:
+        return format.read_array(file, allow_pickle=False)
 
 
 def _native(array: np.ndarray) -> np.ndarray:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import csv
-import os
-import secrets
-from collections.abc import Iterable, Sequence
+import io
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
 from fastgd.data.dataset import KINDS
 from fastgd.errors import DataError, SettingError
 from fastgd.rules.registry import unknown_name
+from fastgd.visible import as_cell
+from fastgd.writing import write_whole
 
-__all__ = ["write_predictions"]
+__all__ = ["prediction_lines", "write_predictions"]
+
+#: So many lines are made at a time.
+BLOCK = 1 << 14
 
 
 def write_predictions(
@@ -30,9 +34,10 @@ def write_predictions(
     For kind "kaggle" the columns are `ImageId,Label`, as its competition wants them. For
     any other they are `row,prediction`; several outputs are
     `row,prediction_0,prediction_1,...`, or have the names that are given.
-    Rows count from 1: the first example is row 1.
+    Rows count from 1: the first example is row 1. A name that a spreadsheet would take for a
+    formula, as it begins with = + - @, has ' before it.
 
-    It is written beside its place and then renamed: a failed write loses nothing.
+    It is written whole or not at all: a failed write loses nothing.
 
     Parameters
     ----------
@@ -64,25 +69,36 @@ def write_predictions(
     ...     path.read_text()
     'ImageId,Label\\n1,3\\n2,7\\n'
     """
+    lines = prediction_lines(dataset_kind, classes_or_values, class_names, output_names)
+    try:
+        write_whole(path, (line.encode() for line in lines))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def prediction_lines(
+    dataset_kind: str,
+    classes_or_values: np.ndarray,
+    class_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+) -> Iterator[str]:
+    """Return the lines of `write_predictions`, many in one text; what is wrong is raised at once.
+
+    >>> "".join(prediction_lines("csv", np.array([0.5, 2.0])))
+    'row,prediction\\n1,0.5\\n2,2.0\\n'
+    """
     header, rows = _table(dataset_kind, np.asarray(classes_or_values), class_names)
     if output_names is not None and len(output_names) == len(header) - 1:
         header = ["row", *map(str, output_names)]
-    # A link keeps pointing where it points; a device such as /dev/stdout cannot be replaced.
-    place = Path(path).resolve()
-    special = place.exists() and not place.is_file()
-    scratch = place if special else place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with scratch.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
-        if not special:
-            os.replace(scratch, place)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        if not special:
-            scratch.unlink(missing_ok=True)
+    return _written(itertools.chain([header], rows))
+
+
+def _written(rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    rows = iter(rows)
+    while some := list(itertools.islice(rows, BLOCK)):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([map(as_cell, row) for row in some])
+        yield text.getvalue()
 
 
 def _table(

@@ -44,6 +44,7 @@ def load_csv(
     sep: str | None = None,
     ignore: Sequence[str] = (),
     categorical: Sequence[str] = (),
+    max_bytes: int | None = None,
 ) -> Dataset:
     """Read a table with a header line, and make numbers of all its columns.
 
@@ -78,6 +79,8 @@ def load_csv(
         What separates the columns; else it is seen from the first lines.
     ignore, categorical : sequence of str
         Columns that are no inputs; columns whose numbers are names.
+    max_bytes : int, optional
+        How far a compressed file may grow; see `load`.
 
     Returns
     -------
@@ -114,4 +117,5 @@ def load_csv(
         sep=sep,
         ignore=ignore,
         categorical=categorical,
+        max_bytes=max_bytes,
     )

@@ -13,8 +13,10 @@ from fastgd.rules.registry import unknown_name
 
 __all__ = [
     "FEW",
+    "MANY",
     "KnownLabels",
     "Labels",
+    "check_many",
     "check_task",
     "encode_array",
     "encode_digits",
@@ -23,6 +25,8 @@ __all__ = [
 ]
 
 FEW = 20
+#: More classes than these are learned only where somebody says that they are classes.
+MANY = 1000
 _MOST_LABELS = 65_536  # a network has one output a class; more is a column of names
 
 Encoded = tuple[np.ndarray, "tuple[str, ...] | None"]
@@ -32,6 +36,16 @@ def check_task(task: str | None) -> None:
     """Raise ValueError unless `task` is None, "classification" or "regression"."""
     if task not in (None, "classification", "regression"):
         raise unknown_name("task", task, ["classification", "regression"])
+
+
+def check_many(count: int, rows: int, where: str) -> None:
+    """Refuse to take many values for classes without being told: each would be an output."""
+    if count > MANY:
+        raise DataError(
+            f"{where}: {count:,} different values in {rows:,} rows are many for classes; --target "
+            "names another column, --task regression takes numbers as they are, --task "
+            "classification takes each as a class all the same"
+        )
 
 
 def number_or_none(text: str) -> float | None:
@@ -46,9 +60,9 @@ def encode_numbers(values: np.ndarray, task: str | None, where: str) -> Encoded:
     """Decide whether numbers are classes, and return classes or targets.
 
     Numbers are classes if all are whole, and either at most 20 differ, or they are
-    exactly 0..k-1 with two examples a class on average. (scikit-learn's
-    `type_of_target` takes any whole numbers for classes; a column of prices or
-    years would become thousands of outputs.) `task` overrides the rule.
+    exactly 0..k-1 with two examples a class on average; more than 1,000 classes are
+    refused. (scikit-learn's `type_of_target` takes any whole numbers for classes; a column
+    of prices or years would become thousands of outputs.) `task` overrides the rule.
 
     Parameters
     ----------
@@ -65,7 +79,7 @@ def encode_numbers(values: np.ndarray, task: str | None, where: str) -> Encoded:
     Raises
     ------
     DataError
-        If classes are asked for and a number is not whole.
+        If classes are asked for and a number is not whole, or there are too many unasked.
 
     Examples
     --------
@@ -85,6 +99,8 @@ def encode_numbers(values: np.ndarray, task: str | None, where: str) -> Encoded:
     few = len(classes) <= FEW or (from_zero and 2 * len(classes) <= len(values))
     if task is None and (fractions.size or not few):
         return numbers, None
+    if task is None:
+        check_many(len(classes), len(values), where)
     if fractions.size:
         raise DataError(f"{where}: {fractions[0]} is no class; classes are whole numbers or words")
     names = None if from_zero else tuple(str(int(c)) for c in classes)

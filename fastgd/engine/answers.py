@@ -20,8 +20,12 @@ Array = np.ndarray
 class Answers:
     """What a network knows of its classes: a part of `fastgd.Network`."""
 
-    architecture: Architecture
     labels: Labels
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network's."""
+        raise NotImplementedError
 
     def predict(self, X: Any) -> Array:
         """Return the outputs (n, n_outputs)."""

@@ -7,6 +7,7 @@ most fits need.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 import time
@@ -17,7 +18,10 @@ from typing import Any
 import numpy as np
 
 from fastgd.errors import SettingError, SettingTypeError
+from fastgd.regular import open_regular
 from fastgd.rules.checks import check_flag, check_integer, check_number
+from fastgd.visible import as_cell
+from fastgd.writing import append_whole, write_whole
 
 __all__ = ["BestParameters", "CSVLog", "EarlyStopping", "TimeBudget"]
 
@@ -106,6 +110,19 @@ class BestParameters:
             self.best_parameters = network.parameters.copy()
         return None
 
+    #: What a checkpoint keeps.
+    kept: tuple[str, ...] = ("best_epoch", "best_value", "best_parameters")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {name: getattr(self, name) for name in self.kept}
+
+    def load_state_dict(self, kept: Mapping[str, Any]) -> None:
+        """Take back what a checkpoint kept."""
+        self.forget()
+        for name in self.kept:
+            setattr(self, name, kept[name])
+
     def on_train_end(self, network: Any, history: Any) -> None:
         """Go back to the best parameters."""
         if self.restore_best and self.best_parameters is not None:
@@ -145,6 +162,7 @@ class EarlyStopping(BestParameters):
     """
 
     settings = ("monitor", "patience", "tolerance", "restore_best")
+    kept = (*BestParameters.kept, "waited", "to_beat")
 
     def __init__(
         self,
@@ -192,6 +210,14 @@ class TimeBudget:
         """Start the clock."""
         self._end = time.monotonic() + self.seconds
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: the seconds that are left."""
+        return {"left": self._end - time.monotonic()}
+
+    def load_state_dict(self, kept: Mapping[str, Any]) -> None:
+        """Let the clock go on."""
+        self._end = time.monotonic() + kept["left"]
+
     def on_progress(self, network: Any, epoch: int, logs: Mapping[str, float]) -> bool:
         """Return True once the time is up."""
         return time.monotonic() >= self._end
@@ -203,7 +229,7 @@ class CSVLog:
     Parameters
     ----------
     path : str or path
-        The file; what was there before is replaced.
+        The file; what was there before is replaced. It grows by whole lines.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -215,16 +241,30 @@ class CSVLog:
     def on_train_begin(self, network: Any) -> None:
         """Begin an empty file."""
         self._names = None
-        self.path.write_text("", encoding="utf-8")
+        write_whole(self.path, b"")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: the columns, and how far the file is written."""
+        return {"names": self._names, "size": self.path.stat().st_size}
+
+    def load_state_dict(self, kept: Mapping[str, Any]) -> None:
+        """Go on where the file was: lines of epochs that are made again are taken off."""
+        self._names = kept["names"]
+        there = b""
+        if self.path.exists():
+            with open_regular(self.path) as file:
+                there = file.readall()
+        write_whole(self.path, there[: kept["size"]])
 
     def on_epoch_end(self, network: Any, epoch: int, logs: Mapping[str, float]) -> None:
         """Add a line."""
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if self._names is None:
-                self._names = list(logs)
-                writer.writerow(["epoch", *self._names])
-            writer.writerow([epoch + 1, *(logs.get(name, "") for name in self._names)])
+        lines = io.StringIO()
+        writer = csv.writer(lines, lineterminator="\n")
+        if self._names is None:
+            self._names = list(logs)
+            writer.writerow(["epoch", *map(as_cell, self._names)])
+        writer.writerow([epoch + 1, *(as_cell(logs.get(name, "")) for name in self._names)])
+        append_whole(self.path, lines.getvalue().encode())
 
 
 def not_measured(name: str, measured: Collection[str]) -> str:

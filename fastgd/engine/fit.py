@@ -6,6 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -40,6 +41,20 @@ class Fit:
     listeners : Listeners, optional
     metrics : dict of str to maker
         What else is measured after every epoch.
+    checkpoint : Checkpoint, optional
+        Keeps the fit in a file: see `fastgd.checkpoint`.
+
+    Attributes
+    ----------
+    chunk : int
+        Which chunk of the epoch is at work.
+    cost, weight : float
+    visits : int
+        Of the chunks before it: their costs, the weights of their rows, and how many there are.
+    spent : float
+        The seconds of the epoch before this process went on with it.
+    stopped : bool
+        Whether a callback has ended the fit.
     """
 
     session: Session
@@ -51,6 +66,14 @@ class Fit:
     history: History = field(default_factory=History)
     steps: int = 0
     on_interrupt: str = "stop"
+    checkpoint: Any = None
+    chunk: int = 0
+    cost: float = 0.0
+    weight: float = 0.0
+    visits: int = 0
+    spent: float = 0.0
+    stopped: bool = False
+    started: float = 0.0
     #: When Ctrl-C last ended a fit of this process.
     interrupted: ClassVar[float] = -math.inf
 
@@ -59,8 +82,11 @@ class Fit:
         self.session.begin()
         self.listeners.call("plan", epochs, None if self.examples is None else len(self.examples))
         try:
-            self.listeners.tell("on_train_begin")
-            self._epochs(epochs)
+            with self.checkpoint.kept() if self.checkpoint else nullcontext():
+                if not (self.checkpoint and self.checkpoint.resume(self)):
+                    self.listeners.tell("on_train_begin")
+                    self._note()
+                self._epochs(epochs)
         except KeyboardInterrupt:
             self.history.stop_reason = "interrupted"
             now, last = time.monotonic(), Fit.interrupted
@@ -101,41 +127,64 @@ class Fit:
         self.listeners.call("check", self.measured())
 
     def _epochs(self, epochs: int) -> None:
-        for epoch in range(epochs):
-            self.listeners.tell("on_epoch_begin", epoch)
-            started = time.perf_counter()
+        """Make the epochs that are not made yet."""
+        for epoch in range(self.history.epochs, epochs):
+            if self.stopped:
+                break
+            if not (self.chunk or self.session.state.position):
+                self.listeners.tell("on_epoch_begin", epoch)
+            self.started = time.perf_counter()
             cost = self._epoch(epoch)
             if cost is None:
-                self.history.stop_reason = "callback"
-                return
+                break
             logs = {"cost": cost, "learning_rate": self.session.rate}
-            logs["seconds"] = time.perf_counter() - started
+            logs["seconds"] = self.spent_so_far()
             self.history.append({**logs, **self._measure()})
+            self.chunk, self.visits, self.cost, self.weight, self.spent = 0, 0, 0.0, 0.0, 0.0
             last = {name: values[-1] for name, values in self.history.items()}
-            if self.listeners.tell("on_epoch_end", epoch, last):
-                self.history.stop_reason = "callback"
-                return
+            self.stopped = self.listeners.tell("on_epoch_end", epoch, last)
+            self._note(epoch_ended=True)
+        if self.stopped:
+            self.history.stop_reason = "callback"
+
+    def spent_so_far(self) -> float:
+        """Return the seconds the epoch has taken."""
+        return self.spent + time.perf_counter() - self.started
+
+    def _note(self, epoch_ended: bool = False) -> None:
+        """Note where the fit is: between two calls, with everybody told."""
+        if self.checkpoint:
+            self.checkpoint.take(self, epoch_ended)
 
     def _epoch(self, epoch: int) -> float | None:
         """Go through the data once; return its cost, or None where a callback stopped it."""
         session = self.session
-        average = session.runner.architecture.loss.batch_average
-        total = weight = 0.0
-        visits = 0
-        for chunk in self.chunks():
+        for number, chunk in enumerate(self.chunks()):
+            if number < self.chunk:  # made before the fit was stopped
+                continue
             ended = False
             while not ended:
                 made = session.advance(chunk, self.listeners.steps_to_next_call(self.steps))
                 self.steps += made.steps
-                total, weight = total + made.cost, weight + made.weight
-                visits, ended = visits + made.visits, made.ended
-                cost = total / weight if average and weight else total
-                logs = {"examples": visits, "cost": cost}
+                ended = made.ended
+                total, weight = self.cost + made.cost, self.weight + made.weight
+                visits = self.visits + made.visits
+                if ended:
+                    self.cost, self.weight, self.visits = total, weight, visits
+                    self.chunk += 1
+                logs = {"examples": visits, "cost": self._mean(total, weight)}
                 stop = self.listeners.tell("on_progress", epoch, logs)
-                if self.listeners.tell_batch(self.steps, logs) or stop:
+                self.stopped = self.listeners.tell_batch(self.steps, logs) or stop
+                self._note()
+                if self.stopped:
                     return None
         session.state.epoch += 1
-        return total / weight if average and weight else total
+        return self._mean(self.cost, self.weight)
+
+    def _mean(self, cost: float, weight: float) -> float:
+        """Return what an epoch's cost is reported as."""
+        average = self.session.runner.architecture.loss.batch_average
+        return cost / weight if average and weight else cost
 
     def _measure(self) -> dict[str, float]:
         """Return the validation cost and score, and the metrics."""

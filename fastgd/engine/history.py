@@ -79,6 +79,16 @@ class History(Mapping[str, "list[float]"]):
         for name, value in logs.items():
             self.measures.setdefault(name, []).append(value)
 
+    def in_words(self, optimizer: str, batch_size: int) -> str:
+        """Return a line on the training, for the notes of a model.
+
+        >>> History({"cost": [0.5, 0.25]}).in_words("SGD(0.1)", batch_size=8)
+        '2 epochs, batches of 8, SGD(0.1): cost 0.25'
+        """
+        epochs = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}"
+        cost = f": cost {self.cost[-1]:.4g}" if self.cost else ""
+        return f"{epochs}, batches of {batch_size}, {optimizer}{cost}"
+
     def to_dict(self) -> dict[str, list[float]]:
         """Return the entries as a dict of lists."""
         return {name: list(values) for name, values in self.items()}

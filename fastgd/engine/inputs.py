@@ -7,6 +7,7 @@ is (other dtypes, orders, alignments) is converted a piece at a time.
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,6 +29,9 @@ Array = np.ndarray
 DIRECT = ("float32", "float64", "uint8")
 #: How much of X or y is converted or checked at once, in numbers.
 PIECE = 1 << 20
+#: By how much a row of probabilities may miss 1: what rounding to float32 explains. The slope of
+#: softmax outputs is that of rows that sum to 1.
+SUM_TOLERANCE = 1e-5
 #: X is converted, or its zeros are left out, where that takes at most this and a quarter of X.
 COPY_BYTES = 48 << 20
 
@@ -338,10 +342,16 @@ def check_inputs(
             f"got shape {array.shape}",
         )
     if finite:
-        columns = architecture.input_columns
-        seen = columns and (lambda piece: standard_inputs(architecture, piece))
-        _check_finite(array, name, architecture.dtype, seen)
+        _check_finite(array, name, architecture.dtype, _seen_by(architecture))
     return Inputs(array, architecture)
+
+
+def _seen_by(architecture: Architecture) -> Callable[[Array], Array] | None:
+    """Return what makes of inputs what the network sees; None where that is no larger."""
+    scale = architecture.input_scale
+    if architecture.input_columns is None and abs(float(scale)) <= 1:
+        return None
+    return lambda piece: standard_inputs(architecture, piece)
 
 
 def check_targets(y: Any, architecture: Architecture, name: str = "y") -> Targets:
@@ -404,35 +414,54 @@ def _check_sparse(X: Any, architecture: Architecture, name: str) -> Sparse:
     if X.dtype.kind not in "biuf":
         raise SettingTypeError(name, f"must hold real numbers; got dtype {X.dtype}")
     csr = X.tocsr()
-    _check_structure(csr, name)
-    if not csr.has_canonical_format:  # duplicates, or columns out of order
-        csr = csr.copy()
+    # Copies: kernels go where these say, and whoever gave them may change them meanwhile.
+    pointers, columns = csr.indptr.astype(np.int64), csr.indices.copy()
+    _check_structure(csr, pointers, columns, name)
+    columns = columns[: pointers[-1]]
+    if not _ascend(columns, pointers):  # or twice the same; the matrix itself may say otherwise
+        csr = type(csr)((csr.data[: len(columns)].copy(), columns, pointers), shape=csr.shape)
         csr.sum_duplicates()
-    seen = csr.data
-    if architecture.input_columns is not None:  # numbers that are not there are 0: they will do
-        shift, scale = architecture.input_columns
-        seen = (seen.astype(np.float64) - shift[csr.indices]) * scale[csr.indices]
-    with np.errstate(over="ignore"):
+        pointers, columns = csr.indptr.astype(np.int64), csr.indices
+    data = csr.data[: len(columns)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        seen = _seen_of_sparse(architecture, data, columns)
         finite = np.isfinite(seen.astype(architecture.dtype, copy=False))
     if not finite.all():
         at = int(np.argmin(finite))
-        row = int(np.searchsorted(csr.indptr, at, side="right")) - 1
-        index, value = (row, int(csr.indices[at])), csr.data[at]
-        why = f", too large for {architecture.dtype}" if np.isfinite(value) else ""
+        row = int(np.searchsorted(pointers, at, side="right")) - 1
+        index, value = (row, int(columns[at])), data[at]
+        why = _too_large(value, architecture.dtype)
         raise SettingError(name, f"must be finite; {_place(name, index)} is {value}{why}")
     wide = "float64" if architecture.input_columns else architecture.dtype
-    kind = csr.dtype if _readable(csr.data) else wide
+    kind = data.dtype if _readable(data) else wide
     return Sparse(
-        _require(csr.data, kind),
-        _require(csr.indices, np.int32),
-        _require(csr.indptr, np.int64),
+        _require(data, kind),
+        _require(columns, np.int32),
+        pointers,
         architecture.n_inputs,
     )
 
 
-def _check_structure(csr: Any, name: str) -> None:
+def _seen_of_sparse(architecture: Architecture, data: Array, columns: Array) -> Array:
+    """Return what the network sees of numbers in some columns; where there are none it sees 0."""
+    if architecture.input_columns is not None:
+        shift, scale = architecture.input_columns
+        return (data.astype(np.float64) - shift[columns]) * scale[columns]
+    return data if _seen_by(architecture) is None else data * float(architecture.input_scale)
+
+
+def _ascend(columns: Array, pointers: Array) -> bool:
+    """Return whether columns ascend within each row."""
+    if len(columns) < 2:
+        return True
+    ascend = columns[1:] > columns[:-1]
+    starts = pointers[1:-1]
+    ascend[starts[(starts > 0) & (starts < len(columns))] - 1] = True
+    return bool(ascend.all())
+
+
+def _check_structure(csr: Any, pointers: Array, columns: Array, name: str) -> None:
     """Raise where a CSR matrix points outside itself: kernels would read there."""
-    pointers, columns = csr.indptr, csr.indices
     broken = len(pointers) != csr.shape[0] + 1 or pointers[0] != 0 or (np.diff(pointers) < 0).any()
     if broken or pointers[-1] > min(len(columns), len(csr.data)):
         raise ValueError(f"{name} is no valid CSR matrix: its indptr does not fit its data")
@@ -447,10 +476,14 @@ def _check_structure(csr: Any, name: str) -> None:
 
 def _from_objects(array: Array, name: str) -> Array:
     try:
+        if any(isinstance(item, np.complexfloating) for item in array.flat):
+            raise TypeError
         return array.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         for index, item in np.ndenumerate(array):
             try:
+                if isinstance(item, np.complexfloating):  # its imaginary part would be dropped
+                    raise TypeError
                 float(item)
             except (TypeError, ValueError):
                 word = str(item) if isinstance(item, str) else item
@@ -496,11 +529,22 @@ def _check_finite(array: Array, name: str, dtype: str, seen: Any = None) -> None
             first = np.unravel_index(np.argmin(finite), finite.shape)
             index = (start + int(first[0]), *map(int, first[1:]))
             value = array[index]
-            why = f"too large for {dtype}" if np.isfinite(value) else "not finite"
-            raise SettingError(name, f"must be finite; {_place(name, index)} is {value}, {why}")
+            why = _too_large(value, dtype) or ", not finite"
+            raise SettingError(name, f"must be finite; {_place(name, index)} is {value}{why}")
+
+
+def _too_large(value: Any, dtype: str) -> str:
+    """Return the words for a number that is finite, but not as the network sees it."""
+    if not np.isfinite(value):
+        return ""
+    with np.errstate(over="ignore"):
+        fits = np.isfinite(np.dtype(dtype).type(value))
+    return f", too large for {dtype}" + " as the network scales it" * bool(fits)
 
 
 def _check_classes(y: Array, n_classes: int, name: str) -> Array:
+    """Return a copy of classes, or raise: kernels count by them, and the given ones may change."""
+    y = y.copy()
     accepted = f"{name} must hold classes, integers from 0 to {n_classes - 1}"
     if y.dtype.kind == "f":
         with np.errstate(invalid="ignore"):
@@ -518,7 +562,7 @@ def _check_classes(y: Array, n_classes: int, name: str) -> Array:
 
 
 def _check_bounds(y: Array, architecture: Architecture, name: str) -> None:
-    """Refuse targets the loss has no cost for."""
+    """Refuse targets the loss has no cost, or no slope, for."""
     loss = architecture.loss
     low = -np.inf if loss.minimum is None else loss.minimum
     high = np.inf if loss.maximum is None else loss.maximum
@@ -531,10 +575,10 @@ def _check_bounds(y: Array, architecture: Architecture, name: str) -> None:
         )
     if architecture.rules[-1].row_wise:
         sums = y.sum(axis=1, dtype=np.float64)
-        off = np.abs(sums - 1) > 1e-3
+        off = np.abs(sums - 1) > SUM_TOLERANCE
         if off.any():
             row = int(np.argmax(off))
             raise ValueError(
                 f"each row of {name} must sum to 1 for output {str(architecture.output)!r}; "
-                f"row {row} sums to {sums[row]:g}"
+                f"row {row} sums to {sums[row]:.9g} (divide each row by its sum)"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -13,6 +14,7 @@ from fastgd.engine.inputs import Examples, Inputs
 from fastgd.engine.metrics import Score
 from fastgd.engine.scaling import in_units
 from fastgd.engine.threads import threads_for
+from fastgd.rules.scalar import add
 
 __all__ = ["Runner"]
 
@@ -77,14 +79,15 @@ class Runner:
 
     def total(self, parameters: Array, examples: Examples, gradient: Array | None) -> float:
         """Return the sum of the examples' costs, and add their gradients."""
-        total = 0.0
+        total = rest = 0.0
         for piece in self.pieces(examples.inputs, examples.targets.most_rows):
             rows = examples.rows(piece.start, piece.stop)
             with np.errstate(over="ignore", invalid="ignore"):
-                total += self.backend().loss_and_gradient(
+                cost = self.backend().loss_and_gradient(
                     self.architecture, parameters, rows, gradient, self.n_threads(len(rows))
                 )
-        return float(total)
+            total, rest = add(total, rest, float(cost))
+        return total + rest if math.isfinite(total) else total
 
     def scale(self, examples: Examples) -> float:
         """Return what turns sums over the examples into what `loss` reports."""

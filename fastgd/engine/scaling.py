@@ -165,7 +165,10 @@ def scaling_words(architecture: Architecture) -> list[str]:
 class Scaled:
     """The four settings as people read them: one number, or an array that cannot be written to."""
 
-    architecture: Architecture
+    @property
+    def architecture(self) -> Architecture:
+        """The network's."""
+        raise NotImplementedError
 
     @property
     def input_shift(self) -> float | Array:

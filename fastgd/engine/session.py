@@ -17,6 +17,7 @@ from fastgd.engine.step import apply_update
 from fastgd.errors import DivergenceError
 from fastgd.rules.dropout import Draw
 from fastgd.rules.optimizers import Optimizer
+from fastgd.rules.scalar import add
 from fastgd.rules.schedules import Clock
 
 __all__ = ["Progress", "Session"]
@@ -40,9 +41,10 @@ class Pace:
 
 
 class Progress(NamedTuple):
-    """What `Session.advance` did: steps, rows visited, the sum of their weights and of their costs.
+    """What `Session.advance` did: the steps it made, and how far the pass has come.
 
-    ``ended``: whether the pass over the examples is complete.
+    Of the pass so far: the rows visited, the sum of their weights and of their costs, and whether
+    it has ended. They do not depend on how many calls it took.
     """
 
     steps: int
@@ -91,6 +93,8 @@ class Session:
         self.epochs, self.history = epochs, {} if history is None else history
         self.pace = Pace()
         self.rate = 0.0  # of the last step
+        self._summed: Array | None = None  # the order whose weights `_sums` adds up
+        self._sums = np.empty(0)
 
     def begin(self) -> None:
         """Go to work on the state; until then nothing has changed. The first step does it, too."""
@@ -126,15 +130,27 @@ class Session:
         rates = self.optimizer.schedule.rates(steps, self._clock(examples))
         table, self.rate = self.optimizer.rows(steps, rates), float(rates[-1])
         with np.errstate(over="ignore", invalid="ignore"):
-            cost = self._call(examples, order, table)
-        weights = examples.weights_of(order)
+            state.sums = self._call(examples, order, table)
         state.step += n_steps
         state.position += visits
         ended = state.position == len(state.order)
+        cost = float(state.sums.sum())
+        made = Progress(n_steps, state.position, self._weight(examples), cost, ended)
         if ended:
             state.end_epoch()
-        weight = visits if weights is None else float(weights.sum(dtype=np.float64))
-        return Progress(n_steps, visits, weight, cost, ended)
+        return made
+
+    def _weight(self, examples: Examples) -> float:
+        """Return the sum of the weights of the rows visited so far."""
+        order, position = self.state.order, self.state.position
+        if examples.weights is None or order is None:
+            return position
+        if position == len(examples):
+            return examples.total_weight
+        if self._summed is not order:
+            self._sums = np.cumsum(examples.weights[order], dtype=np.float64)
+            self._summed = order
+        return float(self._sums[position - 1])
 
     def _clock(self, examples: Examples) -> Clock:
         state = self.state
@@ -161,17 +177,17 @@ class Session:
             return None
         return Draw(self.state.seed, self.state.step)
 
-    def _call(self, examples: Examples, order: Array, table: Array) -> float:
-        """Train on the rows ``order``; return the sum of their costs."""
+    def _call(self, examples: Examples, order: Array, table: Array) -> Array:
+        """Train on the rows ``order``; return the sums of the pass's costs with theirs."""
         state = self.state
         before, slots = state.parameters.copy(), state.slots.copy()
         started = time.perf_counter()
         repeat = None
         if len(order) > self._most_rows(examples):
-            steps, total = self._large_step(examples, order, table)
+            steps, sums = self._large_step(examples, order, table)
         else:
             repeat = self._train_on(examples.visit(order), table)
-            steps, total = repeat(len(order))
+            steps, sums = repeat(len(order))
         self.pace.saw(steps + 1, time.perf_counter() - started)
         finite = bool(np.isfinite(state.parameters).all())
         if steps < len(table) or not finite:
@@ -179,23 +195,25 @@ class Session:
             state.step += made
             state.position += made * self.batch_size
             raise self._diverged(examples)
-        return total
+        return sums
 
-    def _train_on(self, rows: Rows, table: Array) -> Callable[[int], tuple[int, float]]:
+    def _train_on(self, rows: Rows, table: Array) -> Callable[[int], tuple[int, Array]]:
         """Return a function that trains on the first n of the rows."""
         state, runner = self.state, self.runner
         n_threads = runner.n_threads(min(self.batch_size, len(rows)))
         draw = self._draw()
 
-        def train(n: int) -> tuple[int, float]:
-            return runner.backend().train(
+        def train(n: int) -> tuple[int, Array]:
+            sums = state.sums.copy()
+            steps, _ = runner.backend().train(
                 runner.architecture, state.parameters, state.slots, rows[:n], self.batch_size,
-                self.optimizer.update, table, n_threads, draw,
+                self.optimizer.update, table, n_threads, draw, sums=sums,
             )  # fmt: skip
+            return steps, sums
 
         return train
 
-    def _large_step(self, examples: Examples, order: Array, table: Array) -> tuple[int, float]:
+    def _large_step(self, examples: Examples, order: Array, table: Array) -> tuple[int, Array]:
         """Make one step for a mini-batch too large for one call: its gradient in pieces."""
         runner, state, most = self.runner, self.state, self._most_rows(examples)
         gradient, total, weight = np.zeros_like(state.parameters), 0.0, 0.0
@@ -208,14 +226,14 @@ class Session:
                 draw and draw._replace(row=start),
             )  # fmt: skip
         if not np.isfinite(total):
-            return 0, 0.0
+            return 0, state.sums
         if runner.architecture.loss.batch_average:
             gradient *= 1 / weight if weight else 0.0
         apply_update(
             runner.architecture.layout, state.parameters, gradient, state.slots,
             self.optimizer.update, table[0],
         )  # fmt: skip
-        return 1, total
+        return 1, np.array(add(float(state.sums[0]), float(state.sums[1]), total))
 
     def _rewind(self, before: Array, slots: Array, steps: int, repeat: Any) -> int:
         """Go back to the last parameters that were finite: repeat the call, with fewer steps.

@@ -93,7 +93,8 @@ def compress(X: Array) -> Sparse:
     pointers = np.zeros(len(X) + 1, dtype=np.int64)
     np.cumsum(np.count_nonzero(X, axis=1), out=pointers[1:])
     values = np.empty(pointers[-1] + 1, dtype=X.dtype)
-    columns = np.empty(pointers[-1] + 1, dtype=np.int32)
+    # Zeros: kernels go where they say, also where X changes between the count and the reading.
+    columns = np.zeros(pointers[-1] + 1, dtype=np.int32)
     fill(X, pointers, values, columns)
     return Sparse(values[:-1], columns[:-1], pointers, X.shape[1])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,8 @@ class State:
         How many epochs, for its schedule.
     position : int
         How many rows of the epoch have been visited.
+    sums : ndarray of shape (2,)
+        The sum of those rows' costs, each times its weight, and what rounding left out of it.
     order : ndarray of shape (n,), int64, or None
         The order of the epoch's rows; None between epochs.
     """
@@ -45,8 +48,17 @@ class State:
     step: int = 0
     epoch: int = 0
     position: int = 0
+    sums: Array = field(default_factory=lambda: np.zeros(2))
     order: Array | None = None
     drawn_seed: int | None = None
+
+    def __post_init__(self) -> None:
+        # A view: nobody can resize it behind the back of what points to its memory.
+        self.parameters = self.parameters.view()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
 
     @property
     def seed(self) -> int:
@@ -85,7 +97,7 @@ class State:
 
     def end_epoch(self) -> None:
         """Forget the order of the epoch."""
-        self.position, self.order = 0, None
+        self.position, self.sums, self.order = 0, np.zeros(2), None
 
 
 def _alike(new: Optimizer, old: Optimizer) -> bool:

@@ -64,7 +64,7 @@ class Stepper:
         return table, self.state.seed if draws else 0, self.state.step
 
     def _quick_result(self, quick: Any, total: float, n: int) -> float:
-        if not math.isfinite(total) or not quick.parameters_are_finite():
+        if not math.isfinite(total):
             self._quick = None  # its memory may hold what is not finite
             rate = self.optimizer.schedule.rates(np.array([self.state.step]), Clock())[0]
             raise DivergenceError(

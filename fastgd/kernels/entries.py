@@ -1,27 +1,25 @@
 """What Python calls: one kernel for all tasks, compiled once per number type and cached on disk.
 
-Numba's cache notices an edit of this file, but not of the files it compiles in. So the kernel
-closes over a fingerprint of all of them, which is part of Numba's key: an upgrade never runs an old
-kernel.
+A fingerprint of all files it compiles in is part of its key: an upgrade never runs an old kernel.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import llvmlite
 import numba
-from numba import njit
 
 from fastgd.backends import plan as P
 from fastgd.backends.compiled import COST, PREDICT, TRAIN
 from fastgd.kernels.barrier import wait_for_all
-from fastgd.kernels.compiling import OPTIONS, compiled, inlined
+from fastgd.kernels.cache import cached
+from fastgd.kernels.compiling import compiled, inlined
 from fastgd.kernels.learning import copy_panel, learn, share_first_layer, squared_weights
-from fastgd.kernels.simd import borrowed
+from fastgd.kernels.simd import borrowed, flush_subnormals, restore_subnormals
 from fastgd.kernels.steps import (
     Block,
     Thread,
@@ -36,8 +34,11 @@ from fastgd.kernels.steps import (
     share,
     store,
 )
+from fastgd.rules import scalar
 
 __all__ = ["run"]
+
+add = compiled(scalar.add)
 
 PACKAGE = Path(__file__).parents[1]
 SOURCES = ("kernels/*.py", "rules/*.py", "backends/plan.py", "backends/compiled.py")
@@ -51,19 +52,11 @@ def _fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _compile(function: Callable) -> Callable:
-    """Compile an entry, cached on disk where some folder is writable."""
-    try:
-        return njit(cache=True, **OPTIONS)(function)
-    except RuntimeError:  # no folder to cache in
-        return compiled(function)
-
-
 @inlined
 def run_batch(t, step, begin, end):
     """Do one batch, in blocks of rows; return its cost. A cost not finite makes no step."""
     call, plan = t.call, t.plan
-    block, training, cost = plan[0, P.ROWS], call.task == TRAIN, 0.0
+    block, training, cost, rest = plan[0, P.ROWS], call.task == TRAIN, 0.0, 0.0
     factor, by_columns = batch_factor(call, begin, end), t.first_layer.by_columns
     whole = end - begin <= block
     for first in range(begin, end, block):
@@ -72,29 +65,35 @@ def run_batch(t, step, begin, end):
         start, stop = share(block if call.task == PREDICT else m, 1, t.thread, call.n_threads)
         b = Block(step, first, first - begin, m, min(start, m), min(stop, m))
         gather(t, b)
+        before = flush_subnormals()
         if by_columns:
             wait_for_all(call.barrier, call.n_threads)
         first_layer(t, 0 if by_columns else b.start, m if by_columns else b.stop)
         if by_columns:
             wait_for_all(call.barrier, call.n_threads)
-        forward(t, b)
+        forward(t, b, before)
         if call.task == PREDICT:
             copy_outputs(t, b)
             continue
         gather_targets(t, b)
         cost_and_delta(t, b, factor)
+        before = flush_subnormals()
         if call.task != COST:
             backward(t, b)
+        if call.task == COST or call.exact:
+            restore_subnormals(before)
         wait_for_all(call.barrier, call.n_threads)
         for row in range(m):
-            cost += call.costs[row]
+            cost, rest = add(cost, rest, call.costs[row])
         if training and not math.isfinite(cost):
+            restore_subnormals(before)
             break
         if call.task != COST:
             fresh, last = training and first == begin, training and first + m == end
             learn(t, b, fresh, not (training and whole), last)
+            restore_subnormals(before)
         wait_for_all(call.barrier, call.n_threads)
-    return cost
+    return cost, rest
 
 
 @compiled
@@ -110,47 +109,42 @@ def batch_factor(call, begin, end):
     return 1.0 / total if total > 0.0 else 0.0
 
 
-def _make_run(fingerprint: str) -> Callable:
-    @_compile
-    def run(call, thread):
-        """Do a `Call`, in batches; return the steps made and the sum of costs.
+@partial(cached, made_of=_fingerprint())
+def run(call, thread):
+    """Do a `Call`, in batches; return the steps made and the sum of costs, added to `sums`.
 
-        PREDICT writes into ``outputs``, GRADIENT adds to ``outputs``; TRAIN steps once a batch
-        and ends before a batch whose cost is not finite. Every thread of a team runs it whole: a
-        thread has its own rows of the block in the forward and backward pass, and its own rows of
-        each layer's weights in the gradient, so that no sum is shared and results are the same to
-        the last bit for any number of threads.
-        """
-        fingerprint  # noqa: B018
-        call = borrowed(call)
-        plan, sparse = call.plan, len(call.lengths) > 0
-        t = Thread(call, plan, call.work, thread, sparse, share_first_layer(call, plan, thread))
-        if thread == 0:
-            load(t)
-        wait_for_all(call.barrier, call.n_threads)
-        if t.first_layer.by_columns:
-            copy_panel(plan, t.work, t.first_layer, False)
-        total, steps = 0.0, 0
-        for start in range(0, call.n, call.batch):
-            penalty = 0.0
-            if len(call.penalties) and thread == 0:
-                penalty = call.penalties[steps] * squared_weights(plan, t.work)
-            cost = run_batch(t, steps, start, min(start + call.batch, call.n))
-            if call.task == TRAIN and not math.isfinite(cost):
-                break
-            total += cost + penalty
-            steps += 1
-        if t.first_layer.by_columns:
-            copy_panel(plan, t.work, t.first_layer, True)
-        wait_for_all(call.barrier, call.n_threads)
-        if thread == 0:
-            store(t)
-            if call.task == PREDICT:
-                for row in range(plan[0, P.ROWS]):
-                    total += call.costs[row]
-        return steps, total
-
-    return run
-
-
-run = _make_run(_fingerprint())
+    PREDICT writes into ``outputs``, GRADIENT adds to ``outputs``; TRAIN steps once a batch
+    and ends before a batch whose cost is not finite. Every thread of a team runs it whole: a
+    thread has its own rows of the block in the forward and backward pass, and its own rows of
+    each layer's weights in the gradient, so that no sum is shared and results are the same to
+    the last bit for any number of threads.
+    """
+    call = borrowed(call)
+    plan, sparse = call.plan, len(call.lengths) > 0
+    t = Thread(call, plan, call.work, thread, sparse, share_first_layer(call, plan, thread))
+    if thread == 0:
+        load(t)
+    wait_for_all(call.barrier, call.n_threads)
+    if t.first_layer.by_columns:
+        copy_panel(plan, t.work, t.first_layer, False)
+    total, rest, steps = call.sums[0], call.sums[1], 0
+    for start in range(0, call.n, call.batch):
+        penalty = 0.0
+        if len(call.penalties) and thread == 0:
+            penalty = call.penalties[steps] * squared_weights(plan, t.work)
+        cost, cost_rest = run_batch(t, steps, start, min(start + call.batch, call.n))
+        if call.task == TRAIN and not math.isfinite(cost):
+            break
+        total, rest = add(total, rest, cost + penalty)
+        rest += cost_rest
+        steps += 1
+    if t.first_layer.by_columns:
+        copy_panel(plan, t.work, t.first_layer, True)
+    wait_for_all(call.barrier, call.n_threads)
+    if thread == 0:
+        store(t)
+        if call.task == PREDICT:
+            for row in range(plan[0, P.ROWS]):
+                total += call.costs[row]
+        call.sums[0], call.sums[1] = total, rest
+    return steps, total + rest if math.isfinite(total) else total

@@ -27,6 +27,7 @@ from fastgd.kernels.simd import (
     never_inline,
     part,
     prefetch,
+    restore_subnormals,
     sparse_row,
     tile,
     transpose_block,
@@ -35,8 +36,8 @@ from fastgd.rules.scalar import exp
 
 __all__ = [
     "ONE", "ZERO", "Block", "FirstLayer", "Thread", "backward", "copy_outputs", "copy_rows",
-    "cost_and_delta", "first_layer", "forward", "gather", "gather_targets", "load", "product",
-    "share", "store", "transpose",
+    "cost_and_delta", "first_layer", "forward", "gather", "gather_targets", "load",
+    "product", "share", "store", "transpose",
 ]  # fmt: skip
 
 #: One thread's part in a call: the `Call`, the plan and memory of it, and what part is its own.
@@ -389,8 +390,11 @@ def first_layer(t, start, stop):
 
 
 @inlined
-def forward(t, b):
-    """Compute every layer's z and a for this thread's rows, from the first layer's z."""
+def forward(t, b, settings):
+    """Compute every layer's z and a for this thread's rows, from the first layer's z.
+
+    Small outputs are not flushed: ``settings`` are the processor's for them.
+    """
     plan, work, start, stop = t.plan, t.work, b.start, b.stop
     one = work.dtype.type(1)
     n_layers = len(plan) - 1
@@ -407,6 +411,8 @@ def forward(t, b):
                 plan[layer, P.INPUT] + start * ld_in, ld_in, ONE,
                 w, ld, w + n_in * ld, ZERO, z, ld, one, one,
             )  # fmt: skip
+        if layer == n_layers:
+            restore_subnormals(settings)
         if layer == n_layers and plan[0, P.ROW_WISE] == 1:
             softmax(plan, work, layer, start, stop)
         else:

@@ -13,7 +13,6 @@ from fastgd.explain.layers import layers
 from fastgd.explain.names import names_for
 from fastgd.plot.diagram import draw_edges
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
 from fastgd.plot.units import (
     HEIGHT,
@@ -219,7 +218,7 @@ class ActivityDisplay(Display):
         self._draw_names(axis, lefts[-1] + CELL + 0.3, unit)
         axis.set_title(self.title())
         caption(axis, self.legend())
-        settle(self.figure_, own=ax is None)
+        self._settle(ax is None)
         return self
 
     def title(self) -> str:

@@ -12,7 +12,6 @@ from fastgd.errors import SettingError
 from fastgd.explain.columns import plainly
 from fastgd.explain.confusion import name_classes, true_classes
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
 from fastgd.plot.units import caption
 
@@ -169,7 +168,7 @@ class BoundaryDisplay(Display):
         if shown < len(self.X):
             words = f"{shown:,} of {len(self.X):,} examples are drawn"
             caption(axis, f"{self.feature_names[0]}   ({words})")
-        settle(self.figure_, own=ax is None)
+        self._settle(ax is None)
         return self
 
     def title(self) -> str:

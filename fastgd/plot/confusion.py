@@ -9,7 +9,6 @@ import numpy as np
 
 from fastgd.explain.confusion import Confusion, confusion_of
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ class ConfusionDisplay(Display):
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
         axis.set(xlabel="predicted class", ylabel="true class", title=self._title())
-        settle(self.figure_, own=ax is None)
+        self._settle(ax is None)
         return self
 
     def _title(self) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 from fastgd.errors import SettingError, SettingTypeError
 from fastgd.explain.overfitting import MARGIN, Overfitting, overfitting
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import palette
 
 __all__ = ["CurvesDisplay"]
@@ -96,7 +95,7 @@ class CurvesDisplay(Display):
                 axis.axvspan(
                     self.overfitting.begins, self.epochs[-1], color=palette().muted, alpha=0.12
                 )
-        settle(self.figure_, own=ax is None)
+        self._settle(ax is None)
         return self
 
     def _draw_costs(self, axis: Any) -> None:

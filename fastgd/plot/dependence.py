@@ -10,7 +10,6 @@ import numpy as np
 
 from fastgd.explain.dependence import ColumnDependence, Dependence, dependence_of
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import palette
 from fastgd.plot.units import shorten
 
@@ -84,7 +83,7 @@ class DependenceDisplay(Display):
                 self.figure_.legend(
                     handles, labels, loc="outside lower center", ncols=len(lines), fontsize="small"
                 )
-        settle(self.figure_, own=ax is None)
+        self._settle(ax is None)
         return self
 
     def _title(self, n: int) -> str:

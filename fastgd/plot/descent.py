@@ -10,7 +10,6 @@ import numpy as np
 from fastgd.descent import DIVERGING, Descent, _number, descend, show
 from fastgd.errors import SettingError
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import palette
 
 __all__ = ["DescentDisplay"]
@@ -123,7 +122,7 @@ class DescentDisplay(Display):
             self.figure_.legend(handles, labels, loc="outside lower center", ncols=4)
         else:
             axes[0].legend(handles, labels, fontsize="small")
-        settle(self.figure_, own)
+        self._settle(own)
         for axis, descent in zip(axes, self.descents, strict=False):
             _number_steps(axis, _seen(descent), flat)
         return self

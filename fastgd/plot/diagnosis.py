@@ -10,7 +10,6 @@ from fastgd.explain.diagnose import Diagnosis, diagnose
 from fastgd.explain.symptoms.case import LayerHealth
 from fastgd.explain.units import END
 from fastgd.plot.display import Display, drawing
-from fastgd.plot.settle import settle
 from fastgd.plot.style import palette
 from fastgd.rules.activations import ACTIVATIONS
 
@@ -83,7 +82,7 @@ class DiagnosisDisplay(Display):
             _name(axis, layer, is_output=i == len(layers) - 1)
             if i % columns == 0:
                 axis.set_ylabel("share of the activations, %")
-        settle(self.figure_, ax is None)
+        self._settle(ax is None)
         return self
 
 

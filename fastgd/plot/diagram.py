@@ -9,7 +9,6 @@ import numpy as np
 
 from fastgd.explain.names import names_for
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
 from fastgd.plot.units import (
     HEIGHT,
@@ -161,7 +160,7 @@ class DiagramDisplay(Display):
         self._legend(axis, unit)
         axis.set_title(f"{self._n_parameters():,} weights and biases: each edge is one weight")
         caption(axis, self.left_out())
-        settle(self.figure_, own=ax is None)
+        self._settle(ax is None)
         return self
 
     def left_out(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +11,12 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fastgd.errors import SettingError
 from fastgd.plot.settle import settle
 from fastgd.plot.style import DPI, matplotlib
+from fastgd.writing import write_whole
 
 __all__ = ["FORMATS", "Display", "check_format", "drawing", "numbers_only"]
 
@@ -70,13 +74,20 @@ class Display:
         self.ax_, self.figure_ = ax, figure
         return ax
 
+    def _settle(self, own: bool) -> None:
+        """Finish the layout of what is drawn, in a figure of its ``own`` or in another's axes."""
+        settle(self.figure_, own, np.atleast_1d(self.ax_).ravel())
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture as PNG (100 dots per inch) or SVG, by the ending of the name."""
         check_format(path)
         settle(self.figure_, own=True)
         # No date in the file: the same picture is the same bytes.
         metadata = {"Date": None} if Path(path).suffix.lower() == ".svg" else None
-        self.figure_.savefig(path, dpi=DPI, metadata=metadata)
+        picture = io.BytesIO()
+        ending = Path(path).suffix.lower().removeprefix(".")
+        self.figure_.savefig(picture, format=ending, dpi=DPI, metadata=metadata)
+        write_whole(path, picture.getvalue())
 
 
 _DRAWS = ContextVar("draws", default=True)

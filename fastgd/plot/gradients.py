@@ -10,7 +10,6 @@ import numpy as np
 from fastgd.errors import SettingError
 from fastgd.explain.gradients import GradientSizes, gradient_sizes
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import palette
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ class GradientsDisplay(Display):
                 axis.legend(
                     fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2
                 )
-        settle(self.figure_, own=ax is None)
+        self._settle(ax is None)
         return self
 
     def _draw(self, axis: Any, name: str, found: GradientSizes) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastgd.explain.importance import Importance, importance_of
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import palette
 from fastgd.plot.units import shorten
 
@@ -67,5 +66,5 @@ class ImportanceDisplay(Display):
         more = len(found.names) - len(order)
         title = f"What each column is worth, of {found.score_name} {whole} on {found.n:,} rows"
         axis.set_title(title + (f"\nthe first {len(order)} of {len(found.names)}" if more else ""))
-        settle(self.figure_, own=ax is None)
+        self._settle(ax is None)
         return self

@@ -20,7 +20,6 @@ from fastgd.explain.landscape import (
     plane,
 )
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
 
 if TYPE_CHECKING:
@@ -183,7 +182,7 @@ class LandscapeDisplay(Display):
         axis.set(title=title, xlim=found.a[[0, -1]], ylim=found.b[[0, -1]])
         _name_axes(axis, found)
         _legend_below(axis)
-        settle(self.figure_, own=ax is None)
+        self._settle(ax is None)
         return self
 
 
@@ -241,7 +240,7 @@ class PathsDisplay(Display):
         _name_axes(whole, landscape)
         self._zoom(near)
         self._progress(progress)
-        settle(self.figure_, own=ax is None)
+        self._settle(ax is None)
         return self
 
     def _zoom(self, axis: Any) -> None:

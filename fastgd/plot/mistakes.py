@@ -10,7 +10,6 @@ import numpy as np
 from fastgd.errors import SettingError
 from fastgd.explain.mistakes import Mistakes, worst_mistakes
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
 from fastgd.rules.checks import check_integer
 
@@ -110,7 +109,7 @@ class MistakesDisplay(Display):
             self._draw(i, flat[each * i : each * (i + 1)])
         if ax is None:
             self._say_what()
-        settle(self.figure_, own=ax is None)
+        self._settle(ax is None)
         return self
 
     def _draw(self, i: int, axes: Array) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 from fastgd.errors import SettingError
 from fastgd.explain.nudges import Nudges, nudges
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
 from fastgd.plot.units import TIMES, shorten
 
@@ -80,7 +79,7 @@ class NudgesDisplay(Display):
         if own:
             n = len(told.gradient)
             self.figure_.suptitle(f"What the gradient asks of {n:,} weights and biases")
-        settle(self.figure_, own)
+        self._settle(own)
         return self
 
     def _own_axes(self, height: float) -> Any:

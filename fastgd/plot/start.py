@@ -6,7 +6,6 @@ from typing import Any
 
 from fastgd.explain.start import Spread, Starts, compare_starts
 from fastgd.plot.display import Display, drawing
-from fastgd.plot.settle import settle
 from fastgd.plot.style import matplotlib, palette
 
 __all__ = ["SpreadDisplay", "StartsDisplay"]
@@ -56,7 +55,7 @@ class StartsDisplay(Display):
         costs, bars = self._axes(ax, (9.6, 4.2), 1, 2).flat
         self._draw_costs(costs)
         self._draw_units(bars)
-        settle(self.figure_, ax is None)
+        self._settle(ax is None)
         return self
 
     def _draw_costs(self, axis: Any) -> None:
@@ -151,7 +150,7 @@ class SpreadDisplay(Display):
         low, high = spreads.get_ylim()
         spreads.set_ylim(low, high * (high / low) ** 0.6)  # room for the legend
         shares.legend(fontsize="small", loc="upper left")
-        settle(self.figure_, ax is None)
+        self._settle(ax is None)
         return self
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from fastgd.explain.sweep import Sweep, sweep_rates
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import palette
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class SweepDisplay(Display):
             axis.set_xscale("log")
         above.axhline(found.start_cost, color=colors.text, linestyle=":", label="before training")
         self._label(above, below)
-        settle(self.figure_, own=ax is None)
+        self._settle(ax is None)
         return self
 
     def _scores(self) -> np.ndarray:

@@ -21,6 +21,7 @@ from fastgd.plot.player import html_player
 from fastgd.plot.settle import settle
 from fastgd.plot.style import DPI, matplotlib, palette
 from fastgd.plot.units import diverging, shorten
+from fastgd.writing import write_whole
 
 if TYPE_CHECKING:
     from fastgd.network import Network
@@ -189,9 +190,9 @@ class TrainingAnimation(Display):
         check_format(path, FILM_FORMATS)
         suffix = Path(path).suffix.lower()
         if suffix == ".gif":
-            Path(path).write_bytes(self._gif(progress))
+            write_whole(path, self._gif(progress))
         elif suffix == ".html":
-            Path(path).write_text(self.to_html(progress), encoding="utf-8")
+            write_whole(path, self.to_html(progress).encode())
         else:
             super().save(path)
 

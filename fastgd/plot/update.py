@@ -17,7 +17,6 @@ from fastgd.explain.update import (
     target_row,
 )
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.style import palette
 
 if TYPE_CHECKING:
@@ -159,7 +158,7 @@ class UpdateDisplay(Display):
                 f"weight - learning rate x slope: {told.step}".replace(" x ", f" {TIMES} "),
                 fontsize="large",
             )
-        settle(self.figure_, own)
+        self._settle(own)
         return self
 
     def _draw_contributions(self, axis: Any) -> None:

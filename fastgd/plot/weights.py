@@ -11,7 +11,6 @@ import numpy as np
 from fastgd.errors import SettingError
 from fastgd.explain.names import names_for
 from fastgd.plot.display import Display
-from fastgd.plot.settle import settle
 from fastgd.plot.units import TIMES, diverging, shorten, square_shape, strongest
 from fastgd.rules.checks import check_integer
 
@@ -190,7 +189,7 @@ class WeightsDisplay(Display):
         if own:
             words = textwrap.fill(self.title(), int(11.5 * size[0]))
             self.figure_.suptitle(words, fontsize="medium")
-        settle(self.figure_, own)
+        self._settle(own)
 
     def title(self) -> str:
         """Say what is shown, and what is left out."""

@@ -8,9 +8,20 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["erf", "exp", "like", "log", "log1p", "sqrt", "tanh"]
+__all__ = ["add", "erf", "exp", "like", "log", "log1p", "sqrt", "tanh"]
 
 sqrt = math.sqrt
+
+
+def add(total: float, rest: float, x: float) -> tuple[float, float]:
+    """Return a sum with x added to it, and what rounding has left out of it so far.
+
+    Knuth's TwoSum (The Art of Computer Programming, volume 2, 4.2.2): of many equal numbers,
+    ``total + rest`` is right to the last bit.
+    """
+    new = total + x
+    part = new - total
+    return new, rest + ((total - (new - part)) + (x - part))
 
 
 def exp(x: float) -> float:

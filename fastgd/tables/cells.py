@@ -248,5 +248,7 @@ def days_of(stamps: pd.Series) -> Array:
     """Return days since 1970, nan where there is no date."""
     if stamps.dt.tz is not None:
         stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
-    days: Array = ((stamps - pd.Timestamp(0)) / pd.Timedelta(days=1)).to_numpy(np.float64)
+    # In microseconds: in nanoseconds pandas knows no date after 2262.
+    moments = stamps.to_numpy("datetime64[us]", na_value=np.datetime64("NaT"))
+    days: Array = (moments - np.datetime64(0, "us")) / np.timedelta64(1, "D")
     return days

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +14,7 @@ import pandas as pd
 from fastgd.data.reading import plain, short
 from fastgd.tables.cells import Cells, Words, dates_of, days_of, numbers_of
 
-__all__ = ["OTHER", "Column", "Writer", "days_in", "numbers_in", "part_of"]
+__all__ = ["OTHER", "Column", "Writer", "column_from", "days_in", "numbers_in", "part_of"]
 
 Array = np.ndarray
 
@@ -129,6 +132,38 @@ class Column:
             notes.append(
                 f"column {short(self.name)}: {n:,} {cells} {what}, though training had none"
             )
+
+
+KINDS = ("number", "yes/no", "category", "date", "left out")
+PARTS = ("year", "month", "weekday", "hour", "days")
+#: What each field of a column is in JSON.
+AS_JSON: dict[str, Any] = {
+    "name": str, "kind": str, "done": str, "fill": (int, float), "gaps": bool,
+    "categories": list, "other": bool, "parts": list, "written": str,
+}  # fmt: skip
+
+
+def column_from(entry: dict[str, Any]) -> Column:
+    """Return a column from its JSON, whoever wrote that.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none.
+    """
+    kept = {key: value for key, value in entry.items() if key in AS_JSON}
+    if kept.get("fill", 0) is None:
+        kept["fill"] = math.nan  # JSON has none
+    for key, value in kept.items():
+        texts = isinstance(value, list) and not all(isinstance(word, str) for word in value)
+        if not isinstance(value, AS_JSON[key]) or texts:
+            raise TypeError(f"{key} cannot be {reprlib.repr(value)}")
+        if isinstance(value, list):
+            kept[key] = tuple(value)
+    column = Column(**kept)
+    if column.kind not in KINDS or math.isinf(column.fill) or not set(column.parts) <= {*PARTS}:
+        raise ValueError(f"no column is like {reprlib.repr(entry)}")
+    return column
 
 
 def numbers_in(cells: Cells, style: str = "", truth: bool = False) -> Array:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
 from fastgd.data.reading import did_you_mean, plain, short
 from fastgd.errors import DataError
+from fastgd.storage import brief, parse
 from fastgd.tables.cells import Cells
-from fastgd.tables.column import Column
+from fastgd.tables.column import Column, column_from
 from fastgd.tables.fitting import column_of
 
 __all__ = ["Columns"]
@@ -206,20 +207,10 @@ class Columns:
         DataError
             If the text is something else.
         """
-        known = {field.name for field in fields(Column)}
         try:
-            entries = json.loads(text)["columns"]
-            made = []
-            for entry in entries:
-                kept = {key: value for key, value in entry.items() if key in known}
-                for key in ("categories", "parts"):
-                    kept[key] = tuple(kept.get(key, ()))
-                if kept.get("fill", 0) is None:
-                    kept["fill"] = np.nan
-                made.append(Column(**kept))
-            return cls(made)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"not a description of columns: {error!r}") from None
+            return cls([column_from(entry) for entry in parse(text)["columns"]])
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DataError(f"not a description of columns: {brief(error)}") from None
 
 
 def check_columns(

@@ -31,6 +31,7 @@ def open_table(
     need_target: bool = True,
     class_names: Sequence[str] | None = None,
     sep: str | None = None,
+    max_bytes: int | None = None,
     **options: Any,
 ) -> Table | Dataset:
     """Read a table, or the images that are written as one.
@@ -38,7 +39,7 @@ def open_table(
     Parameters
     ----------
     path : path
-    target, sep, options
+    target, sep, max_bytes, options
         As `Table.read` takes them.
     need_target : bool
         Whether a target must be there.
@@ -46,10 +47,11 @@ def open_table(
         The labels of images.
     """
     check_task(options.get("task"))
-    source = peek(path, sep)
+    source = peek(path, sep, max_bytes)
     if isinstance(source, Header) and not any(options.values()) and shows_digits(source, target):
         return read_digits(source, need_target, class_names)
-    table = Table.read(source, target if need_target else None, sep=sep, **options)
+    table = Table.read(source, target if need_target else None, sep=sep, max_bytes=max_bytes,
+                       **options)  # fmt: skip
     if need_target and not table.target_names:
         raise _name_it(table.source)
     return table
@@ -69,15 +71,16 @@ def load_table(
     sep: str | None = None,
     ignore: Sequence[str] = (),
     categorical: Sequence[str] = (),
+    max_bytes: int | None = None,
 ) -> Dataset:
     """Read a table and encode all of its rows; see `fastgd.data.load`."""
     check_task(task)
     names = [target] if isinstance(target, str) else list(target or ())
     told = feature_names or columns or weights or ignore or categorical or task == "regression"
-    opened = peek(path, sep)
+    opened = peek(path, sep, max_bytes)
     if isinstance(opened, Header) and not told and shows_digits(opened, target):
         return read_digits(opened, need_target, class_names)
-    source = read_frame(opened, sep)
+    source = read_frame(opened, sep, max_bytes)
     usual = [name for name in source.frame.columns if name.casefold() in TARGET_NAMES]
     usual = [name for name in usual if name not in (feature_names or ())]
     if need_target and not names:
@@ -130,9 +133,10 @@ def _plain(source: Source, names: Sequence[str], taken: Sequence[str]) -> Column
     return Columns.plain(names)
 
 
-def peek(path: str | PathLike[str], sep: str | None) -> Header | Path:
+def peek(path: str | PathLike[str], sep: str | None, max_bytes: int | None) -> Header | Path:
     """Return the header of a text file, another file's path."""
-    return header_of(Path(path), sep) if str(path).lower().endswith(TEXT) else Path(path)
+    path = Path(path)
+    return header_of(path, sep, max_bytes) if path.name.lower().endswith(TEXT) else path
 
 
 def shows_digits(header: Header, target: str | Sequence[str] | None) -> bool:

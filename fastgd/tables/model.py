@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgd.engine.metrics import classes_of
-from fastgd.errors import DataError
+from fastgd.errors import DataError, ModelFileError
 from fastgd.explain.dependence import Dependence, dependence_of
 from fastgd.explain.importance import Importance, importance_of
 from fastgd.explain.report import report
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastgd.data.dataset import Dataset
     from fastgd.engine.history import History
 
-__all__ = ["Model"]
+__all__ = ["Model", "check_described"]
 
 Array = np.ndarray
 
@@ -129,17 +129,37 @@ class Model:
         self.network.save(path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, backend: str | None = None) -> Model:
-        """Read a model that `save` or ``fastgd train`` wrote.
+    def load(
+        cls, path: str | os.PathLike[str], *, backend: str | None = None, verify: bool = True
+    ) -> Model:
+        """Read a model that `save` or ``fastgd train`` wrote; see `fastgd.load`.
 
         Raises
         ------
-        DataError
+        ModelFileError
             If the file is no network of fastgd's, or one that knows nothing of a table.
         """
-        network = load(path, backend=backend)
+        network = load(path, backend=backend, verify=verify)
         notes = network.notes
         if "columns" not in notes or "target" not in notes:
-            raise DataError(f"{path}: a network, but not one of a table; read it with fastgd.load")
-        columns, target = Columns.from_json(notes["columns"]), Target.from_json(notes["target"])
+            raise ModelFileError(
+                f"{path}: a network, but not one of a table; read it with fastgd.load"
+            )
+        try:
+            columns, target = Columns.from_json(notes["columns"]), Target.from_json(notes["target"])
+            check_described(columns, target, network)
+        except DataError as error:
+            raise ModelFileError(f"{path}: {error}") from None
         return cls(network, columns, target)
+
+
+def check_described(columns: Columns, target: Target, network: Network) -> None:
+    """Raise DataError unless a description of a table goes with the network beside it."""
+    a = network.architecture
+    if len(columns.names) != a.n_inputs:
+        raise DataError(
+            f"its columns make {len(columns.names)} inputs; the network takes {a.n_inputs}"
+        )
+    n = len(target.columns) if target.labels is None else len(target.labels)
+    if n != (a.n_outputs if target.labels is None else a.n_classes):
+        raise DataError(f"its target has {n} values; the network has {a.n_outputs} outputs")

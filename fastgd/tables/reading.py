@@ -6,9 +6,8 @@ import csv
 import io
 import re
 import warnings
-import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -19,10 +18,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from fastgd.data.reading import open_binary, plain, reading, short
+from fastgd.data.reading import plain, reading, short
 from fastgd.data.targets import number_or_none
-from fastgd.errors import DataError, MissingExtraError
+from fastgd.errors import DataError
+from fastgd.rules.checks import check_integer
 from fastgd.tables.cells import BadCell
+from fastgd.tables.unpacking import BINARY, content_of, is_packed
 
 __all__ = ["Header", "Source", "header_of", "read_frame"]
 
@@ -32,7 +33,11 @@ SPOKEN = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 SAMPLE = 50
 #: So many bytes of a file are looked at together: they stay in the cache.
 PIECE = 1 << 18
-ZIP = b"PK\x03\x04"
+#: The longest line, in bytes, and the most columns: a file of one line, or of nothing but commas,
+#: takes a hundred times its size as cells.
+MOST_LINE, MOST_COLUMNS = 1 << 24, 1 << 20
+#: Where the ends of lines are looked for first.
+SHORT = 1 << 10
 
 
 @dataclass
@@ -87,22 +92,24 @@ class Text:
         Whether a quotation mark is in it.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, max_bytes: int | None = None):
         self.path = path
         self.content: bytes | None = None
         self.encoding: str | None = None
-        crc, as_it_lies, self.quoted = 0, not _is_packed(path), False
+        crc, as_it_lies, self.quoted = 0, not is_packed(path), False
         if as_it_lies:
-            for piece in self.pieces():
+            for piece in _lines_bounded(path, self.pieces()):
                 crc = zlib.crc32(piece, crc)
                 self.quoted = self.quoted or b'"' in piece
                 if not piece.isascii():
                     as_it_lies = False
                     break
         if not as_it_lies:
-            content = _content(path)
+            content = content_of(path, max_bytes)
             crc = zlib.crc32(content)
             self.content, self.encoding = _in_utf8(path, content)
+            for _ in _lines_bounded(path, self.pieces()):
+                pass
             self.quoted = b'"' in self.content
         self.checksum = f"{crc:08x}"
 
@@ -208,7 +215,7 @@ class Header:
             self.check_width(self.records())
 
 
-def read_frame(source: Any, sep: str | None = None) -> Source:
+def read_frame(source: Any, sep: str | None = None, max_bytes: int | None = None) -> Source:
     """Read a table: a path, or a frame of pandas, polars or pyarrow, or a dict of columns.
 
     Parameters
@@ -217,33 +224,28 @@ def read_frame(source: Any, sep: str | None = None) -> Source:
         .csv, .tsv or .txt, plain or in .gz or .zip; .parquet, .feather, .xlsx.
     sep : str, optional
         What separates the columns of a text file; else it is seen from its first lines.
+    max_bytes : int, optional
+        How far a compressed file may grow; see `fastgd.data.load`.
 
     Raises
     ------
     DataError
         In one line that names file and line.
     """
+    if max_bytes is not None:
+        check_integer("max_bytes", max_bytes, 1)
     if isinstance(source, Header):
         return _of_text(source)
     if not isinstance(source, str | PathLike):
         return _of_frame(source)
     path = Path(source)
     name = path.name.lower()
-    readers = {".parquet": "read_parquet", ".feather": "read_feather", ".xlsx": "read_excel"}
-    reader = next((readers[end] for end in readers if name.endswith(end)), None)
+    reader = next((read for end, read in BINARY.items() if name.endswith(end)), None)
     if reader is None:
-        return _of_text(header_of(path, sep))
-    with reading(path), path.open("rb") as file:
-        content = file.read()
-    try:
-        frame = getattr(pd, reader)(io.BytesIO(content))
-    except ImportError as error:
-        what = "openpyxl" if reader == "read_excel" else "pyarrow"
-        raise MissingExtraError(f"reading {path.name} needs {what}: pip install {what}") from error
-    except Exception as error:
-        raise DataError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+        return _of_text(header_of(path, sep, max_bytes))
+    frame, checksum = reader(path, max_bytes)
     made = _of_frame(frame, path.name, str(path))
-    made.checksum = f"{zlib.crc32(content):08x}"
+    made.checksum = checksum
     return made
 
 
@@ -305,7 +307,7 @@ def _check_header(header: Header, frame: pd.DataFrame) -> None:
         )
 
 
-def header_of(path: Path, sep: str | None = None) -> Header:
+def header_of(path: Path, sep: str | None = None, max_bytes: int | None = None) -> Header:
     """Open a text file, and read and check its header.
 
     Raises
@@ -314,14 +316,15 @@ def header_of(path: Path, sep: str | None = None) -> Header:
         If the file cannot be read, is empty, or does not begin with different names.
     """
     with reading(path):
-        text, notes = Text(path), []
+        text, notes = Text(path, max_bytes), []
     if text.encoding is not None:
         notes.append(f"read as {text.encoding}, as it is no UTF-8")
     separator = sep or ("\t" if ".tsv" in path.name.lower() else _separator_of(text))
     separator = {"tab": "\t", "\\t": "\t"}.get(separator, separator)
     if len(separator) != 1:
         raise DataError(f"--sep must be one character, or tab; got {sep!r}")
-    records = list(islice(_records(text.open, separator, path), SAMPLE))
+    _check_width(path, text, separator)
+    records = list(_sample(_records(text.open, separator, path)))
     if not records:
         raise DataError(f"{path}: the file is empty")
     line, first = records[0]
@@ -349,31 +352,6 @@ def _names(where: str, names: list[str], notes: list[str]) -> list[str]:
     if len(given) < len(names):
         raise DataError(f"{where}: columns without names; name them")
     return names
-
-
-def _is_packed(path: Path) -> bool:
-    """Whether a file is gzip or zip: its first bytes say so, not its name."""
-    with path.open("rb") as file:
-        return file.read(4).startswith((ZIP, b"\x1f\x8b"))
-
-
-def _content(path: Path) -> bytes:
-    """Return the bytes of a file, unpacked."""
-    with reading(path):
-        with path.open("rb") as file:
-            packed = file.read(4) == ZIP
-        if not packed:
-            with open_binary(path) as unpacked:
-                return unpacked.read()
-        try:
-            with zipfile.ZipFile(path) as archive:
-                files = [info for info in archive.infolist() if not info.is_dir()]
-                files = [info for info in files if not info.filename.startswith("__MACOSX")]
-                if len(files) != 1:
-                    raise DataError(f"{path}: holds {len(files)} files; expected one table")
-                return archive.read(files[0])
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise DataError(f"{path}: corrupt archive ({error})") from error
 
 
 def _in_utf8(path: Path, content: bytes) -> tuple[bytes, str | None]:
@@ -425,12 +403,8 @@ def _separator_of(text: Text) -> str:
         sample = sample[: sample.rfind(b"\n") + 1] or sample
     for separator in SEPARATORS:
         try:
-            rows = [
-                row
-                for _, row in islice(
-                    _records(partial(io.BytesIO, sample), separator, Path("")), SAMPLE
-                )
-            ]
+            records = _records(partial(io.BytesIO, sample), separator, Path(""))
+            rows = [row for _, row in _sample(records)]
         except DataError:
             continue
         width = len(rows[0]) if rows else 1
@@ -438,6 +412,37 @@ def _separator_of(text: Text) -> str:
         if found > most:
             best, most = separator, found
     return best
+
+
+def _sample(records: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the first records, of which there are fewer where they are wide."""
+    cells = 0
+    for record in islice(records, SAMPLE):
+        yield record
+        cells += len(record[1])
+        if cells > MOST_COLUMNS:
+            return
+
+
+def _lines_bounded(path: Path, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces of a text; refuse it at the first line that is too long."""
+    length = 0
+    for piece in pieces:
+        end = max(piece.rfind(b"\n"), piece.rfind(b"\r", -SHORT))
+        end = piece.rfind(b"\r") if end < 0 else end
+        length = length + len(piece) if end < 0 else len(piece) - end
+        if length > MOST_LINE:
+            raise DataError(f"{path}: has a line of more than {MOST_LINE:,} bytes; is it a table?")
+        yield piece
+
+
+def _check_width(path: Path, text: Text, separator: str) -> None:
+    """Refuse a first line of more columns than a network could take."""
+    with text.open() as file:
+        columns = file.readline(MOST_LINE).count(separator.encode()) + 1
+    if columns > MOST_COLUMNS:
+        raise DataError(f"{path}, line 1: names {columns:,} columns; at most {MOST_COLUMNS:,} are "
+                        "read")  # fmt: skip
 
 
 def _has_decimal_commas(records: list[tuple[int, list[str]]]) -> bool:

@@ -85,6 +85,7 @@ class Table:
         weights: str | None = None,
         sep: str | None = None,
         task: str | None = None,
+        max_bytes: int | None = None,
     ) -> Table:
         """Read a table: a path, or a frame of pandas, polars or pyarrow.
 
@@ -107,13 +108,15 @@ class Table:
             What separates the columns of a text file; else it is seen from its first lines.
         task : None, "classification" or "regression"
             Forces what the target otherwise decides.
+        max_bytes : int, optional
+            How far a compressed file may grow; see `fastgd.data.load`.
 
         Raises
         ------
         DataError
             In one line that names file, line and column.
         """
-        read = read_frame(source, sep)
+        read = read_frame(source, sep, max_bytes)
         names = [target] if isinstance(target, str) else list(target or ())
         if not names:
             usual = [name for name in read.frame.columns if name.casefold() in TARGET_NAMES]

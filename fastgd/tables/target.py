@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from fastgd.data.reading import plain, short
-from fastgd.data.targets import FEW, check_task, encode_numbers, number_or_none
+from fastgd.data.targets import FEW, check_many, check_task, encode_numbers, number_or_none
 from fastgd.errors import DataError
+from fastgd.storage import brief, parse
 from fastgd.tables.cells import BadCell, Cells, Words, numbers_of, text_of, words_of
 from fastgd.tables.column import numbers_in
 
@@ -150,16 +151,15 @@ class Target:
     def from_json(cls, text: str) -> Target:
         """Return the target that `to_json` described."""
         try:
-            entry = json.loads(text)
-            labels = entry["labels"]
-            return cls(
-                tuple(entry["columns"]),
-                None if labels is None else tuple(labels),
-                bool(entry["integers"]),
-                str(entry["written"]),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"not a description of a target: {error!r}") from None
+            entry = parse(text)
+            columns, labels = entry["columns"], entry["labels"]
+            for words in (columns, [] if labels is None else labels):
+                if not isinstance(words, list) or not all(isinstance(w, str) for w in words):
+                    raise TypeError(f"columns and labels are lists of texts; got {words}")
+            kept = None if labels is None else tuple(labels)
+            return cls(tuple(columns), kept, bool(entry["integers"]), str(entry["written"]))
+        except (ValueError, LookupError, TypeError) as error:
+            raise DataError(f"not a description of a target: {brief(error)}") from None
 
 
 def _numbers(series: pd.Series, style: str) -> Array:
@@ -201,6 +201,8 @@ def _labels(series: pd.Series, words: Words, forced: bool) -> tuple[tuple[str, .
             f"column {short(str(series.name))}: {len(distinct):,} different words in {total:,} "
             "rows look like names, not classes; task='classification' takes them as classes"
         )
+    if not forced:
+        check_many(len(distinct), total, f"column {short(str(series.name))}")
     numbers = [number_or_none(word) for word in distinct]
     if all(number is not None and number == np.floor(number) for number in numbers):
         whole = sorted({int(number) for number in numbers})  # type: ignore[arg-type]

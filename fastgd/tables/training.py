@@ -28,6 +28,7 @@ def train(
     weights: str | None = None,
     sep: str | None = None,
     task: str | None = None,
+    max_bytes: int | None = None,
     holdout: float = HOLDOUT,
     seed: int = 0,
     hidden: int | Sequence[int] | None = None,
@@ -45,7 +46,7 @@ def train(
     source : path, frame or Table
         .csv, .tsv or .txt, plain or in .gz or .zip; .parquet, .feather, .xlsx; a frame of pandas,
         polars or pyarrow; a dict of columns.
-    target, ignore, categorical, weights, sep, task
+    target, ignore, categorical, weights, sep, task, max_bytes
         As in `Table.read`; not with a Table, which has them.
     holdout : float, default 0.2
         The share of the rows kept out of training, to measure the model on, from 0 to below 1.
@@ -85,7 +86,7 @@ def train(
     check_flag("verbose", verbose)
     check_number("holdout", holdout, minimum=0, below=1)
     about = {"ignore": ignore, "categorical": categorical, "weights": weights, "sep": sep}
-    table = _table(source, {"target": target, **about, "task": task})
+    table = _table(source, {"target": target, **about, "task": task, "max_bytes": max_bytes})
     dataset = table.divide(holdout, seed)
     recipe = recipe_for(dataset, len(dataset.X)).changed(hidden, activation)
     network = Network(

@@ -12,7 +12,7 @@ import click
 from fastgd.cli import models
 from fastgd.cli.options import Command, option, output_options, with_options
 from fastgd.cli.output import Output
-from fastgd.cli.settings import SEP
+from fastgd.cli.settings import MAX_BYTES, SEP
 from fastgd.cli.show.lesson import Lesson, a_lesson
 from fastgd.cli.show.subject import Subject, a_subject
 from fastgd.errors import MissingExtraError
@@ -31,6 +31,7 @@ integer = partial(option, type=int, metavar="N", show_default=True)
 
 _TABLE = (
     option("Data", "--target", metavar="COLUMN", help="The column to learn, for tables."), SEP,
+    MAX_BYTES,
 )  # fmt: skip
 #: What pictures need: a network and its data, data to learn, or nothing.
 MODEL_DATA = (

@@ -113,8 +113,7 @@ def a_subject(
     part = models.unseen_part(network, dataset)
     known = dataset
     if part.which == "held_out":
-        notes = network.notes
-        known = sources.split(dataset, float(notes["holdout"]), int(notes["seed"]))
+        known = sources.split(dataset, *models.split_of(network.notes))
     output.say(f"network  {'-'.join(map(str, network.sizes))} of {model}; data {dataset.name}")
     if units := units_line(network, dataset):
         output.say(units)

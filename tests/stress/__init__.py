@@ -1,0 +1,1 @@
+"""What docs/reliability.md promises, tried at any length: ``python -m tests.stress``."""
