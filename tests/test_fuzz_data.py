@@ -1,13 +1,12 @@
 """Damaged data files, many of them: a documented error or data, in bounded memory.
 
-``FASTGD_STRESS=50000 pytest tests/test_fuzz_data.py`` tries as many of each kind.
+``FASTGD_STRESS=1 pytest tests/test_fuzz_data.py`` is the long form.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
-import os
 import struct
 import sys
 import warnings
@@ -16,12 +15,13 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from stress_form import rounds
 
 from fastgd import data
 from fastgd.errors import DataError, MissingExtraError, SettingError
 
 #: How many files of each kind.
-MANY = int(os.environ.get("FASTGD_STRESS", "300"))
+MANY = rounds(250, 5000)
 DOCUMENTED = (DataError, FileNotFoundError, MissingExtraError, SettingError)
 #: What they may unpack to, and by how much the process may grow meanwhile: pandas and pyarrow take
 #: several times that.

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from stress_form import rounds
 
 import fastgd
 from fastgd.backends import BACKENDS
@@ -16,8 +17,7 @@ pytestmark = [
 ]
 
 #: The long form: as many as are promised.
-LONG = os.environ.get("FASTGD_STRESS", "0") not in ("", "0")
-ROUNDS = 10_000 if LONG else 400
+ROUNDS = rounds(400, 10_000)
 
 ROUND = """
 import gc, os, sys

@@ -7,6 +7,7 @@ import platform
 
 import numpy as np
 import pytest
+from stress_form import rounds
 
 import fastgd
 from fastgd.backends import BACKENDS
@@ -14,7 +15,6 @@ from fastgd.errors import DivergenceError
 from fastgd.rules.optimizers import find_optimizer
 
 #: The long form: as many costs as are promised.
-LONG = os.environ.get("FASTGD_STRESS", "0") not in ("", "0")
 
 
 @pytest.fixture(params=BACKENDS)
@@ -30,7 +30,7 @@ def dtype(request):
 class TestManyEqualCosts:
     """They average to themselves: sums keep what rounding leaves out of them."""
 
-    N = 20_000_000 if LONG else 300_000
+    N = rounds(300_000, 20_000_000)
 
     def network(self, backend, **settings):
         net = fastgd.Network([1, 1], output="identity", dtype="float64", backend=backend,

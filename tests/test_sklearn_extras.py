@@ -418,7 +418,7 @@ def test_extras_in_a_search(iris):
         {"callbacks": fastgd.EarlyStopping("validaton_cost")}, {"schedule": fastgd.OneCycle},
         {"schedule": lambda: 1}, {"solver": "lbfgs", "schedule": "cosine"}, {"dtype": np.float16},
     ],
-    ids=str,
+    ids=lambda extra: list(extra)[-1],
 )  # fmt: skip
 def test_what_is_refused_names_its_parameter_and_changes_nothing(iris, extra):
     X, y = iris
