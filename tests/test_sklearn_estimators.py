@@ -284,3 +284,17 @@ def test_warnings_come_from_where_scikit_learns_do():
     with pytest.warns(UserWarning, match="larger than sample size") as told:
         MLPClassifier(max_iter=1, batch_size=1000).fit(X, y)
     assert all("neural_network" in warning.filename for warning in told)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_losses_are_numpys_as_scikit_learns_are(iris, solver):
+    """Scripts round them, and print them."""
+    ours, theirs = (
+        module.MLPClassifier((5,), solver=solver, max_iter=3, random_state=0).fit(*iris)
+        for module in (fastgd.sklearn, neural_network)
+    )
+    for name in ("loss_", "best_loss_", "loss_curve_"):
+        if hasattr(theirs, name):
+            a, b = getattr(ours, name), getattr(theirs, name)
+            assert type(a) is type(b)
+            assert not isinstance(a, list) or {type(x) for x in a} == {type(x) for x in b}

@@ -143,3 +143,24 @@ def test_two_classes_of_one_output(iris, labels, tmp_path):
     model.network_.save(tmp_path / "model.safetensors")
     said = command("evaluate", tmp_path / "model.safetensors", table, "--target", "kind", "--json")
     assert json.loads(said)["accuracy"] == pytest.approx(model.score(X, y), abs=1e-4)
+
+
+def test_names_of_columns_are_kept(iris, tmp_path):
+    """Columns in another order are found by name; a name that is missing is told."""
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(iris[0], columns=list("abcd"))
+    model = make_pipeline(StandardScaler(), MLPClassifier((8,), solver="lbfgs", random_state=0))
+    model.fit(frame, iris[1])
+    path, table = tmp_path / "model.safetensors", tmp_path / "turned.csv"
+    to_network(model).save(path)
+    frame[list("dcba")].assign(kind=iris[1]).to_csv(table, index=False)
+    said = json.loads(command("evaluate", path, table, "--target", "kind", "--json"))
+    assert said["accuracy"] == pytest.approx(model.score(frame, iris[1]), abs=1e-4)
+
+
+def test_networks_that_no_estimator_can_be():
+    with pytest.raises(ValueError, match="softmax outputs, to tell several classes apart"):
+        from_network(fastgd.Network([4, 6, 3], seed=0))
+    for given in ("model.safetensors", None, MLPClassifier()):
+        with pytest.raises(TypeError, match=r"network must be a fastgd\.Network; got"):
+            from_network(given)

@@ -399,3 +399,11 @@ def test_scikit_learns_own_tests_pass(tmp_path):
     )
     assert code == 0, out
     assert err.count(" on fastgd (") > 100
+
+
+def test_what_is_accepted_stays_scikit_learns(fits):
+    """A loss that only fastgd has would be a model that scikit-learn cannot fit again."""
+    patch_sklearn()
+    with pytest.raises(ValueError, match="'loss' parameter") as ours:
+        neural_network.MLPRegressor(loss="huber").fit([[0.0], [1.0]], [0.0, 1.0])
+    assert "quantile" not in str(ours.value)

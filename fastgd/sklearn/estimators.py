@@ -221,7 +221,7 @@ def from_network(network: Network, **parameters: Any) -> MLPClassifier | MLPRegr
     >>> bool((model.predict([[1.0, 2.0]]) == net.predict_classes([[1.0, 2.0]])).all())
     True
     """
-    classifier = network.architecture.classifies
+    classifier = isinstance(network, Network) and network.architecture.classifies
     estimator = (MLPClassifier if classifier else MLPRegressor)(**parameters)
     fill_from(estimator, network, classifier)
     return estimator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from fastgd.errors import SettingError
+from fastgd.errors import SettingError, SettingTypeError
 from fastgd.network import Network
 from fastgd.sklearn.problem import ACTIVATIONS, flat_parameters
 
@@ -65,6 +66,7 @@ def to_network(model: Any) -> Network:
         shift, scale = _scaling_of(model.transformer_)
         outputs = {"output_shift": shift, "output_scale": 1 / scale}
         model = model.regressor_
+    names = getattr(model, "feature_names_in_", None)
     steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
     *before, estimator = steps
     if not isinstance(estimator, (MLPClassifier, MLPRegressor)):
@@ -74,9 +76,12 @@ def to_network(model: Any) -> Network:
         if step not in (None, "passthrough"):
             more, times = _scaling_of(step)
             shift, scale = shift + more / scale, scale * times
-    if not before and not outputs:
-        return network_of(estimator)
-    return network_of(estimator, input_shift=shift, input_scale=scale, **outputs)
+    if before or outputs:
+        outputs |= {"input_shift": shift, "input_scale": scale}
+    network = network_of(estimator, **outputs)
+    if names is not None:
+        network.notes["feature_names"] = json.dumps(list(names), ensure_ascii=False)
+    return network
 
 
 def _name(thing: Any) -> str:
@@ -116,6 +121,9 @@ def network_of(estimator: Any, **scaling: Any) -> Network:
     network.state.parameters[:] = flat_parameters(
         network.architecture.layout, coefs, estimator.intercepts_, coefs[0].dtype
     )
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None:  # the command line then knows columns in another order
+        network.notes["feature_names"] = json.dumps(list(names), ensure_ascii=False)
     classes = getattr(estimator, "classes_", None)
     if classes is not None and len(classes) == network.architecture.n_classes:
         network.classes = classes
@@ -130,12 +138,16 @@ def fill_from(estimator: Any, network: Network, classifier: bool) -> None:
     ValueError
         If scikit-learn's estimators cannot be such a network.
     """
+    if not isinstance(network, Network):
+        raise SettingTypeError("network", f"must be a fastgd.Network; got {type(network).__name__}")
     architecture = network.architecture
     hidden = {rule.name for rule in architecture.activation} or {"identity"}
     output = architecture.output.name
     wanted = ("sigmoid", "softmax") if classifier else ("identity", "exp")
     if len(hidden) > 1 or not hidden <= {"identity", "sigmoid", "tanh", "relu"}:
         raise SettingError("network", f"must have one activation scikit-learn has; got {hidden}")
+    if classifier and output == "sigmoid" and architecture.n_outputs > 1:
+        raise SettingError("network", "must have softmax outputs, to tell several classes apart")
     if output not in wanted:
         raise SettingError("network", f"must have output {' or '.join(wanted)}; got {output!r}")
     estimator.activation = NAMES[hidden.pop()]

@@ -149,8 +149,10 @@ def _twin_class(cls: type, theirs: type, ours: type) -> type:
     taken = inspect.signature(ours.__init__).parameters  # type: ignore[misc]
     extras = {name: taken[name].default for name in taken if name not in known}
     names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
+    own: Any = cls
+    accepted = {"_parameter_constraints": own._parameter_constraints}  # what is accepted is theirs
     bases = (ours,) if cls is theirs else (cls, ours)
-    return type(cls)(cls.__name__, bases, {**extras, **names})
+    return type(cls)(cls.__name__, bases, {**extras, **names, **accepted})
 
 
 def _reach_workers() -> None:

@@ -116,8 +116,8 @@ class Epochs:
         return self._mean(piece, total)
 
     def _mean(self, piece: Piece, total: float) -> float:
-        """Return the mean loss of an epoch's examples up to a piece's end."""
-        return total / (self.visits(piece.stop) * self.problem.per_output)
+        """Return the mean loss of an epoch's examples up to a piece's end, as NumPy's number."""
+        return np.float64(total / (self.visits(piece.stop) * self.problem.per_output))
 
     def visits(self, steps: int) -> int:
         """Return how many examples an epoch's first steps visit."""

@@ -33,7 +33,7 @@ def _warn(message: str, category: type[Warning] = UserWarning) -> None:
     module = sys.modules[Base.__module__]
     registry = vars(module).setdefault("__warningregistry__", {})
     warnings.warn_explicit(
-        message, category, str(module.__file__), 1, module.__name__, registry
+        message, category, str(module.__file__), 0, module.__name__, registry
     )  # fmt: skip
 
 

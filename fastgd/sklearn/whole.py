@@ -46,7 +46,7 @@ class Whole:
         gradient[:n_weights] += alpha * W
         gradient /= self.total_weight
         loss = cost / problem.per_output + 0.5 * alpha * float(W @ W)
-        return loss / self.total_weight, gradient
+        return np.float64(loss / self.total_weight), gradient  # as scikit-learn's is
 
     @property
     def _n_weights(self) -> int:
