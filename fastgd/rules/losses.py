@@ -25,7 +25,7 @@ from fastgd.rules.scalar import exp, like, log, log1p, tanh
 __all__ = [
     "LOSSES", "LOSS_NAMES", "PUBLIC_LOSSES", "AbsoluteError", "BinaryCrossEntropy",
     "CrossEntropy", "Focal", "Hinge", "Huber", "LogCosh", "Loss", "Point", "Poisson", "Quantile",
-    "find_loss",
+    "find_loss", "losses_for",
 ]  # fmt: skip
 
 Array = np.ndarray
@@ -563,21 +563,11 @@ class Focal(Loss):
 LOSSES: Registry[Loss] = Registry(
     "loss",
     [
-        Quadratic(),
-        SumOfSquares(),
-        MeanSquaredError(),
-        BinaryCrossEntropy(),
-        CategoricalCrossEntropy(),
-        AbsoluteError(),
-        Huber(),
-        LogCosh(),
-        Quantile(),
-        Poisson(),
-        Hinge(),
-        Focal(),
-        *CLIPPED,
+        Quadratic(), SumOfSquares(), MeanSquaredError(), BinaryCrossEntropy(),
+        CategoricalCrossEntropy(), AbsoluteError(), Huber(), LogCosh(), Quantile(), Poisson(),
+        Hinge(), Focal(), *CLIPPED,
     ],
-)
+)  # fmt: skip
 #: The names people use: those of `LOSSES`, and what means one or another by the output.
 PUBLIC_LOSSES: Registry[Loss] = Registry("loss", [*LOSSES.values(), CrossEntropy()])
 LOSS_NAMES = tuple(PUBLIC_LOSSES)
@@ -594,7 +584,16 @@ def find_loss(given: str | Mapping[str, Any] | Loss, output: str) -> Loss:
     loss = PUBLIC_LOSSES.find(given)
     if output in loss.outputs:
         return loss.for_output(output)
-    fitting = [rule for rule in PUBLIC_LOSSES.values() if output in rule.outputs]
-    losses = ", ".join(dict.fromkeys(rule.public_name or rule.name for rule in fitting))
+    losses = ", ".join(losses_for(output))
     goes = f"{loss.name!r} goes with output {', '.join(loss.outputs)}; got output {output!r}, "
     raise SettingError("loss", f"{goes}which goes with loss {losses}")
+
+
+def losses_for(output: str) -> list[str]:
+    """Return what people call the losses that go with an output activation.
+
+    >>> losses_for("softmax")
+    ['cross_entropy']
+    """
+    fitting = [rule for rule in PUBLIC_LOSSES.values() if output in rule.outputs]
+    return list(dict.fromkeys(rule.public_name or rule.name for rule in fitting))

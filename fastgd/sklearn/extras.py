@@ -23,7 +23,7 @@ from fastgd.engine.listeners import check_callbacks
 from fastgd.engine.threads import LIMIT
 from fastgd.errors import SettingError, SettingTypeError
 from fastgd.rules.checks import check_number
-from fastgd.rules.losses import PUBLIC_LOSSES, Loss
+from fastgd.rules.losses import PUBLIC_LOSSES, Loss, losses_for
 from fastgd.rules.schedule import Schedule, find_schedule
 from fastgd.rules.schedules import SCHEDULES
 from fastgd.sklearn.parts import TAKES_WEIGHTS, Interval, Options, StrOptions
@@ -167,8 +167,7 @@ def _check_loss(estimator: Any) -> None:
         loss_for(estimator.loss, output, "float64")
     except SettingError:
         what = {"softmax": "three classes or more", "logistic": "two classes, or several labels"}
-        rules = [rule for rule in PUBLIC_LOSSES.values() if ACTIVATIONS[output] in rule.outputs]
-        names = dict.fromkeys(rule.public_name or rule.name for rule in rules if rule.batch_average)
+        names = [name for name in losses_for(ACTIVATIONS[output]) if name != "sse"]
         raise SettingError(
             "loss", f"must be one for {what.get(output, 'numbers')}: {', '.join(names)}; "
             f"got {estimator.loss}",
