@@ -17,6 +17,7 @@ pytestmark = [
 ]
 
 PACKAGE = Path(fastgd.__file__).parent
+HERE = Path(__file__).parent
 
 #: Something small: the kernels themselves take half a minute.
 KERNEL = """
@@ -113,7 +114,7 @@ def double(x):
     return x + x
 file = pathlib.Path(sys.stdin.readline().strip())
 whole = file.read_bytes()
-from tests.test_kernel_cache import damaged
+from test_kernel_cache import damaged
 for content in damaged(whole):
     file.write_bytes(content)
     for hits in (0, 1):
@@ -126,8 +127,8 @@ for content in damaged(whole):
 def test_a_damaged_file_is_built_again(warm):
     process = subprocess.run(
         [sys.executable, "-c", ALL_AT_ONCE], input=str(warm.file), text=True, timeout=300,
-        env={**warm.environment, "PYTHONPATH": str(PACKAGE.parent)}, cwd=PACKAGE.parent,
-        stderr=subprocess.PIPE,
+        env={**warm.environment, "PYTHONPATH": os.pathsep.join(map(str, (PACKAGE.parent, HERE)))},
+        cwd=PACKAGE.parent, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
 
