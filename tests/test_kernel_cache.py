@@ -187,7 +187,7 @@ FULL = NO_PACKAGE.replace(
 
 def test_a_full_disk(places):
     assert places.run(FULL)[0] == MISS
-    assert not [file for file in places.told.iterdir() if file.name != "lock"]
+    assert not [file for file in places.told.iterdir() if file.suffix != ".lock"]
 
 
 READ_ONLY = NO_PACKAGE.replace(
@@ -217,12 +217,12 @@ def test_of_processes_that_start_together_one_compiles(places, n):
 
 
 def test_one_that_does_not_end_is_not_waited_for(warm):
-    name = warm.file.name
+    name, lock = warm.file.name, warm.file.with_suffix(".lock")
     warm.file.unlink()
     holder = subprocess.Popen(
         [sys.executable, "-c", "import fcntl, sys; f = open(sys.argv[1], 'a');"
          "fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()",
-         str(warm.told / "lock")],
+         str(lock)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

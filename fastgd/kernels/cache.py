@@ -112,7 +112,7 @@ class KernelCache(NullCache):
         key = self._key(sig, target_context.codegen())
         end = time.monotonic() + WAIT
         while (found := self._read(key, target_context)) is None:
-            if self._locked() or time.monotonic() > end:
+            if self._locked(key) or time.monotonic() > end:
                 return self._read(key, target_context)  # it may have come just now
             time.sleep(0.05)
         return found
@@ -149,12 +149,14 @@ class KernelCache(NullCache):
                     return CompileResult._rebuild(target_context, *pickle.loads(content))
         return None
 
-    def _locked(self) -> bool:
-        """Return whether this process is the one to compile; also where there are no locks."""
+    def _locked(self, key: bytes) -> bool:
+        """Return whether this process is the one to compile that; also where there are no locks."""
         self.release()
         for folder in trusted(make=True):
             with suppress(OSError):
-                handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+                handle = os.open(
+                    (folder / name_of(key)).with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600
+                )
                 file = os.fdopen(handle, "r+b")
                 if not lock(file):
                     file.close()
