@@ -2,8 +2,8 @@
 
 Numba's own cache unpickles, and runs, whatever its folder holds. Here a file is read only where
 nobody else could have written it, and begins with a checksum over its key and content: one that is
-cut short, damaged or another's counts as none, and is built again. One process compiles at a time;
-the others wait for it, not for ever. Where nothing can be written, kernels stay in memory.
+cut short, damaged or another's counts as none, and is built again. One process compiles a kernel;
+others that need it wait for it, not for ever. Where nothing can be written, kernels stay in memory.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class KernelCache(NullCache):
                 return
 
     def release(self) -> None:
-        """Let other processes compile."""
+        """Let other processes compile that kernel."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -187,6 +187,7 @@ def write(path: Path, content: bytes) -> None:
         files = sorted(path.parent.glob("*.kernel"), key=lambda file: file.stat().st_mtime)
         for old in files[:-KEPT]:
             old.unlink()
+            old.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def cached(function: Callable, made_of: str) -> Callable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from inspect import Parameter, signature
 from numbers import Integral, Real
 from typing import Any
@@ -78,11 +79,12 @@ def losses(theirs: type) -> dict[str, Any]:
     return {"loss": [StrOptions(ours | _names(theirs)), Loss]}
 
 
-def _names(theirs: type) -> set[str]:
-    """Return the losses scikit-learn's class computes."""
+@cache
+def _names(theirs: type) -> frozenset[str]:
+    """Return the losses scikit-learn's class computes: asked for in every fit."""
     accepted = theirs._parameter_constraints.get("loss", [])  # type: ignore[attr-defined]
     named = {name for each in accepted for name in getattr(each, "options", ())}
-    return named | {_default_loss(theirs)}
+    return frozenset(named | {_default_loss(theirs)})
 
 
 def _default_loss(theirs: type) -> str:
