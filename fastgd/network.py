@@ -339,7 +339,8 @@ class Network(Answers, Numbers, Scaled, Explaining):
         self._become(runner.architecture)
         if verbose and said.optimizer is None:
             print(Training(chosen, epochs, batch_size, scaled))
-        fit.run(epochs)
+        with self.state.turn.lock:
+            fit.run(epochs)
         self.notes["training"] = history.in_words(str(chosen), batch_size)
         return history
 
@@ -383,6 +384,8 @@ class Network(Answers, Numbers, Scaled, Explaining):
     ) -> float:
         """Make one step on one mini-batch, with little overhead; return its cost before the step.
 
+        Calls from several threads, also of `fit`, come one after the other.
+
         Parameters
         ----------
         X, y, sample_weight, class_weight
@@ -401,14 +404,14 @@ class Network(Answers, Numbers, Scaled, Explaining):
         """
         if optimizer is not None and find_optimizer(optimizer).whole:
             raise SettingError("optimizer", "must be one that steps, for partial_fit; got 'lbfgs'")
-        stepper = self._stepper
-        last = self.state.optimizer
-        if stepper is None or stepper.optimizer is not last or (optimizer not in (None, last)):
-            chosen = find_optimizer(optimizer or last or "sgd")
-            stepper = self._stepper = Stepper(self.runner, chosen, self.state)
         if self.labels is not NO_LABELS:
             y, class_weight = self.labels.encode(y), self.labels.encode_weights(class_weight)
-        return stepper.step(X, y, sample_weight, class_weight)
+        with self.state.turn.lock:
+            stepper, last = self._stepper, self.state.optimizer
+            if stepper is None or stepper.optimizer is not last or optimizer not in (None, last):
+                chosen = find_optimizer(optimizer or last or "sgd")
+                stepper = self._stepper = Stepper(self.runner, chosen, self.state)
+            return stepper.step(X, y, sample_weight, class_weight)
 
     def predict(self, X: Any) -> Array:
         """Return the outputs (n, n_outputs) for examples X (n, n_inputs).

@@ -1,5 +1,8 @@
 """What no other test would miss: each stands against a small wrong change of stress/mutants.py."""
 
+import copy
+import os
+import signal
 import threading
 from types import SimpleNamespace
 
@@ -178,7 +181,7 @@ class TestOneStep:
         net = network(backend, (400, 300, 2), threads=1)
         X, Y = data(64, 400)
         expected = net.predict(X[:4])
-        failed, stop = [], threading.Event()
+        failed, stop, made = [], threading.Event(), []
 
         def predict():
             while not stop.is_set():
@@ -189,11 +192,11 @@ class TestOneStep:
         def train():
             while not stop.is_set():
                 net.partial_fit(X, Y, optimizer=fastgd.SGD(1e-6))
+                made.append(1)
                 if not np.isfinite(net.parameters).all():
                     failed.append(1)
                     return
 
-        # Of two that step, one takes the quick way, and the other none that the first uses.
         n = 2 if step else 4
         threads = [threading.Thread(target=train if step else predict) for _ in range(n)]
         for thread in threads:
@@ -203,6 +206,31 @@ class TestOneStep:
         for thread in threads:
             thread.join()
         assert not failed
+        assert net.state.step == len(made)
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+    @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # 3.12 on: threads
+    def test_a_child_does_not_wait_for_its_parents_threads(self):
+        net = network("numpy", (2, 2))
+        began, end = threading.Event(), threading.Event()
+
+        def train():
+            with net.state.turn.lock:
+                began.set()
+                end.wait()
+
+        thread = threading.Thread(target=train)
+        thread.start()
+        began.wait()
+        child = os.fork()
+        if not child:
+            signal.alarm(20)
+            net.partial_fit([[0.0, 1.0]], [[0.0, 1.0]])
+            copy.deepcopy(net).partial_fit([[0.0, 1.0]], [[0.0, 1.0]])
+            os._exit(0)
+        end.set()
+        thread.join()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
     @pytest.mark.parametrize("which", ["sample_weight", "class_weight"])
     def test_weights_count_in_every_step(self, backend, which):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgd.engine.turns import Turn
 from fastgd.rules.optimizers import Optimizer
 
 __all__ = ["State"]
@@ -39,6 +40,8 @@ class State:
         The sum of those rows' costs, each times its weight, and what rounding left out of it.
     order : ndarray of shape (n,), int64, or None
         The order of the epoch's rows; None between epochs.
+    turn : Turn
+        What a thread holds while it changes all this.
     """
 
     parameters: Array
@@ -51,6 +54,7 @@ class State:
     sums: Array = field(default_factory=lambda: np.zeros(2))
     order: Array | None = None
     drawn_seed: int | None = None
+    turn: Turn = field(default_factory=Turn, repr=False)
 
     def __post_init__(self) -> None:
         # A view: nobody can resize it behind the back of what points to its memory.
