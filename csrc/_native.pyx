@@ -17,6 +17,7 @@ cdef extern from "call.h" nogil:
     # What is touched here by name; the others are filled in their order.
     ctypedef struct Fields "Call":
         const void *inputs
+        int64_t in_place
         int64_t kind
         int64_t n
         int64_t batch
@@ -179,7 +180,7 @@ cdef class Quick:
     cdef Call call
     cdef int64_t most_rows, n_in, n_out
     cdef int number
-    cdef bint busy, probabilities
+    cdef bint busy, probabilities, as_seen
     cdef cnp.ndarray targets  # what scaled targets are written to
     cdef const double[::1] shifts, scales  # of the targets, where they are scaled
 
@@ -194,6 +195,7 @@ cdef class Quick:
         wide = call.arguments.flat.dtype.itemsize == 8
         self.number = cnp.NPY_FLOAT64 if wide else cnp.NPY_FLOAT32
         self.busy, self.probabilities = False, probabilities
+        self.as_seen = call.fields.in_place  # numbers of the network's type need no change
 
     cdef int64_t _take(self, X) except -2:
         """Point the call at the rows of X; return their number, or 0 where they are not plain."""
@@ -206,6 +208,7 @@ cdef class Quick:
             return 0
         self.call.fields.inputs = cnp.PyArray_DATA(X)
         self.call.fields.kind = kind
+        self.call.fields.in_place = self.as_seen and cnp.PyArray_TYPE(X) == self.number
         self.call.fields.n = self.call.fields.batch = n
         return n
 

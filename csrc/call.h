@@ -25,6 +25,8 @@ typedef struct {
     const int32_t *columns;
     int32_t *gathered;
     int32_t *lengths;
+    integer *places;
+    integer in_place;
     integer kind;
     double scale;
     const double *shifts;

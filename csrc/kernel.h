@@ -166,6 +166,8 @@ void RUN(Call *call, integer thread) {
         return;
     }
     share_first_layer(&t);
+    t.x = call->in_place ? call->inputs : t.work + t.block[X];
+    t.columns = call->in_place ? call->columns : call->gathered;
     if (thread == 0) load(&t);
     wait_for_all(call);
     if (t.by_columns) copy_panel(&t, 0);

@@ -27,7 +27,7 @@ static integer first_from(const int32_t *columns, integer n, integer column) {
 static void find_cursors(const Thread *t, integer first, integer m) {
     int32_t *cursors = t->call->lengths + (1 + t->thread) * t->block[ROWS];
     for (integer row = 0; row < m; row++)
-        cursors[row] = (int32_t)first_from(t->call->gathered + row * t->block[LD_X],
+        cursors[row] = (int32_t)first_from(t->columns + t->call->places[row],
                                            first ? t->call->lengths[row] : 0, first);
 }
 
@@ -37,7 +37,7 @@ static void scatter_rows(const Thread *t, integer first, integer rows, integer m
                          integer ld_start, number *target, integer ld, number beta, number alpha) {
     const Call *call = t->call;
     const integer *l = layer_of(t, 1);
-    integer ld_x = t->block[LD_X], last = first + rows, width = t->right - t->left, vectors;
+    integer last = first + rows, width = t->right - t->left, vectors;
     int32_t *cursors = call->lengths + (1 + t->thread) * t->block[ROWS];
     for (integer row = 0; (start != target || beta != 1) && row < rows; row++) {
         const number *from = start + row * ld_start;
@@ -45,12 +45,12 @@ static void scatter_rows(const Thread *t, integer first, integer rows, integer m
         FOR(width) to[i] = beta * from[i];
     }
     for (integer row = 0; row < m; row++) {
-        const int32_t *columns = call->gathered + row * ld_x;
+        const int32_t *columns = t->columns + call->places[row];
         integer begin = cursors[row], count = call->lengths[row], stop = begin;
         if (last == l[N_IN]) stop = count;
         while (stop < count && columns[stop] < last) stop++;
         cursors[row] = (int32_t)stop;
-        const number *x = t->work + t->block[X] + row * ld_x + begin;
+        const number *x = t->x + call->places[row] + begin;
         const number *delta = t->work + l[DELTA] + row * l[LD] + t->left;
         for (integer column = 0; column < width; column += vectors * LANES) {
             vectors = smaller((width - column) / LANES, MAX_TILE_VECTORS);
@@ -78,13 +78,12 @@ static ByColumn by_column(const Thread *t) {
 static void sort_by_column(const Thread *t, integer first, integer last, integer m) {
     const Call *call = t->call;
     ByColumn to = by_column(t);
-    integer ld_x = t->block[LD_X];
     int32_t at = 0;
     memset(to.ends + first, 0, (size_t)(last - first) * sizeof(int32_t));
     for (int placing = 0; placing < 2; placing++) {
         for (integer row = 0; row < m; row++) {
-            const int32_t *columns = call->gathered + row * ld_x;
-            const number *x = t->work + t->block[X] + row * ld_x;
+            const int32_t *columns = t->columns + call->places[row];
+            const number *x = t->x + call->places[row];
             integer n = call->lengths[row], p = first ? first_from(columns, n, first) : 0;
             if (last < layer_of(t, 1)[N_IN]) n = first_from(columns, n, last);
             if (!placing) {
@@ -130,18 +129,18 @@ static void gradient_rows(const Thread *t, integer i, integer first, integer row
                           const number *start, integer ld_start, number *target, integer ld,
                           number beta, number alpha) {
     const integer *l = layer_of(t, i);
-    const number *delta = t->work + l[DELTA] + (i == 1 ? t->left : 0);
-    integer ld_in = i == 1 ? t->block[LD_X] : l[LD_IN];
+    const number *one = t->work + t->block[ONE];
+    Right delta = {t->work + l[DELTA] + (i == 1 ? t->left : 0), l[LD]};
     integer n = i == 1 ? t->right - t->left : l[WIDTH];
     if (i == 1 && sparse(t) && first < l[N_IN]) {
         if (m > DIRECT_ROWS) sum_columns(t, first, rows, start, ld_start, target, ld, beta, alpha);
         else scatter_rows(t, first, rows, m, start, ld_start, target, ld, beta, alpha);
-    } else if (first == l[N_IN])
-        product(rows, n, m, t->work + t->block[ONE], 0, 0, delta, l[LD], start, ld_start, target,
-                ld, beta, alpha);
-    else
-        product(rows, n, m, t->work + l[INPUT] + first, 1, ld_in, delta, l[LD], start, ld_start,
-                target, ld, beta, alpha);
+        return;
+    }
+    Left inputs = {IN_STEPS, t->work + l[INPUT] + first, 1, l[LD_IN]};
+    if (first == l[N_IN]) inputs = (Left){IN_STEPS, one, 0, 0};
+    else if (i == 1) inputs = (Left){DEPTHS_PLACED, t->x + first, 0, 0, t->call->places};
+    product(rows, n, m, inputs, delta, start, ld_start, target, ld, beta, alpha);
 }
 
 /* Where the table has a step's settings: group 0 of weights, 1 of biases. */
@@ -361,9 +360,4 @@ __attribute__((noinline)) static void learn(const Thread *t, Block b, int fresh,
         update_all(t, b.step);
     }
     if (step_now && call->limited) limit_weights(t, b.step);
-    for (integer i = 2; step_now && i <= t->block[N_LAYERS]; i++) {
-        integer start, stop;
-        share(layer_of(t, i)[N_IN], PAD, t->thread, call->n_threads, &start, &stop);
-        transpose(t, layer_of(t, i), start, stop);
-    }
 }

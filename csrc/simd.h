@@ -18,19 +18,28 @@ typedef mask_number mask __attribute__((vector_size(VECTOR_BYTES)));
 INLINE vector load_vector(const number *p) { return *(const vector *)p; }
 INLINE void store_vector(number *p, vector v) { *(vector *)p = v; }
 
+/* Where the left side of a product has S[r, p]: at s[r * s_row + p * s_depth], or where rows of it lie
+   anywhere, s[places[r] + p], or rows of its transpose, s[places[p] + r]. */
+enum { IN_STEPS, ROWS_PLACED, DEPTHS_PLACED };
+
 /* C[r, :] = beta start[r, :] + alpha sum_p S[r, p] W[p, :] for R rows and V vectors; sums run in
    the order of p, whatever the tile, so that results do not depend on how rows are grouped. */
-INLINE void tile_of(const int R, const int V, integer depth, const number *s, integer s_row,
-                    integer s_depth, const number *w, integer ldw, const number *start,
-                    integer ld_start, number *c, integer ldc, number beta, number alpha) {
+INLINE void tile_of(const int R, const int V, const int KIND, integer depth, const number *s,
+                    integer s_row, integer s_depth, const integer *places, const number *w,
+                    integer ldw, const number *start, integer ld_start, number *c, integer ldc,
+                    number beta, number alpha) {
     vector sums[8][4];
+    const number *rows[8];
+    UNROLL for (int r = 0; r < R; r++) rows[r] = KIND == ROWS_PLACED ? s + places[r] : NULL;
     UNROLL for (int r = 0; r < R; r++)
         UNROLL for (int v = 0; v < V; v++) sums[r][v] = (vector){0};
     for (integer p = 0; p < depth; p++) {
         vector b[4];
         UNROLL for (int v = 0; v < V; v++) b[v] = load_vector(w + p * ldw + v * LANES);
         UNROLL for (int r = 0; r < R; r++) {
-            number x = s[r * s_row + p * s_depth];
+            number x = KIND == IN_STEPS      ? s[r * s_row + p * s_depth]
+                       : KIND == ROWS_PLACED ? rows[r][p]
+                                             : s[places[p] + r];
             UNROLL for (int v = 0; v < V; v++) sums[r][v] += x * b[v];
         }
     }
@@ -47,26 +56,32 @@ static const int MAX_TILE_ROWS[] = {0, 8, 5, 4, 3};
 #endif
 enum { MAX_TILE_VECTORS = 4, MAX_SPARSE_VECTORS = N_REGISTERS / 4 };
 
-#define TILE(R, V)                                                                              \
-    case V * 16 + R:                                                                            \
-        tile_of(R, V, depth, s, s_row, s_depth, w, ldw, start, ld_start, c, ldc, beta, alpha);  \
+#define TILE(R, V)                                                                               \
+    case V * 16 + R:                                                                             \
+        tile_of(R, V, KIND, depth, s, s_row, s_depth, places, w, ldw, start, ld_start, c, ldc,   \
+                beta, alpha);                                                                    \
         break;
-
-static void tile(integer rows, integer vectors, integer depth, const number *s, integer s_row,
-                 integer s_depth, const number *w, integer ldw, const number *start,
-                 integer ld_start, number *c, integer ldc, number beta, number alpha) {
-    switch (vectors * 16 + rows) {
-        TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) TILE(7, 1) TILE(8, 1)
-        TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2)
-        TILE(1, 3) TILE(2, 3) TILE(3, 3) TILE(4, 3)
-        TILE(1, 4) TILE(2, 4) TILE(3, 4)
 #if N_REGISTERS == 32
-        TILE(6, 2) TILE(7, 2) TILE(8, 2)
-        TILE(5, 3) TILE(6, 3)
-        TILE(4, 4) TILE(5, 4) TILE(6, 4)
+#define LARGE_TILES TILE(6, 2) TILE(7, 2) TILE(8, 2) TILE(5, 3) TILE(6, 3) TILE(4, 4) TILE(5, 4) TILE(6, 4)
+#else
+#define LARGE_TILES
 #endif
+#define TILES(name, kind)                                                                        \
+    static void name(integer rows, integer vectors, integer depth, const number *s,              \
+                     integer s_row, integer s_depth, const integer *places, const number *w,     \
+                     integer ldw, const number *start, integer ld_start, number *c, integer ldc, \
+                     number beta, number alpha) {                                                \
+        enum { KIND = kind };                                                                    \
+        switch (vectors * 16 + rows) {                                                           \
+            TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) TILE(7, 1)         \
+            TILE(8, 1) TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2)                    \
+            TILE(1, 3) TILE(2, 3) TILE(3, 3) TILE(4, 3)                                          \
+            TILE(1, 4) TILE(2, 4) TILE(3, 4) LARGE_TILES                                         \
+        }                                                                                        \
     }
-}
+TILES(tile_in_steps, IN_STEPS)
+TILES(tile_of_rows, ROWS_PLACED)
+TILES(tile_of_depths, DEPTHS_PLACED)
 
 /* Write a square block of W, a vector wide, transposed to T; rows from n_rows on are zero. Each
    pass interleaves the halves of the block. */

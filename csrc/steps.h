@@ -12,6 +12,8 @@ typedef struct {
     integer left, right;   /* those columns: else all */
     number *first;         /* the first layer's weights, from column `left` on; then biases */
     integer ld_first;
+    const number *x;       /* where the block's inputs lie: row r from x + places[r] on */
+    const int32_t *columns; /* the same, of sparse ones' columns */
 } Thread;
 
 /* A block of m visits from `first` on, which begin at row `row` of batch number `step`; of them the
@@ -36,25 +38,57 @@ static void share(integer n, integer unit, integer thread, integer n_threads, in
     *stop = smaller(n, units * (thread + 1) / n_threads * unit);
 }
 
-/* The depth of a product computed at once: 128 rows of 4 vectors are 32 KiB, a small L1 cache. */
-enum { DEPTH = 128 };
-/* C (m, n) = beta start + alpha S (m, depth) W (depth, n); n is a multiple of PAD. */
-static void product(integer m, integer n, integer depth, const number *s, integer s_row,
-                    integer s_depth, const number *w, integer ldw, const number *start,
+/* Write a part of W transposed, vectors wide and some deep, to `panel`: column j of it is row
+   `first` + j of W; of `n` rows in all, those beyond are zero. */
+static void pack_transposed(const number *w, integer ldw, integer n, integer first, integer width,
+                            integer depth, const number *zero, number *panel) {
+    for (integer j = 0; j < width; j += LANES)
+        for (integer p = 0; p < depth; p += LANES)
+            transpose_block(w + (first + j) * ldw + p, ldw, n - first - j, zero,
+                            panel + p * width + j, width);
+}
+
+/* The sides of a product. S (m, depth) lies as `tile_of` says. W is (depth, n); or, where `panel` has
+   room for it, the transpose of W (n_rows, depth), a part at a time. */
+typedef struct {
+    int kind;
+    const number *at;
+    integer row, depth;
+    const integer *places;
+} Left;
+
+typedef struct {
+    const number *at;
+    integer ld, n_rows;
+    const number *zero;
+    number *panel;
+} Right;
+
+/* C (m, n) = beta start + alpha S (m, depth) W (depth, n); n is a multiple of PAD. As many as DEPTH
+   numbers of a sum are added at once: 128 rows of 4 vectors are 32 KiB, a small L1 cache. */
+static void product(integer m, integer n, integer depth, Left s, Right w, const number *start,
                     integer ld_start, number *c, integer ldc, number beta, number alpha) {
-    for (integer first = 0; first < depth; first += DEPTH) {
+    for (integer first = 0; m && first < depth; first += DEPTH) {
         integer some = smaller(DEPTH, depth - first), vectors;
         for (integer column = 0; column < n; column += vectors * LANES) {
             integer left = (n - column) / LANES;
             integer tiles = (left + MAX_TILE_VECTORS - 1) / MAX_TILE_VECTORS;
             vectors = (left + tiles - 1) / tiles;
-            integer most = MAX_TILE_ROWS[vectors], rows;
+            integer most = MAX_TILE_ROWS[vectors], rows, ld = w.panel ? vectors * LANES : w.ld;
+            const number *part = w.panel ? w.panel : w.at + first * ld + column;
+            if (w.panel)
+                pack_transposed(w.at + first, w.ld, w.n_rows, column, ld, some, w.zero, w.panel);
             for (integer row = 0; row < m; row += rows) {
                 tiles = (m - row + most - 1) / most;
                 rows = (m - row + tiles - 1) / tiles;
-                tile(rows, vectors, some, s + row * s_row + first * s_depth, s_row, s_depth,
-                     w + first * ldw + column, ldw, start + row * ld_start + column, ld_start,
-                     c + row * ldc + column, ldc, beta, alpha);
+#define PART rows, vectors, some
+#define REST part, ld, start + row * ld_start + column, ld_start, c + row * ldc + column, ldc, beta, alpha
+                if (s.kind == IN_STEPS)
+                    tile_in_steps(PART, s.at + row * s.row + first * s.depth, s.row, s.depth, NULL, REST);
+                else if (s.kind == ROWS_PLACED)
+                    tile_of_rows(PART, s.at + first, 0, 0, s.places + row, REST);
+                else
+                    tile_of_depths(PART, s.at + row, 0, 0, s.places + first, REST);
             }
         }
         start = c, ld_start = ldc, beta = 1;
@@ -93,16 +127,6 @@ static void unpack(const Thread *t, integer base, number *flat) {
     }
 }
 
-/* Copy some rows of a layer's weights, transposed, to where the backward pass reads them. */
-static void transpose(const Thread *t, const integer *l, integer start, integer stop) {
-    const number *w = t->work + l[WEIGHTS], *zero = t->work + t->block[ZERO];
-    number *transposed = t->work + l[TRANSPOSED];
-    for (integer first = start; first < stop; first += LANES)
-        for (integer column = 0; column < l[WIDTH]; column += LANES)
-            transpose_block(w + first * l[LD] + column, l[LD], stop - first, zero,
-                            transposed + column * l[LD_IN] + first, l[LD_IN]);
-}
-
 /* Copy parameters and the optimizer's state into the working memory. */
 static void load(const Thread *t) {
     const Call *call = t->call;
@@ -112,9 +136,6 @@ static void load(const Thread *t) {
         pack(t, (const number *)call->slots + slot * call->n_parameters,
              t->block[SLOTS] + slot * t->block[N_PADDED]);
     if (call->task == TASK_GRADIENT) pack(t, call->outputs, t->block[GRADIENT]);
-    if (call->task == TASK_TRAIN || call->task == TASK_GRADIENT)
-        for (integer i = 2; i <= t->block[N_LAYERS]; i++)
-            transpose(t, layer_of(t, i), 0, layer_of(t, i)[N_IN]);
 }
 
 /* Copy parameters and the optimizer's state back from the working memory. */
@@ -209,8 +230,8 @@ static void drop_units(const Thread *t, Block b, integer i, const number *source
              row_key(layer, call->first_row + b.row + row), l[KEPT], t->work[l[GAIN]]);
 }
 
-/* Read this thread's rows of the block, shifted and scaled, into the block's inputs. The cost of a
-   row that cannot be predicted, for its numbers are not finite, is NaN. */
+/* Read this thread's rows of the block, shifted and scaled, into the block's inputs; those that are
+   as the network sees them are read where they lie. */
 static void gather(const Thread *t, Block b) {
     const Call *call = t->call;
     const char *inputs = (const char *)call->inputs;
@@ -219,7 +240,9 @@ static void gather(const Thread *t, Block b) {
     for (integer row = b.start; row < b.stop; row++) {
         number *x = t->work + t->block[X] + row * ld;
         int32_t *columns = call->gathered + row * ld;
-        integer source = row_visited(call, b.first + row), count = n, next = b.first + row + b.m;
+        integer source = row_visited(call, b.first + row), next = b.first + row + b.m;
+        integer begin = call->pointers ? call->pointers[source] : source * n;
+        integer count = call->pointers ? call->pointers[source + 1] - begin : n;
         /* Rows come in no order the processor could guess: ask for the next batch's now. */
         integer ahead = call->order && next < call->n ? call->order[next] : -1;
         if (call->pointers) {
@@ -228,24 +251,25 @@ static void gather(const Thread *t, Block b) {
                     __builtin_prefetch(inputs + at * itemsize, 0, 2);
                     __builtin_prefetch(call->columns + at, 0, 2);
                 }
-            integer begin = call->pointers[source];
-            count = call->pointers[source + 1] - begin;
+        } else if (ahead >= 0)
+            for (integer at = ahead * n * itemsize; at < (ahead + 1) * n * itemsize; at += 64)
+                __builtin_prefetch(inputs + at, 0, 2);
+        call->places[row] = call->in_place ? begin : row * ld;
+        if (call->in_place) {
+            if (sparse(t)) call->lengths[row] = (int32_t)count;
+            continue;
+        }
+        if (call->pointers) {
             read_inputs(call, begin, count, x, call->columns + begin, scale);
             if (count) /* there may be no columns at all */
                 memcpy(columns, call->columns + begin, (size_t)count * sizeof(int32_t));
-        } else {
-            if (ahead >= 0)
-                for (integer at = ahead * n * itemsize; at < (ahead + 1) * n * itemsize; at += 64)
-                    __builtin_prefetch(inputs + at, 0, 2);
-            if (sparse(t) && itemsize == sizeof(number) && !call->scales)
-                count = compress(n, (const number *)inputs + source * n, scale, x, columns);
-            else {
-                read_inputs(call, source * n, n, x, NULL, scale);
-                if (sparse(t)) count = compress(n, x, 1, x, columns);
-            }
+        } else if (sparse(t) && itemsize == sizeof(number) && !call->scales)
+            count = compress(n, (const number *)inputs + begin, scale, x, columns);
+        else {
+            read_inputs(call, begin, n, x, NULL, scale);
+            if (sparse(t)) count = compress(n, x, 1, x, columns);
         }
         if (sparse(t)) call->lengths[row] = (int32_t)count;
-        if (call->task == TASK_PREDICT && !all_finite(count, x)) call->costs[row] = NAN;
     }
     if (t->block[INPUT_KEPT]) drop_inputs(t, b);
 }
@@ -281,24 +305,26 @@ static void softmax(const Thread *t, const integer *l, integer start, integer st
     }
 }
 
-/* Compute this thread's columns of the first layer's z for some rows. */
+/* Compute this thread's columns of the first layer's z for some rows. The cost of a row that cannot be
+   predicted is NaN: where an input is not finite, neither is z. */
 static void first_layer(const Thread *t, integer start, integer stop) {
     const integer *l = layer_of(t, 1);
-    const number *w = t->first, *bias = w + l[N_IN] * t->ld_first, *x = t->work + t->block[X];
+    const number *w = t->first, *bias = w + l[N_IN] * t->ld_first;
+    const integer *places = t->call->places;
     number *z = t->work + l[Z] + t->left;
-    integer ld_x = t->block[LD_X], width = t->right - t->left, vectors;
-    if (!sparse(t)) {
-        product(stop - start, width, l[N_IN], x + start * ld_x, ld_x, 1, w, t->ld_first, bias, 0,
-                z + start * l[LD], l[LD], 1, 1);
-        return;
-    }
-    for (integer column = 0; column < width; column += vectors * LANES) {
+    integer width = t->right - t->left, vectors;
+    if (!sparse(t))
+        product(stop - start, width, l[N_IN], (Left){ROWS_PLACED, t->x, 0, 0, places + start},
+                (Right){w, t->ld_first}, bias, 0, z + start * l[LD], l[LD], 1, 1);
+    for (integer column = 0; sparse(t) && column < width; column += vectors * LANES) {
         vectors = smaller((width - column) / LANES, MAX_SPARSE_VECTORS);
         for (integer row = start; row < stop; row++)
-            sparse_row(l[WIDTH] / LANES, vectors, t->call->lengths[row], x + row * ld_x,
-                       t->call->gathered + row * ld_x, w + column, t->ld_first, bias + column,
+            sparse_row(l[WIDTH] / LANES, vectors, t->call->lengths[row], t->x + places[row],
+                       t->columns + places[row], w + column, t->ld_first, bias + column,
                        z + row * l[LD] + column, 1, 1);
     }
+    for (integer row = start; t->call->task == TASK_PREDICT && row < stop; row++)
+        if (!all_finite(width, z + row * l[LD])) t->call->costs[row] = NAN;
 }
 
 /* Compute every layer's z and a for this thread's rows, from the first layer's z. Small outputs are
@@ -310,8 +336,9 @@ static void forward(const Thread *t, Block b, unsigned settings) {
         const number *w = t->work + l[WEIGHTS], *bias = w + l[N_IN] * l[LD];
         number *z = t->work + l[Z] + b.start * l[LD], *a = t->work + l[A] + b.start * l[LD];
         if (i > 1)
-            product(rows, l[WIDTH], l[N_IN], t->work + l[INPUT] + b.start * l[LD_IN], l[LD_IN], 1, w,
-                    l[LD], bias, 0, z, l[LD], 1, 1);
+            product(rows, l[WIDTH], l[N_IN],
+                    (Left){IN_STEPS, t->work + l[INPUT] + b.start * l[LD_IN], l[LD_IN], 1},
+                    (Right){w, l[LD]}, bias, 0, z, l[LD], 1, 1);
         if (i == t->block[N_LAYERS]) restore_subnormals(settings);
         if (i == t->block[N_LAYERS] && t->block[ROW_WISE])
             softmax(t, l, b.start, b.stop);
@@ -359,12 +386,16 @@ static void cost_and_delta(const Thread *t, Block b, double factor) {
 /* Carry the output's delta back through the layers (Nielsen, eq. BP2). */
 __attribute__((noinline)) static void backward(const Thread *t, Block b) {
     integer rows = b.stop - b.start;
+    const number *zero = t->work + t->block[ZERO];
+    number *panel = t->work + t->block[PACKED] + t->thread * DEPTH * PANEL_WIDTH;
     for (integer i = t->block[N_LAYERS]; i > 1; i--) {
         const integer *l = layer_of(t, i), *below = layer_of(t, i - 1);
         integer first = b.start * l[LD_IN];
         number *delta = t->work + below[DELTA] + first;
-        product(rows, l[WIDTH_IN], l[N_OUT], t->work + l[DELTA] + b.start * l[LD], l[LD], 1,
-                t->work + l[TRANSPOSED], l[LD_IN], t->work + t->block[ZERO], 0, delta, l[LD_IN], 1, 1);
+        product(rows, l[WIDTH_IN], l[N_OUT],
+                (Left){IN_STEPS, t->work + l[DELTA] + b.start * l[LD], l[LD], 1},
+                (Right){t->work + l[WEIGHTS], l[LD], l[N_IN], zero, panel}, zero, 0, delta,
+                l[LD_IN], 1, 1);
         multiply_by_slope(below[ACTIVATION], rows * l[LD_IN], t->work + below[Z] + first,
                           t->work + below[A] + first, delta, t->work + below[NUMBERS]);
         if (below[KEPT])

@@ -60,6 +60,8 @@ class Call(NamedTuple):
     gathered: Array  # int32; sparse: columns of the block's rows (ROWS * LD_X), by columns the rows
     # (ROWS * LD_X), and where each column's begin (n_in) and end (n_in)
     lengths: Array  # ((1 + n_threads) * ROWS,) int32; sparse: their lengths, then cursors
+    places: Array  # (ROWS,) int64: where each row of the block begins: among the inputs, or copied
+    in_place: int  # whether the block's inputs are read where they lie, and not copied
     kind: int  # of the inputs: 0 float32, 1 float64, 2 uint8
     scale: float  # number: what inputs are multiplied by; not where columns differ:
     shifts: Array  # (n_in,) float64: what is taken off each column, or absent
@@ -261,6 +263,8 @@ def call_for(
         columns=columns,
         gathered=memory.gathered,
         lengths=memory.lengths,
+        places=memory.places,
+        in_place=int(_is_as_seen(rows.X, architecture, plan)),
         kind=kind,
         scale=parameters.dtype.type(1 if columns_scaled else architecture.input_scale),
         shifts=shifts,
@@ -285,6 +289,14 @@ def call_for(
         n_threads=plan.n_threads,
         barrier=memory.barrier,
     )
+
+
+def _is_as_seen(X: Array | Sparse, architecture: Architecture, plan: Plan) -> bool:
+    """Return whether the inputs are those the first layer multiplies, as they lie in memory."""
+    changed = architecture.input_columns or architecture.input_scale != 1 or plan.dropout[0]
+    is_sparse = isinstance(X, Sparse)
+    dtype = X.values.dtype if is_sparse else X.dtype
+    return not changed and dtype == plan.dtype and is_sparse == plan.sparse
 
 
 def _stepping(update: type[Update], table: Array, dtype: np.dtype) -> dict[str, Any]:

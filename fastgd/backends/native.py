@@ -138,7 +138,7 @@ def quick(
     plan = plan_for(architecture, rows, n_slots, bool(by_norm(table)), dropout=dropout)
     call = call_for(
         TRAIN if stepping else PREDICT, architecture, plan, plan.allocate(), parameters,
-        Rows(np.zeros((rows, n_in), dtype=np.uint8), NOTHING), slots=slots, update=update,
+        Rows(np.zeros((rows, n_in), dtype=parameters.dtype), NOTHING), slots=slots, update=update,
         table=table,
     )  # fmt: skip
     loss = architecture.loss

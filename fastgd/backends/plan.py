@@ -29,6 +29,9 @@ PAD = 16
 #: How many gradient numbers are computed before they are used: 16 KiB of float64, half of a
 #: small L1 cache.
 CHUNK_SIZE = 2048
+#: The depth of a product computed at once, and how wide a part of transposed weights is:
+#: 128 rows of 4 vectors are 32 KiB, a small L1 cache.
+DEPTH, PANEL_WIDTH = 128, 64
 #: The working memory a batch may take; larger batches are computed in blocks of rows.
 BLOCK_BYTES = 16 << 20
 MAX_ROWS = 1024
@@ -57,7 +60,8 @@ KEPT_BYTES = 48 << 20
     INPUT_KEPT,  # of `SHARES` inputs, how many dropout keeps; 0 where it keeps all
     INPUT_GAIN,  # what the inputs it keeps are multiplied by
     PARTIALS,  # norms of the gradient, one for each `CHUNK_SIZE` padded parameters
-) = range(20)
+    PACKED,  # part of a layer's weights, transposed, for each thread: (DEPTH, PANEL_WIDTH)
+) = range(21)
 
 # Row l: layer l.
 (
@@ -69,7 +73,6 @@ KEPT_BYTES = 48 << 20
     LD,  # how far apart rows of outputs, and of weights, are
     FLAT,  # weights in the flat vector; biases follow
     WEIGHTS,  # weights (N_IN, LD); biases follow as one more row
-    TRANSPOSED,  # weights transposed: (WIDTH, LD_IN); not for layer 1
     ACTIVATION,  # the activation's code
     INPUT,  # what the layer reads: (ROWS, LD_IN), for layer 1 (ROWS, LD_X)
     Z,  # (ROWS, LD)
@@ -79,8 +82,8 @@ KEPT_BYTES = 48 << 20
     KEPT,  # of `SHARES` outputs, how many dropout keeps; 0 where it keeps all
     GAIN,  # what the outputs it keeps are multiplied by
     DROPPED,  # a after dropout: (ROWS, LD); `A` where all are kept
-) = range(18)
-N_COLUMNS = 20
+) = range(17)
+N_COLUMNS = 21
 
 
 def padded(n: int) -> int:
@@ -105,6 +108,7 @@ class Memory:
     barrier: Array  # two counters, each on a cache line of its own
     gathered: Array  # int32: columns of the block's sparse rows, and the rows of its columns
     lengths: Array  # ((1 + n_threads) * ROWS,) int32: their lengths, then each thread's cursors
+    places: Array  # (ROWS,) int64: where each row of the block begins
 
 
 class Plan:
@@ -168,6 +172,8 @@ class Plan:
         block[SLOTS] = self._reserve(n_slots * n_padded)
         block[GRADIENT] = self._reserve(n_padded if gradient else 0)
         block[PARTIALS] = self._reserve(-(-n_padded // CHUNK_SIZE) if gradient else 0)
+        deep = len(architecture.rules) > 1  # what goes back goes through weights transposed
+        block[PACKED] = self._reserve(DEPTH * PANEL_WIDTH * self.n_threads if deep else 0)
         n_in, n_out = architecture.layout.shapes[0]
         block[PANELS] = self._reserve((n_in + 1) * padded(n_out) if self.n_threads > 1 else 0)
 
@@ -182,7 +188,6 @@ class Plan:
             layer[[WIDTH_IN, WIDTH]] = padded(n_in), padded(n_out)
             layer[FLAT], layer[WEIGHTS], layer[INPUT] = flat, weights, source
             layer[ACTIVATION] = ACTIVATIONS.code(rule.name)
-            layer[TRANSPOSED] = self._reserve(padded(n_out) * ld_in if flat else 0)
             layer[Z] = self._reserve(rows * ld)
             layer[A] = layer[DROPPED] = self._reserve(rows * ld)
             layer[NUMBERS] = self._reserve_numbers(*rule.numbers)
@@ -213,6 +218,7 @@ class Plan:
             barrier=aligned(16, np.dtype(np.int64)),
             gathered=np.zeros(2 * (rows * ld_x + n_in) if self.sparse else 0, dtype=np.int32),
             lengths=np.zeros(rows * (1 + self.n_threads) if self.sparse else 0, dtype=np.int32),
+            places=np.zeros(rows, dtype=np.int64),
         )
 
 
