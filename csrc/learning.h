@@ -3,7 +3,7 @@
 
 /* Sparse inputs of batches up to this many rows are gone through row by row: with more, sorting them
    by columns pays, and their parts of a step could be too small to count one by one. */
-enum { DIRECT_ROWS = 64 };
+enum { DIRECT_ROWS = 16 };
 /* How many sums of squares run side by side. */
 enum { NORM_LANES = 64 };
 /* What squares are taken after multiplying with, so that those of large gradients are finite. */

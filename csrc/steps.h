@@ -251,7 +251,7 @@ static void gather(const Thread *t, Block b) {
                     __builtin_prefetch(inputs + at * itemsize, 0, 2);
                     __builtin_prefetch(call->columns + at, 0, 2);
                 }
-        } else if (ahead >= 0)
+        } else if (ahead >= 0 && !call->in_place) /* those the processor guesses once a row has begun */
             for (integer at = ahead * n * itemsize; at < (ahead + 1) * n * itemsize; at += 64)
                 __builtin_prefetch(inputs + at, 0, 2);
         call->places[row] = call->in_place ? begin : row * ld;

@@ -196,7 +196,7 @@ class Targets:
 
     def visit(self, order: Array | slice) -> Array:
         """Return the targets of some rows, as the network sees them."""
-        y = self.y[order]
+        y = self.y[order] if isinstance(order, slice) else self.y.take(order, axis=0)  # faster
         if self.architecture.output_columns is None:
             return _require(y, self.dtype)
         return standard_targets(self.architecture, y)
