@@ -122,6 +122,33 @@ static void sum_columns(const Thread *t, integer first, integer rows, const numb
     }
 }
 
+/* The gradient of narrow layers: see `gradient_rows`. Where rows of `start` are no step apart, it is 0. */
+static void narrow_gradient(const Thread *t, integer i, integer first, integer rows, integer m,
+                            const number *start, integer ld_start, number *target, number beta,
+                            number alpha) {
+    const integer *l = layer_of(t, i);
+    const number *delta = t->work + l[DELTA];
+    number one = 1;
+    for (integer k = 0, n; k < rows; k += n) {
+        vector sums[4] = {{0}, {0}, {0}, {0}};
+        number sum = 0;
+        n = rows - k >= 4 * LANES ? 4 * LANES : rows - k >= LANES ? LANES : 1;
+        for (integer row = 0; row < m; row++) {
+            const number *x = first == l[N_IN] ? &one : input_row(t, i, row) + first + k;
+            number d = delta[row * l[LD]];
+            if (n == 4 * LANES)
+                UNROLL for (int v = 0; v < 4; v++) sums[v] += d * load_vector(x + v * LANES);
+            else if (n == LANES) sums[0] += d * load_vector(x);
+            else sum += d * x[0];
+        }
+        for (integer v = 0; v < n / LANES; v++) {
+            vector before = ld_start ? load_vector(start + k + v * LANES) : (vector){0};
+            store_vector(target + k + v * LANES, beta * before + alpha * sums[v]);
+        }
+        if (n == 1) target[k] = beta * (ld_start ? start[k] : 0) + alpha * sum;
+    }
+}
+
 /* Write beta start + alpha dC/dW, for a few rows of a layer's weights (of the first layer: this
    thread's columns), to `target`. The biases are the row after the weights: their input is always 1
    (Nielsen, eqs. BP3, BP4). */
@@ -137,6 +164,10 @@ static void gradient_rows(const Thread *t, integer i, integer first, integer row
         else scatter_rows(t, first, rows, m, start, ld_start, target, ld, beta, alpha);
         return;
     }
+    if (narrow(l)) {
+        narrow_gradient(t, i, first, rows, m, start, ld_start, target, beta, alpha);
+        return;
+    }
     Left inputs = {IN_STEPS, t->work + l[INPUT] + first, 1, l[LD_IN]};
     if (first == l[N_IN]) inputs = (Left){IN_STEPS, one, 0, 0};
     else if (i == 1) inputs = (Left){DEPTHS_PLACED, t->x + first, 0, 0, t->call->places};
@@ -149,14 +180,14 @@ INLINE const number *settings(const Thread *t, integer step, integer group) {
 }
 
 /* How many rows of a layer's weights are a chunk. */
-INLINE integer rows_at_once(const integer *l) { return l[LD] < CHUNK_SIZE ? CHUNK_SIZE / l[LD] : 1; }
+INLINE integer rows_at_once(const integer *l) { return l[LD_W] < CHUNK_SIZE ? CHUNK_SIZE / l[LD_W] : 1; }
 
 /* Update some rows of a layer as w <- shrink w - rate dC/dw, without writing the gradient
    down: for update rules that are linear, the update is a product that starts from the weights. */
 static void descend(const Thread *t, integer i, integer step, integer start, integer stop, integer m) {
     const integer *l = layer_of(t, i);
     const number *row = settings(t, step, 0);
-    integer ld = i == 1 ? t->ld_first : l[LD];
+    integer ld = i == 1 ? t->ld_first : l[LD_W];
     number *w = (i == 1 ? t->first : t->work + l[WEIGHTS]) + start * ld;
     /* What shrinks first, and then is added to example by example, is in cache meanwhile. */
     integer chunk = i == 1 && sparse(t) && row[SHRINK] != 1 ? rows_at_once(l) : stop - start;
@@ -184,15 +215,15 @@ static void gradient_and_update(const Thread *t, Block b, integer i, integer sta
     for (integer first = start, rows; first < stop; first += rows) {
         int biases = first == l[N_IN];
         rows = biases ? 1 : smaller(chunk, smaller(stop, l[N_IN]) - first);
-        integer at = l[WEIGHTS] - t->block[PARAMETERS] + first * l[LD], size = rows * l[LD];
+        integer at = l[WEIGHTS] - t->block[PARAMETERS] + first * l[LD_W], size = rows * l[LD_W];
         number *g = t->work + (keep ? t->block[GRADIENT] + at
                                     : t->block[CHUNK] + t->thread * t->block[CHUNK_STRIDE]);
         number *w = t->work + t->block[PARAMETERS] + at;
         if (panel) w = t->first + first * t->ld_first, size = t->ld_first; /* only its biases */
         if (fresh)
-            gradient_rows(t, i, first, rows, b.m, t->work + t->block[ZERO], 0, g, l[LD], 1, 1);
+            gradient_rows(t, i, first, rows, b.m, t->work + t->block[ZERO], 0, g, l[LD_W], 1, 1);
         else
-            gradient_rows(t, i, first, rows, b.m, g, l[LD], g, l[LD], 1, 1);
+            gradient_rows(t, i, first, rows, b.m, g, l[LD_W], g, l[LD_W], 1, 1);
         if (update) update_rows(t, w, at, g, size, b.step, biases, 1);
     }
 }
@@ -207,7 +238,7 @@ static int fused(const Call *call, int keep) {
 static void share_first_layer(Thread *t) {
     const Call *call = t->call;
     const integer *l = layer_of(t, 1);
-    t->first = t->work + l[WEIGHTS], t->ld_first = l[LD], t->left = 0, t->right = l[WIDTH];
+    t->first = t->work + l[WEIGHTS], t->ld_first = l[LD_W], t->left = 0, t->right = l[WIDTH];
     /* Penalties read all weights in one place. */
     t->by_columns = call->n_threads > 1 && !call->penalties && l[WIDTH] >= PAD * call->n_threads &&
                     fused(call, call->batch > t->block[ROWS]);
@@ -250,7 +281,7 @@ static double squared_weights(const Thread *t) {
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
         const integer *l = layer_of(t, i);
         const number *w = t->work + l[WEIGHTS];
-        integer n = l[N_IN] * l[LD];
+        integer n = l[N_IN] * l[LD_W];
         for (integer first = 0; first < n; first += CHUNK_SIZE)
             total += sum_of_squares(w + first, smaller(CHUNK_SIZE, n - first), 1);
     }
@@ -291,9 +322,9 @@ static void update_all(const Thread *t, integer step) {
         share(l[N_IN], PAD, t->thread, call->n_threads, &start, &stop);
         for (int biases = 0; biases < 2; biases++) {
             if (biases && t->thread != call->n_threads - 1) continue;
-            integer at = base + (biases ? l[N_IN] : start) * l[LD];
+            integer at = base + (biases ? l[N_IN] : start) * l[LD_W];
             update_rows(t, t->work + t->block[PARAMETERS] + at, at,
-                        t->work + t->block[GRADIENT] + at, (biases ? 1 : stop - start) * l[LD], step,
+                        t->work + t->block[GRADIENT] + at, (biases ? 1 : stop - start) * l[LD_W], step,
                         biases, factor);
         }
     }
@@ -305,7 +336,7 @@ static void limit_lengths(const integer *l, number *w, integer left, integer rig
     integer n = right - left;
     memset(sums, 0, (size_t)n * sizeof(number));
     for (integer row = 0; row < l[N_IN]; row++) {
-        const number *numbers = w + row * l[LD] + left;
+        const number *numbers = w + row * l[LD_W] + left;
         FOR(n) sums[i] += numbers[i] * numbers[i];
     }
     FOR(n) {
@@ -313,7 +344,7 @@ static void limit_lengths(const integer *l, number *w, integer left, integer rig
         sums[i] = length > limit ? limit / length : 1;
     }
     for (integer row = 0; row < l[N_IN]; row++) {
-        number *numbers = w + row * l[LD] + left;
+        number *numbers = w + row * l[LD_W] + left;
         FOR(n) numbers[i] *= sums[i];
     }
 }
@@ -326,7 +357,7 @@ static void limit_weights(const Thread *t, integer step) {
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
         const integer *l = layer_of(t, i);
         integer left, right;
-        share(l[WIDTH], PAD, t->thread, call->n_threads, &left, &right);
+        share(narrow(l) ? 1 : l[WIDTH], PAD, t->thread, call->n_threads, &left, &right);
         limit_lengths(l, t->work + l[WEIGHTS], left, right, settings(t, step, 0)[MAX_NORM], sums);
     }
     wait_for_all(call);

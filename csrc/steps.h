@@ -114,7 +114,7 @@ static void pack(const Thread *t, const number *flat, integer base) {
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
         const integer *l = layer_of(t, i);
         copy_rows(flat + l[FLAT], l[N_OUT], t->work + base + l[WEIGHTS] - t->block[PARAMETERS],
-                  l[LD], l[N_IN] + 1, l[N_OUT]);
+                  l[LD_W], l[N_IN] + 1, l[N_OUT]);
     }
 }
 
@@ -122,7 +122,7 @@ static void pack(const Thread *t, const number *flat, integer base) {
 static void unpack(const Thread *t, integer base, number *flat) {
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
         const integer *l = layer_of(t, i);
-        copy_rows(t->work + base + l[WEIGHTS] - t->block[PARAMETERS], l[LD], flat + l[FLAT],
+        copy_rows(t->work + base + l[WEIGHTS] - t->block[PARAMETERS], l[LD_W], flat + l[FLAT],
                   l[N_OUT], l[N_IN] + 1, l[N_OUT]);
     }
 }
@@ -305,6 +305,55 @@ static void softmax(const Thread *t, const integer *l, integer start, integer st
     }
 }
 
+/* A row that a layer reads. */
+INLINE const number *input_row(const Thread *t, integer i, integer row) {
+    const integer *l = layer_of(t, i);
+    return i == 1 ? t->x + t->call->places[row] : t->work + l[INPUT] + row * l[LD_IN];
+}
+
+/* Layers of one output, whose weights are one row: vectors run along the inputs. */
+INLINE int narrow(const integer *l) { return l[LD_W] == 1; }
+
+/* How many sums of a dot product run side by side: the same for any vector. */
+enum { DOT_LANES = 64 };
+
+static number dot(integer n, const number *x, const number *w) {
+    enum { V = DOT_LANES * sizeof(number) / VECTOR_BYTES };
+    vector sums[V];
+    number lanes[DOT_LANES];
+    integer k = 0;
+    UNROLL for (int v = 0; v < V; v++) sums[v] = (vector){0};
+    for (; k + DOT_LANES <= n; k += DOT_LANES)
+        UNROLL for (int v = 0; v < V; v++)
+            sums[v] += load_vector(x + k + v * LANES) * load_vector(w + k + v * LANES);
+    UNROLL for (int v = 0; v < V; v++) store_vector(lanes + v * LANES, sums[v]);
+    FOR(n - k) lanes[i] += x[k + i] * w[k + i];
+    for (integer half = DOT_LANES / 2; half; half /= 2) FOR(half) lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+/* Compute a narrow layer's z. */
+static void narrow_forward(const Thread *t, integer i, integer start, integer stop) {
+    const integer *l = layer_of(t, i);
+    const number *w = t->work + l[WEIGHTS];
+    for (integer row = start; row < stop; row++) {
+        number *z = t->work + l[Z] + row * l[LD];
+        for (integer j = 1; j < l[LD]; j++) z[j] = 0;
+        z[0] = w[l[N_IN]] + dot(l[N_IN], input_row(t, i, row), w);
+    }
+}
+
+/* Carry a narrow layer's delta to the outputs below. */
+static void narrow_backward(const Thread *t, integer i, integer start, integer stop) {
+    const integer *l = layer_of(t, i);
+    const number *w = t->work + l[WEIGHTS];
+    for (integer row = start; row < stop; row++) {
+        number delta = t->work[l[DELTA] + row * l[LD]];
+        number *below = t->work + layer_of(t, i - 1)[DELTA] + row * l[LD_IN];
+        FOR(l[N_IN]) below[i] = delta * w[i];
+    }
+}
+
 /* Compute this thread's columns of the first layer's z for some rows. The cost of a row that cannot be
    predicted is NaN: where an input is not finite, neither is z. */
 static void first_layer(const Thread *t, integer start, integer stop) {
@@ -313,7 +362,8 @@ static void first_layer(const Thread *t, integer start, integer stop) {
     const integer *places = t->call->places;
     number *z = t->work + l[Z] + t->left;
     integer width = t->right - t->left, vectors;
-    if (!sparse(t))
+    if (narrow(l)) narrow_forward(t, 1, start, stop);
+    else if (!sparse(t))
         product(stop - start, width, l[N_IN], (Left){ROWS_PLACED, t->x, 0, 0, places + start},
                 (Right){w, t->ld_first}, bias, 0, z + start * l[LD], l[LD], 1, 1);
     for (integer column = 0; sparse(t) && column < width; column += vectors * LANES) {
@@ -333,9 +383,10 @@ static void forward(const Thread *t, Block b, unsigned settings) {
     integer rows = b.stop - b.start;
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
         const integer *l = layer_of(t, i);
-        const number *w = t->work + l[WEIGHTS], *bias = w + l[N_IN] * l[LD];
+        const number *w = t->work + l[WEIGHTS], *bias = w + l[N_IN] * l[LD_W];
         number *z = t->work + l[Z] + b.start * l[LD], *a = t->work + l[A] + b.start * l[LD];
-        if (i > 1)
+        if (i > 1 && narrow(l)) narrow_forward(t, i, b.start, b.stop);
+        else if (i > 1)
             product(rows, l[WIDTH], l[N_IN],
                     (Left){IN_STEPS, t->work + l[INPUT] + b.start * l[LD_IN], l[LD_IN], 1},
                     (Right){w, l[LD]}, bias, 0, z, l[LD], 1, 1);
@@ -392,7 +443,8 @@ __attribute__((noinline)) static void backward(const Thread *t, Block b) {
         const integer *l = layer_of(t, i), *below = layer_of(t, i - 1);
         integer first = b.start * l[LD_IN];
         number *delta = t->work + below[DELTA] + first;
-        product(rows, l[WIDTH_IN], l[N_OUT],
+        if (narrow(l)) narrow_backward(t, i, b.start, b.stop);
+        else product(rows, l[WIDTH_IN], l[N_OUT],
                 (Left){IN_STEPS, t->work + l[DELTA] + b.start * l[LD], l[LD], 1},
                 (Right){t->work + l[WEIGHTS], l[LD], l[N_IN], zero, panel}, zero, 0, delta,
                 l[LD_IN], 1, 1);

@@ -70,9 +70,10 @@ KEPT_BYTES = 48 << 20
     WIDTH_IN,  # n_in, padded
     WIDTH,  # n_out, padded
     LD_IN,  # how far apart rows of inputs are
-    LD,  # how far apart rows of outputs, and of weights, are
+    LD,  # how far apart rows of outputs are
+    LD_W,  # how far apart rows of weights are: as those of outputs, or 1 where there is one output
     FLAT,  # weights in the flat vector; biases follow
-    WEIGHTS,  # weights (N_IN, LD); biases follow as one more row
+    WEIGHTS,  # weights (N_IN, LD_W); biases follow as one more row
     ACTIVATION,  # the activation's code
     INPUT,  # what the layer reads: (ROWS, LD_IN), for layer 1 (ROWS, LD_X)
     Z,  # (ROWS, LD)
@@ -82,7 +83,7 @@ KEPT_BYTES = 48 << 20
     KEPT,  # of `SHARES` outputs, how many dropout keeps; 0 where it keeps all
     GAIN,  # what the outputs it keeps are multiplied by
     DROPPED,  # a after dropout: (ROWS, LD); `A` where all are kept
-) = range(17)
+) = range(18)
 N_COLUMNS = 21
 
 
@@ -150,9 +151,17 @@ class Plan:
         """Return how many of `SHARES` are kept, 0 for all, and where what multiplies them lies."""
         return threshold(share) if share else 0, self._reserve_numbers(1 / (1 - share))
 
+    def _ld_of_weights(self, above_the_first: int, n_out: int) -> int:
+        """Return how far apart rows of a layer's weights are."""
+        return 1 if n_out == 1 and (above_the_first or not self.sparse) else spaced(n_out)
+
     def _lay_out_block(self, architecture: Architecture, n_slots: int, gradient: bool) -> None:
         widths = [spaced(n) for n in architecture.sizes]
-        n_padded = sum((n_in + 1) * spaced(n_out) for n_in, n_out in architecture.layout.shapes)
+        shapes = architecture.layout.shapes
+        n_padded = sum(
+            padded((n_in + 1) * self._ld_of_weights(layer, n_out))
+            for layer, (n_in, n_out) in enumerate(shapes)
+        )
         block = self.table[0]
         block[N_LAYERS] = len(architecture.rules)
         loss = architecture.loss
@@ -174,7 +183,7 @@ class Plan:
         block[PARTIALS] = self._reserve(-(-n_padded // CHUNK_SIZE) if gradient else 0)
         deep = len(architecture.rules) > 1  # what goes back goes through weights transposed
         block[PACKED] = self._reserve(DEPTH * PANEL_WIDTH * self.n_threads if deep else 0)
-        n_in, n_out = architecture.layout.shapes[0]
+        n_in, n_out = shapes[0]
         block[PANELS] = self._reserve((n_in + 1) * padded(n_out) if self.n_threads > 1 else 0)
 
     def _lay_out_layers(self, architecture: Architecture, rows: int) -> None:
@@ -184,7 +193,8 @@ class Plan:
         shapes = zip(layout.shapes, layout.offsets, architecture.rules, shares, strict=True)
         for layer, ((n_in, n_out), flat, rule, share) in zip(self.table[1:], shapes, strict=True):
             ld_in, ld = spaced(n_in), spaced(n_out)
-            layer[[N_IN, N_OUT, LD_IN, LD]] = n_in, n_out, ld_in, ld
+            ld_w = self._ld_of_weights(flat, n_out)
+            layer[[N_IN, N_OUT, LD_IN, LD, LD_W]] = n_in, n_out, ld_in, ld, ld_w
             layer[[WIDTH_IN, WIDTH]] = padded(n_in), padded(n_out)
             layer[FLAT], layer[WEIGHTS], layer[INPUT] = flat, weights, source
             layer[ACTIVATION] = ACTIVATIONS.code(rule.name)
@@ -196,7 +206,7 @@ class Plan:
                 layer[DROPPED] = self._reserve(rows * ld)
             source = int(layer[DROPPED])
             layer[DELTA] = self._reserve(rows * ld)
-            weights += (n_in + 1) * ld
+            weights += padded((n_in + 1) * ld_w)
 
     def borrow(self) -> Memory:
         """Return memory, zeroed where it is new; give it back with `release`."""
