@@ -15,6 +15,7 @@ import numpy as np
 from fastgd.backends.plan import Memory, Plan, plan_for
 from fastgd.engine.architecture import Architecture
 from fastgd.engine.rows import Rows
+from fastgd.engine.scaling import seen_as_finite
 from fastgd.engine.sparse import Sparse, mostly_zeros
 from fastgd.rules.dropout import Draw
 from fastgd.rules.optimizers import UPDATES, GradientDescent
@@ -116,7 +117,8 @@ class Compiled:
         total = self._run(
             PREDICT, architecture, plan, parameters, rows, outputs=outputs.reshape(-1)
         )[1]
-        return not math.isnan(total)
+        # The kernel has seen that a sum of inputs is not finite: they may be, and their sum too large.
+        return not math.isnan(total) or seen_as_finite(architecture, X)
 
     def loss_and_gradient(
         self,

@@ -130,6 +130,16 @@ def standard_inputs(architecture: Architecture, X: Array) -> Array:
     return ((X.astype(np.float64) - shift) * scale).astype(dtype)
 
 
+def seen_as_finite(architecture: Architecture, X: Array | Sparse, most: int = 1024) -> bool:
+    """Return whether inputs (n, n_in), dense or sparse, are finite as the network sees them."""
+    for start in range(0, len(X), most):
+        rows = X[start : start + most]
+        seen = standard_inputs(architecture, rows.dense() if isinstance(rows, Sparse) else rows)
+        if not np.isfinite(seen).all():
+            return False
+    return True
+
+
 def standard_targets(architecture: Architecture, Y: Array) -> Array:
     """Return targets (n, n_outputs) as the network sees them, in its dtype; classes as rows."""
     if Y.ndim == 1:
