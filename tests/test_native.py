@@ -15,6 +15,7 @@ import fastgd
 from fastgd.backends import plan, why_not
 from fastgd.backends.compiled import Call
 from fastgd.kernels import learning, steps
+from fastgd.kernels.simd import DOT_LANES
 from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.losses import LOSSES
 from fastgd.rules.optimizers import UPDATES
@@ -64,7 +65,7 @@ def test_a_call_has_the_same_fields_in_c():
 
 
 #: Functions that one language has no need of.
-C_ALONE = {"layer_of", "smaller", "row_visited", "sparse"}
+C_ALONE = {"layer_of", "smaller", "row_visited", "sparse", "dot"}  # that is in kernels/simd.py
 PYTHON_ALONE = {"_convert", "_convert_by_column", "_convert_at", "sparse_rows"}
 
 
@@ -88,7 +89,7 @@ def test_settings_begin_with_the_same_columns():
 
 
 def test_limits_are_the_same():
-    assert enums("steps.h")["DEPTH"] == steps.DEPTH
+    assert enums("steps.h")["DOT_LANES"] == DOT_LANES
     for name in ("DIRECT_ROWS", "NORM_LANES"):
         assert enums("learning.h")[name] == getattr(learning, name)
 

@@ -19,7 +19,7 @@ from fastgd.kernels.barrier import wait_for_all
 from fastgd.kernels.cache import cached
 from fastgd.kernels.compiling import compiled, inlined
 from fastgd.kernels.learning import copy_panel, learn, share_first_layer, squared_weights
-from fastgd.kernels.simd import borrowed, flush_subnormals, restore_subnormals
+from fastgd.kernels.simd import borrowed, flush_subnormals, part, restore_subnormals, viewed
 from fastgd.kernels.steps import (
     Block,
     Thread,
@@ -120,8 +120,12 @@ def run(call, thread):
     the last bit for any number of threads.
     """
     call = borrowed(call)
-    plan, sparse = call.plan, len(call.lengths) > 0
-    t = Thread(call, plan, call.work, thread, sparse, share_first_layer(call, plan, thread))
+    plan, work, sparse = call.plan, call.work, len(call.lengths) > 0
+    x, columns = part(work, plan[0, P.X], plan[0, P.ROWS] * plan[0, P.LD_X]), call.gathered
+    if call.in_place:
+        x, columns = viewed(call.inputs, work), viewed(call.columns, columns)
+    mine = share_first_layer(call, plan, thread)
+    t = Thread(call, plan, work, thread, sparse, mine, x, columns)
     if thread == 0:
         load(t)
     wait_for_all(call.barrier, call.n_threads)

@@ -22,15 +22,29 @@ from fastgd.kernels.simd import (
     part,
     scatter,
     sparse_row,
+    sum_rows,
 )
-from fastgd.kernels.steps import ZERO, FirstLayer, copy_rows, product, share, transpose
+from fastgd.kernels.steps import (
+    DEPTHS_PLACED,
+    IN_STEPS,
+    ONE,
+    ZERO,
+    FirstLayer,
+    Left,
+    Right,
+    copy_rows,
+    input_row,
+    narrow,
+    product,
+    share,
+)
 from fastgd.rules.update import CLIP_NORM, COLUMNS, MAX_NORM, NORM_EPSILON, SHRINK
 
 __all__ = ["copy_panel", "learn", "share_first_layer", "squared_weights"]
 
 #: Sparse inputs of batches up to this many rows are gone through row by row: with more, sorting
 #: them by columns pays, and their parts of a step could be too small to count one by one.
-DIRECT_ROWS = 64
+DIRECT_ROWS = 16
 #: How many sums of squares run side by side.
 NORM_LANES = 64
 #: What squares are taken after multiplying with, so that those of large gradients are finite.
@@ -52,25 +66,24 @@ def first_from(columns, low, high, column):
 
 
 @compiled
-def find_cursors(plan, gathered, lengths, thread, first, m):
+def find_cursors(plan, columns, places, lengths, thread, first, m):
     """Put a thread's cursors at the first input from column ``first`` on."""
-    rows, ld_x = plan[0, P.ROWS], plan[0, P.LD_X]
+    cursors = (1 + thread) * plan[0, P.ROWS]
     for row in range(m):
-        at, n = row * ld_x, lengths[row] if first else 0
-        lengths[(1 + thread) * rows + row] = first_from(gathered, at, at + n, first) - at
+        at, n = places[row], lengths[row] if first else 0
+        lengths[cursors + row] = first_from(columns, at, at + n, first) - at
 
 
 @compiled
 def scatter_rows(
-    plan, work, gathered, lengths, thread, mine, first, rows, m, start, ld_start, target, ld, beta,
-    alpha,
+    plan, work, x, columns, places, lengths, thread, mine, first, rows, m, start, ld_start, target,
+    ld, beta, alpha,
 ):  # fmt: skip
     """Write beta start to ``target``, and add alpha dC/dW of the first layer's rows from ``first``.
 
     One example after the other.
     """
     never_inline()
-    ld_x, x = plan[0, P.LD_X], plan[0, P.X]
     lanes, width, last = VECTOR_BYTES // work.itemsize, mine.right - mine.left, first + rows
     if start != target or beta != 1:
         for row in range(rows):
@@ -81,19 +94,19 @@ def scatter_rows(
             for i in range(width):
                 new[i] = beta * old[i]
     for row in range(m):
-        cursor, at = (1 + thread) * plan[0, P.ROWS] + row, row * ld_x
+        cursor, at = (1 + thread) * plan[0, P.ROWS] + row, places[row]
         begin, count = lengths[cursor], lengths[row]
         stop = begin
         if last == plan[1, P.N_IN]:
             stop = count
-        while stop < count and gathered[at + stop] < last:
+        while stop < count and columns[at + stop] < last:
             stop += 1
         lengths[cursor] = stop
         delta = plan[1, P.DELTA] + row * plan[1, P.LD] + mine.left
         for column in range(0, width, MAX_VECTORS * lanes):
             vectors = min((width - column) // lanes, MAX_VECTORS)
             scatter(
-                work, gathered, vectors, stop - begin, x + at + begin, at + begin,
+                work, x, columns, vectors, stop - begin, at + begin, at + begin,
                 delta + column, target - first * ld + column, ld, alpha,
             )  # fmt: skip
 
@@ -109,29 +122,29 @@ def by_column(plan):
 
 
 @compiled
-def sort_by_column(plan, work, gathered, lengths, first, last, m):
+def sort_by_column(plan, work, gathered, x, columns, places, lengths, first, last, m):
     """Write the block's inputs of columns first to last by columns."""
     never_inline()
     values, rows, begins, ends = by_column(plan)
-    at, ld_x, n_in = 0, plan[0, P.LD_X], plan[1, P.N_IN]
+    at, n_in = 0, plan[1, P.N_IN]
     for k in range(first, last):
         gathered[ends + k] = 0
     for placing in range(2):
         for row in range(m):
-            begin, end = row * ld_x, row * ld_x + lengths[row]
-            low = first_from(gathered, begin, end, first) if first else begin
+            begin, end = places[row], places[row] + lengths[row]
+            low = first_from(columns, begin, end, first) if first else begin
             if last < n_in:
-                end = first_from(gathered, begin, end, last)
+                end = first_from(columns, begin, end, last)
             if not placing:
                 at += low - begin  # what other threads have comes before
                 for p in range(low, end):
-                    gathered[ends + gathered[p]] += 1
+                    gathered[ends + columns[p]] += 1
                 continue
             for p in range(low, end):
-                column = ends + gathered[p]
+                column = ends + columns[p]
                 place = gathered[column]
                 gathered[column] = place + 1
-                work[values + place] = work[plan[0, P.X] + p]
+                work[values + place] = x[p]
                 gathered[rows + place] = row
         if not placing:
             for k in range(first, last):
@@ -154,10 +167,38 @@ def sum_columns(plan, work, gathered, mine, first, rows, start, ld_start, target
             if n == 0 and start == target and beta == 1:
                 continue
             sparse_row(
-                work, gathered, plan[1, P.WIDTH] // lanes, vectors, n, values + begin,
+                work, work, gathered, plan[1, P.WIDTH] // lanes, vectors, n, values + begin,
                 places + begin, plan[1, P.DELTA] + mine.left + column, plan[1, P.LD],
                 start + row * ld_start + column, target + row * ld + column, beta, alpha,
             )  # fmt: skip
+
+
+@compiled
+def narrow_gradient(
+    plan, work, x, places, layer, first, rows, m, start, target, beta, alpha
+):  # fmt: skip
+    """Compute the gradient of narrow layers: see `gradient_rows`."""
+    never_inline()
+    lanes, inputs = VECTOR_BYTES // work.itemsize, x if layer == 1 else work
+    delta, ld, n_in = plan[layer, P.DELTA], plan[layer, P.LD], plan[layer, P.N_IN]
+    k = 0
+    while rows - k >= lanes:
+        vectors = MAX_VECTORS if rows - k >= MAX_VECTORS * lanes else 1
+        at = first + k if layer == 1 else plan[layer, P.INPUT] + first + k
+        sum_rows(
+            work, inputs, places, layer == 1, plan[layer, P.LD_IN], vectors, m, at, delta, ld,
+            start + k, target + k, beta, alpha,
+        )  # fmt: skip
+        k += vectors * lanes
+    for last in range(k, rows):
+        total = work.dtype.type(0)
+        for row in range(m):
+            d = work[delta + row * ld]
+            if first == n_in:
+                total += d
+            else:
+                total += d * input_row(plan, work, x, places, layer, row)[first + last]
+        work[target + last] = beta * work[start + last] + alpha * total
 
 
 @inlined
@@ -167,16 +208,11 @@ def gradient_rows(t, layer, first, rows, m, start, ld_start, target, ld, beta, a
     Of the first layer, for this thread's columns. The biases are the row after the weights: their
     input is always 1 (Nielsen, eqs. BP3, BP4).
     """
-    plan, work = t.plan, t.work
-    delta, n = plan[layer, P.DELTA], plan[layer, P.WIDTH]
+    plan, work, places = t.plan, t.work, t.call.places
+    delta, n, biases = plan[layer, P.DELTA], plan[layer, P.WIDTH], first == plan[layer, P.N_IN]
     if layer == 1:
         delta, n = delta + t.first_layer.left, t.first_layer.right - t.first_layer.left
-    if first == plan[layer, P.N_IN]:
-        s, s_row, s_depth = plan[0, P.ONE], 0, 0
-    else:
-        s, s_row = plan[layer, P.INPUT] + first, 1
-        s_depth = plan[0, P.LD_X] if layer == 1 else plan[layer, P.LD_IN]
-    if layer == 1 and t.sparse and first < plan[layer, P.N_IN]:
+    if layer == 1 and t.sparse and not biases:
         gathered, lengths, mine = t.call.gathered, t.call.lengths, t.first_layer
         if m > DIRECT_ROWS:
             sum_columns(
@@ -184,14 +220,21 @@ def gradient_rows(t, layer, first, rows, m, start, ld_start, target, ld, beta, a
             )
         else:
             scatter_rows(
-                plan, work, gathered, lengths, t.thread, mine, first, rows, m, start, ld_start,
-                target, ld, beta, alpha,
+                plan, work, t.x, t.columns, places, lengths, t.thread, mine, first, rows, m, start,
+                ld_start, target, ld, beta, alpha,
             )  # fmt: skip
+    elif narrow(plan, layer):
+        narrow_gradient(plan, work, t.x, places, layer, first, rows, m, start, target, beta, alpha)
     else:
-        product(
-            work, rows, n, m, s, s_row, s_depth, delta, plan[layer, P.LD], start, ld_start,
-            target, ld, beta, alpha,
-        )  # fmt: skip
+        if biases:
+            inputs = Left(IN_STEPS, work, plan[0, P.ONE], ZERO, ZERO, places)
+        elif layer == 1:
+            inputs = Left(DEPTHS_PLACED, t.x, first, ONE, ZERO, places)
+        else:
+            at, ld_in = plan[layer, P.INPUT] + first, plan[layer, P.LD_IN]
+            inputs = Left(IN_STEPS, work, at, ONE, ld_in, places)
+        deltas = Right(delta, plan[layer, P.LD], ZERO, ZERO, ZERO)
+        product(work, rows, n, m, inputs, deltas, start, ld_start, target, ld, beta, alpha)
 
 
 @inlined
@@ -203,7 +246,7 @@ def settings(call, step, group):
 @compiled
 def rows_at_once(plan, layer):
     """Return how many rows of a layer's weights are a chunk."""
-    return max(P.CHUNK_SIZE // plan[layer, P.LD], 1)
+    return max(P.CHUNK_SIZE // plan[layer, P.LD_W], 1)
 
 
 @inlined
@@ -213,7 +256,7 @@ def descend(t, layer, step, start, stop, m):
     For update rules that are linear: the update is then a product that starts from the weights.
     """
     plan, table, at = t.plan, t.call.table, settings(t.call, step, 0)
-    w, ld = plan[layer, P.WEIGHTS], plan[layer, P.LD]
+    w, ld = plan[layer, P.WEIGHTS], plan[layer, P.LD_W]
     if layer == 1:
         w, ld = t.first_layer.at, t.first_layer.ld
     w += start * ld
@@ -251,7 +294,7 @@ def gradient_and_update(t, b, layer, start, stop, fresh, keep, update):
     """
     plan, work, mine = t.plan, t.work, t.first_layer
     one = work.dtype.type(1)
-    n_in, ld = plan[layer, P.N_IN], plan[layer, P.LD]
+    n_in, ld = plan[layer, P.N_IN], plan[layer, P.LD_W]
     panel, chunk = layer == 1 and mine.by_columns, rows_at_once(plan, layer)
     first = start
     while first < stop:
@@ -290,7 +333,7 @@ def share_first_layer(call, plan, thread):
     if n_threads > 1 and width >= P.PAD * n_threads and whole:
         left, right = share(width, P.PAD, thread, n_threads)
         return FirstLayer(True, left, right, plan[0, P.PANELS] + (n_in + 1) * left, right - left)
-    return FirstLayer(False, ZERO, width, plan[1, P.WEIGHTS], plan[1, P.LD])
+    return FirstLayer(False, ZERO, width, plan[1, P.WEIGHTS], plan[1, P.LD_W])
 
 
 @compiled
@@ -328,7 +371,7 @@ def squared_weights(plan, work):
     never_inline()
     total, lanes = 0.0, part(work, plan[0, P.CHUNK], NORM_LANES)
     for layer in range(1, len(plan)):
-        w, n = plan[layer, P.WEIGHTS], plan[layer, P.N_IN] * plan[layer, P.LD]
+        w, n = plan[layer, P.WEIGHTS], plan[layer, P.N_IN] * plan[layer, P.LD_W]
         for first in range(0, n, P.CHUNK_SIZE):
             size = min(P.CHUNK_SIZE, n - first)
             total += sum_of_squares(work, w + first, size, work.dtype.type(1), lanes)
@@ -367,7 +410,7 @@ def update_all(t, step):
     wait_for_all(call.barrier, call.n_threads)
     factor = norm_factor(plan, work, call.table[settings(call, step, 0) + CLIP_NORM])
     for layer in range(1, len(plan)):
-        n_in, ld = plan[layer, P.N_IN], plan[layer, P.LD]
+        n_in, ld = plan[layer, P.N_IN], plan[layer, P.LD_W]
         start, stop = share(n_in, P.PAD, t.thread, call.n_threads)
         base = plan[layer, P.WEIGHTS] - plan[0, P.PARAMETERS]
         for biases in range(2):
@@ -382,7 +425,7 @@ def update_all(t, step):
 @compiled
 def limit_lengths(plan, work, layer, left, right, limit, sums):
     """Scale the columns left to right of a layer's weights back to at most a length."""
-    n_in, w, ld = plan[layer, P.N_IN], plan[layer, P.WEIGHTS], plan[layer, P.LD]
+    n_in, w, ld = plan[layer, P.N_IN], plan[layer, P.WEIGHTS], plan[layer, P.LD_W]
     totals = part(work, sums, right - left)
     for j in range(totals.size):
         totals[j] = 0
@@ -407,7 +450,8 @@ def limit_weights(t, step):
     sums = plan[0, P.CHUNK] + t.thread * plan[0, P.CHUNK_STRIDE]
     wait_for_all(call.barrier, call.n_threads)
     for layer in range(1, len(plan)):
-        left, right = share(plan[layer, P.WIDTH], P.PAD, t.thread, call.n_threads)
+        width = 1 if narrow(plan, layer) else plan[layer, P.WIDTH]
+        left, right = share(width, P.PAD, t.thread, call.n_threads)
         limit_lengths(plan, t.work, layer, left, right, limit, sums)
     wait_for_all(call.barrier, call.n_threads)
 
@@ -423,13 +467,16 @@ def learn(t, b, fresh, keep, step_now):
         few, panel = layer == 1 and t.sparse, layer == 1 and mine.by_columns
         start, stop = share(n_in, P.PAD, t.thread, call.n_threads)
         if few and b.m > DIRECT_ROWS:
-            sort_by_column(plan, t.work, call.gathered, call.lengths, start, stop, b.m)
+            sort_by_column(
+                plan, t.work, call.gathered, t.x, t.columns, call.places, call.lengths, start,
+                stop, b.m,
+            )  # fmt: skip
             if panel:
                 wait_for_all(call.barrier, call.n_threads)
         if panel:
             start, stop = 0, n_in
         if few:
-            find_cursors(plan, call.gathered, call.lengths, t.thread, start, b.m)
+            find_cursors(plan, t.columns, call.places, call.lengths, t.thread, start, b.m)
         # What is left for `gradient_and_update`: nothing, the weights, the biases, or both.
         first, last = start, stop
         if fused(call.task, call.linear, keep):
@@ -443,7 +490,3 @@ def learn(t, b, fresh, keep, step_now):
         update_all(t, b.step)
     if step_now and call.limited:
         limit_weights(t, b.step)
-    if step_now:
-        for layer in range(2, len(plan)):
-            start, stop = share(plan[layer, P.N_IN], P.PAD, t.thread, call.n_threads)
-            transpose(plan, t.work, layer, start, stop)

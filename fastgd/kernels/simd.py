@@ -8,6 +8,8 @@ csrc/simd.h.
 
 from __future__ import annotations
 
+from copy import copy
+
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
@@ -15,10 +17,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
+from fastgd.backends.plan import DEPTH
+
 __all__ = [
-    "MAX_ROWS", "MAX_SPARSE_VECTORS", "MAX_VECTORS", "VECTOR_BYTES", "borrowed", "compress",
-    "flush_subnormals", "never_inline", "part", "prefetch", "restore_subnormals", "scatter",
-    "sparse_row", "tile", "transpose_block",
+    "DOT_LANES", "MAX_ROWS", "MAX_SPARSE_VECTORS", "MAX_VECTORS", "VECTOR_BYTES", "borrowed",
+    "compress", "dot", "flush_subnormals", "multiples", "never_inline", "part", "prefetch",
+    "restore_subnormals", "scatter", "sparse_row", "sum_rows", "tile", "transpose_block", "viewed",
 ]  # fmt: skip
 
 X86 = llvm.get_process_triple().split("-")[0] in ("x86_64", "amd64")
@@ -43,13 +47,14 @@ MAX_ROWS = (8, 8, 6, 6) if _N_REGISTERS == 32 else (8, 5, 4, 3)
 MAX_VECTORS = 4
 #: The most vectors of a sparse row, two sums side by side.
 MAX_SPARSE_VECTORS = _N_REGISTERS // 4
+#: How many sums of a dot product run side by side: the same for any vector.
+DOT_LANES = 64
 
 
 class _Vectors:
     """Emits vector instructions over a 1-D array of numbers."""
 
-    def __init__(self, context, builder, signature, array):
-        kind = signature.args[0]
+    def __init__(self, context, builder, kind, array):
         self.builder = builder
         element = context.get_data_type(kind.dtype)
         self.itemsize = kind.dtype.bitwidth // 8
@@ -60,6 +65,12 @@ class _Vectors:
         name = f"llvm.fma.v{self.lanes}f{8 * self.itemsize}"
         function = ir.FunctionType(self.vector, [self.vector] * 3)
         self._fma = cgutils.get_or_insert_function(builder.module, function, name)
+
+    def over(self, data):
+        """Return the same over numbers at an address."""
+        other = copy(self)
+        other.data = data
+        return other
 
     def fma(self, a, b, c):
         return self.builder.call(self._fma, [a, b, c])
@@ -129,16 +140,19 @@ def _choose(builder, key, cases):
     builder.position_at_end(end)
 
 
-def _emit_tile(e, rows, vectors, depth, s, s_row, s_depth, w, ldw, start, ld_start, c, ldc, *scale):
+def _emit_tile(
+    e, rows, vectors, depth, place, s, rows_at, depths_at, w, ldw, start, ld_start, c, ldc, *scale
+):
+    b = e.builder
     cells = [(r, v) for r in range(rows) for v in range(vectors)]
     sums = dict(zip(cells, e.sums(len(cells)), strict=True))
-    scalars = [e.at(s, (s_row, r)) for r in range(rows)]
-    with cgutils.for_range(e.builder, depth) as loop:
+    scalars = [b.gep(s, [place(rows_at, INT(r))]) for r in range(rows)]
+    with cgutils.for_range(b, depth) as loop:
         row = e.at(w, (loop.index, ldw))
         vs = [e.load(e.at(row, v * e.lanes)) for v in range(vectors)]
-        shift = e.builder.mul(loop.index, s_depth)
+        shift = place(depths_at, loop.index)
         for r in range(rows):
-            x = e.number(e.at(scalars[r], shift))
+            x = e.splat(b.load(b.gep(scalars[r], [shift])))
             for v in range(vectors):
                 e.add_to(sums[r, v], x, vs[v])
     beta, alpha = map(e.splat, scale)
@@ -148,24 +162,38 @@ def _emit_tile(e, rows, vectors, depth, s, s_row, s_depth, w, ldw, start, ld_sta
         e.store(e.fma(beta, old, total), e.at(c, (ldc, r), v * e.lanes))
 
 
+def _data(context, builder, signature, args, i):
+    """Return the address of an argument's numbers."""
+    return context.make_array(signature.args[i])(context, builder, args[i]).data
+
+
 @intrinsic
 def tile(
-    typing, work, rows, vectors, depth, s, s_row, s_depth, w, ldw, start, ld_start, c, ldc,
+    typing, work, x, rows_at, depths_at, rows, vectors, depth, s, w, ldw, start, ld_start, c, ldc,
     beta, alpha,
 ):  # fmt: skip
     """C[r, :] = beta start[r, :] + alpha sum_p S[r, p] W[p, :] for a few rows and vectors.
 
-    All matrices lie in ``work`` (1-D); S[r, p] is work[s + r * s_row + p * s_depth], W[p, :]
-    begins at w + p * ldw, start[r, :] at start + r * ld_start, C[r, :] at c + r * ldc. Sums run
-    in the order of p, whatever the tile, so that results do not depend on how rows are grouped.
+    S[r, p] is x[s + rows_at[r] + depths_at[p]]: one form for rows in steps and for those that lie
+    anywhere, as each would be compiled. The other matrices lie in ``work`` (1-D): W[p, :] begins
+    at w + p * ldw, start[r, :] at start + r * ld_start, C[r, :] at c + r * ldc. Sums run in the
+    order of p, whatever the tile, so that results do not depend on how rows are grouped.
     """
-    signature = types.void(work, *[types.int64] * 12, work.dtype, work.dtype)
+    signature = types.void(work, x, rows_at, depths_at, *[types.int64] * 10, work.dtype, work.dtype)
 
     def codegen(context, builder, signature, args):
-        e = _Vectors(context, builder, signature, args[0])
-        key = e.at(args[1], (args[2], MAX_ROWS[0]))
+        e = _Vectors(context, builder, signature.args[0], args[0])
+        x, rows_at, depths_at = (_data(context, builder, signature, args, i) for i in (1, 2, 3))
+        rows, vectors, depth, s, *rest = args[4:]
+        key, s = e.at(rows, (vectors, MAX_ROWS[0])), builder.gep(x, [s])
+
+        def place(places, i):
+            return builder.load(builder.gep(places, [i]))
+
         cases = {
-            v * MAX_ROWS[0] + r: lambda r=r, v=v: _emit_tile(e, r, v, *args[3:])
+            v * MAX_ROWS[0] + r: lambda r=r, v=v: _emit_tile(
+                e, r, v, depth, place, s, rows_at, depths_at, *rest
+            )
             for v, most in enumerate(MAX_ROWS, start=1)
             for r in range(1, most + 1)
         }
@@ -175,18 +203,18 @@ def tile(
     return signature, codegen
 
 
-def _column(context, builder, kind, columns):
+def _column(context, builder, signature, args, i):
     """Return a function that loads the i-th of int32 columns as an index."""
-    data = context.make_array(kind)(context, builder, columns).data
+    data = _data(context, builder, signature, args, i)
     return lambda i: builder.sext(builder.load(builder.gep(data, [i])), INT)
 
 
-def _emit_sparse_row(e, place, vectors, side, n, x, first, w, ldw, start, c, *scale):
+def _emit_sparse_row(e, inputs, place, vectors, side, n, x, first, w, ldw, start, c, *scale):
     """Emit C = beta start + alpha sum_p x[p] W[places[p], :], with ``side`` sums side by side."""
     b, sums, (beta, alpha) = e.builder, e.sums(vectors * side), map(e.splat, scale)
 
     def add(p, which):
-        value = e.number(e.at(x, p))
+        value = inputs.number(e.at(x, p))
         row = e.at(w, (place(e.at(first, p)), ldw))
         for v in range(vectors):
             e.add_to(sums[which * vectors + v], value, e.load(e.at(row, v * e.lanes)))
@@ -207,23 +235,24 @@ def _emit_sparse_row(e, place, vectors, side, n, x, first, w, ldw, start, c, *sc
 
 @intrinsic
 def sparse_row(
-    typing, work, places, width, vectors, n, x, first, w, ldw, start, c, beta, alpha
+    typing, work, inputs, places, width, vectors, n, x, first, w, ldw, start, c, beta, alpha
 ):  # fmt: skip
     """C[:] = beta start[:] + alpha sum_p x[p] W[places[first + p], :] for n numbers, some vectors.
 
+    x[p] is inputs[x + p].
     How many sums hide the multiplication's latency comes from the whole ``width``, in vectors, so
     that results do not depend on which columns a thread has.
     """
-    signature = types.void(work, places, *[types.int64] * 9, work.dtype, work.dtype)
+    signature = types.void(work, inputs, places, *[types.int64] * 9, work.dtype, work.dtype)
 
     def codegen(context, builder, signature, args):
-        e = _Vectors(context, builder, signature, args[0])
-        place = _column(context, builder, signature.args[1], args[1])
-        narrow = builder.icmp_signed("<=", args[2], INT(2))
-        key = builder.add(args[3], builder.select(narrow, INT(0), INT(2)))
+        e, inputs = (_Vectors(context, builder, signature.args[i], args[i]) for i in (0, 1))
+        place = _column(context, builder, signature, args, 2)
+        narrow = builder.icmp_signed("<=", args[3], INT(2))
+        key = builder.add(args[4], builder.select(narrow, INT(0), INT(2)))
         sides = [(1, 4), (2, 4), *((v, 2) for v in range(1, MAX_SPARSE_VECTORS + 1))]
         cases = {
-            i: lambda v=v, side=side: _emit_sparse_row(e, place, v, side, *args[4:])
+            i: lambda v=v, side=side: _emit_sparse_row(e, inputs, place, v, side, *args[5:])
             for i, (v, side) in enumerate(sides, start=1)
         }
         _choose(builder, key, cases)
@@ -232,10 +261,10 @@ def sparse_row(
     return signature, codegen
 
 
-def _emit_scatter(e, column, vectors, n, x, first, d, g, ldg, alpha):
+def _emit_scatter(e, inputs, column, vectors, n, x, first, d, g, ldg, alpha):
     delta = [e.builder.fmul(e.splat(alpha), e.load(e.at(d, v * e.lanes))) for v in range(vectors)]
     with cgutils.for_range(e.builder, n) as loop:
-        value = e.number(e.at(x, loop.index))
+        value = inputs.number(e.at(x, loop.index))
         row = e.at(g, (column(e.at(first, loop.index)), ldg))
         for v in range(vectors):
             at = e.at(row, v * e.lanes)
@@ -243,18 +272,100 @@ def _emit_scatter(e, column, vectors, n, x, first, d, g, ldg, alpha):
 
 
 @intrinsic
-def scatter(typing, work, columns, vectors, n, x, first, d, g, ldg, alpha):
-    """G[columns[first + p], :] += x[p] alpha D[:] for n numbers and a few vectors."""
-    signature = types.void(work, columns, *[types.int64] * 7, work.dtype)
+def scatter(typing, work, inputs, columns, vectors, n, x, first, d, g, ldg, alpha):
+    """G[columns[first + p], :] += inputs[x + p] alpha D[:] for n numbers and a few vectors."""
+    signature = types.void(work, inputs, columns, *[types.int64] * 7, work.dtype)
 
     def codegen(context, builder, signature, args):
-        e = _Vectors(context, builder, signature, args[0])
-        column = _column(context, builder, signature.args[1], args[1])
+        e, inputs = (_Vectors(context, builder, signature.args[i], args[i]) for i in (0, 1))
+        column = _column(context, builder, signature, args, 2)
         cases = {
-            v: lambda v=v: _emit_scatter(e, column, v, *args[3:]) for v in range(1, MAX_VECTORS + 1)
+            v: lambda v=v: _emit_scatter(e, inputs, column, v, *args[4:])
+            for v in range(1, MAX_VECTORS + 1)
         }
-        _choose(builder, args[2], cases)
+        _choose(builder, args[3], cases)
         return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _emit_sum_rows(e, inputs, vectors, place, m, x, d, ldd, start, c, *scale):
+    sums = e.sums(vectors)
+    with cgutils.for_range(e.builder, m) as loop:
+        delta, row = e.number(e.at(d, (loop.index, ldd))), e.at(x, place(loop.index))
+        for v in range(vectors):
+            e.add_to(sums[v], delta, inputs.load(e.at(row, v * e.lanes)))
+    beta, alpha = map(e.splat, scale)
+    for v in range(vectors):
+        old = e.load(e.at(start, v * e.lanes))
+        total = e.builder.fmul(alpha, e.builder.load(sums[v]))
+        e.store(e.fma(beta, old, total), e.at(c, v * e.lanes))
+
+
+@intrinsic
+def sum_rows(
+    typing, work, inputs, places, placed, ldx, vectors, m, x, d, ldd, start, c, beta, alpha
+):  # fmt: skip
+    """C[:] = beta start[:] + alpha sum_r D[r] X[r, :] for m rows and 1 or `MAX_VECTORS` vectors.
+
+    X[r, :] begins at inputs[x + places[r]] where rows are placed, else at inputs[x + r * ldx].
+    """
+    signature = types.void(
+        work, inputs, places, types.boolean, *[types.int64] * 8, work.dtype, work.dtype
+    )
+
+    def codegen(context, builder, signature, args):
+        e, inputs = (_Vectors(context, builder, signature.args[i], args[i]) for i in (0, 1))
+        places = _data(context, builder, signature, args, 2)
+        placed, ldx, vectors, *rest = args[3:]
+
+        def place(r):
+            there = builder.load(builder.gep(places, [r]))
+            return builder.select(placed, there, builder.mul(r, ldx))
+
+        cases = {
+            v: lambda v=v: _emit_sum_rows(e, inputs, v, place, *rest) for v in (1, MAX_VECTORS)
+        }
+        _choose(builder, vectors, cases)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
+def dot(typing, x, w):
+    """Return the sum of x times w, of as many numbers as x has, in `DOT_LANES` sums."""
+    signature = x.dtype(x, w)
+
+    def codegen(context, builder, signature, args):
+        x, w = (_Vectors(context, builder, signature.args[i], args[i]) for i in (0, 1))
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        n, total = builder.extract_value(array.shape, 0), DOT_LANES // x.lanes
+        sums, number = x.sums(total), x.vector.element
+        whole = builder.mul(builder.udiv(n, INT(DOT_LANES)), INT(DOT_LANES))
+        with cgutils.for_range_slice(builder, INT(0), whole, INT(DOT_LANES)) as (k, _):
+            for v in range(total):
+                at = x.at(k, v * x.lanes)
+                x.add_to(sums[v], x.load(at), w.load(at))
+        lanes = x.over(cgutils.alloca_once(builder, number, size=INT(DOT_LANES)))
+        for v in range(total):
+            lanes.store(builder.load(sums[v]), INT(v * x.lanes))
+        with cgutils.for_range(builder, n, start=whole) as loop:
+            place = builder.gep(lanes.data, [builder.sub(loop.index, whole)])
+            a, b = (builder.load(builder.gep(e.data, [loop.index])) for e in (x, w))
+            product = builder.fmul(a, b, flags=("contract",))
+            builder.store(builder.fadd(builder.load(place), product, flags=("contract",)), place)
+        parts = [lanes.load(INT(v * x.lanes)) for v in range(total)]
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = [builder.fadd(*pair) for pair in zip(parts[:half], parts[half:], strict=True)]
+        last, half = parts[0], x.lanes // 2
+        while half:
+            mask = [half + i if i < half else i for i in range(x.lanes)]
+            mask = ir.Constant(ir.VectorType(I32, x.lanes), mask)
+            last = builder.fadd(last, builder.shuffle_vector(last, last, mask))
+            half //= 2
+        return builder.extract_element(last, I32(0))
 
     return signature, codegen
 
@@ -269,8 +380,8 @@ def compress(typing, work, columns, n, x, first):
     signature = types.int64(work, columns, *[types.int64] * 3)
 
     def codegen(context, builder, signature, args):
-        e = _Vectors(context, builder, signature, args[0])
-        data = context.make_array(signature.args[1])(context, builder, args[1]).data
+        e = _Vectors(context, builder, signature.args[0], args[0])
+        data = _data(context, builder, signature, args, 1)
         _, _, n, x, first = args
         indices = ir.VectorType(I32, e.lanes)
         ramp = ir.Constant(indices, list(range(e.lanes)))
@@ -298,7 +409,7 @@ def transpose_block(typing, work, w, ldw, n_rows, zero, t, ldt):
     signature = types.void(work, *[types.int64] * 6)
 
     def codegen(context, builder, signature, args):
-        e = _Vectors(context, builder, signature, args[0])
+        e = _Vectors(context, builder, signature.args[0], args[0])
         _, w, ldw, n_rows, zero, t, ldt = args
         n, rows = e.lanes, []
         for r in range(e.lanes):
@@ -342,6 +453,41 @@ def part(typing, array, start, size):
         itemsize = context.get_constant(types.intp, context.get_abi_sizeof(whole.data.type.pointee))
         data = builder.gep(whole.data, [args[1]])
         populate_array(view, data, [args[2]], [itemsize], itemsize, None)
+        return view._getvalue()
+
+    return signature, codegen
+
+
+@intrinsic
+def viewed(typing, array, like):
+    """Return a 1-D array's memory as one of the type of ``like``."""
+    signature = like(array, like)
+
+    def codegen(context, builder, signature, args):
+        whole = context.make_array(signature.args[0])(context, builder, args[0])
+        view = context.make_array(signature.return_type)(context, builder)
+        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(view.data.type.pointee))
+        nbytes = builder.mul(builder.extract_value(whole.shape, 0), whole.itemsize)
+        data = builder.bitcast(whole.data, view.data.type)
+        populate_array(view, data, [builder.udiv(nbytes, itemsize)], [itemsize], itemsize, None)
+        return view._getvalue()
+
+    return signature, codegen
+
+
+@intrinsic
+def multiples(typing, n, step):
+    """Return the first n multiples of a step, n at most `DEPTH`, on the caller's stack."""
+    array = types.Array(types.int64, 1, "C")
+    signature = array(types.int64, types.int64)
+
+    def codegen(context, builder, signature, args):
+        n, step = args
+        view, itemsize = context.make_array(array)(context, builder), INT(8)
+        data = cgutils.alloca_once(builder, INT, size=INT(DEPTH))
+        with cgutils.for_range(builder, n) as loop:
+            builder.store(builder.mul(loop.index, step), builder.gep(data, [loop.index]))
+        populate_array(view, data, [n], [itemsize], itemsize, None)
         return view._getvalue()
 
     return signature, codegen

@@ -24,6 +24,8 @@ from fastgd.kernels.simd import (
     MAX_VECTORS,
     VECTOR_BYTES,
     compress,
+    dot,
+    multiples,
     never_inline,
     part,
     prefetch,
@@ -35,13 +37,14 @@ from fastgd.kernels.simd import (
 from fastgd.rules.scalar import exp
 
 __all__ = [
-    "ONE", "ZERO", "Block", "FirstLayer", "Thread", "backward", "copy_outputs", "copy_rows",
-    "cost_and_delta", "first_layer", "forward", "gather", "gather_targets", "load",
-    "product", "share", "store", "transpose",
+    "DEPTHS_PLACED", "IN_STEPS", "ONE", "ZERO", "Block", "FirstLayer", "Left", "Right", "Thread",
+    "backward", "copy_outputs", "copy_rows", "cost_and_delta", "first_layer", "forward", "gather",
+    "gather_targets", "input_row", "load", "narrow", "product", "share", "store",
 ]  # fmt: skip
 
 #: One thread's part in a call: the `Call`, the plan and memory of it, and what part is its own.
-Thread = namedtuple("Thread", "call plan work thread sparse first_layer")
+#: Row r of the block's inputs begins at x[places[r]]; of sparse ones, its columns likewise.
+Thread = namedtuple("Thread", "call plan work thread sparse first_layer x columns")
 #: A thread's part of the first layer's weights and biases: columns left to right, which lie from
 #: ``at`` on, rows ``ld`` apart. ``by_columns``: it computes them for all rows of a block.
 FirstLayer = namedtuple("FirstLayer", "by_columns left right at ld")
@@ -49,10 +52,15 @@ FirstLayer = namedtuple("FirstLayer", "by_columns left right at ld")
 #: them the thread has ``start`` to ``stop``.
 Block = namedtuple("Block", "step first row m start stop")
 
-#: The depth of a product computed at once: 128 rows of 4 vectors are 32 KiB, a small L1 cache.
-DEPTH = 128
 #: Typed: Numba would compile `product` once more for each literal argument.
 ZERO, ONE = np.int64(0), np.int64(1)
+#: The left side of a product: S[r, p] is x[at + r * row + p * depth]. Where rows lie anywhere,
+#: places[r] takes the place of r * row; where rows of its transpose do, places[p] of p * depth.
+Left = namedtuple("Left", "kind x at row depth places")
+IN_STEPS, ROWS_PLACED, DEPTHS_PLACED = np.int64(0), np.int64(1), np.int64(2)
+#: Its right side, W (depth, n), from ``at`` on, rows ``ld`` apart; or, where ``panel`` has room for
+#: it (else 0), the transpose of W (n_rows, depth), a part at a time. ``zero`` is a row of zeros.
+Right = namedtuple("Right", "at ld n_rows zero panel")
 
 
 @compiled
@@ -67,31 +75,56 @@ def share(n, unit, thread, n_threads):
 
 
 @compiled
-def product(work, m, n, depth, s, s_row, s_depth, w, ldw, start, ld_start, c, ldc, beta, alpha):
+def pack_transposed(work, w, ldw, n, first, width, depth, zero, panel):
+    """Write a part of W transposed, vectors wide and some deep, to ``panel``.
+
+    Column j of it is row ``first`` + j of W; of n rows in all, those beyond are zero.
+    """
+    lanes = VECTOR_BYTES // work.itemsize
+    for j in range(0, width, lanes):
+        for p in range(0, depth, lanes):
+            transpose_block(
+                work, w + (first + j) * ldw + p, ldw, n - first - j, zero, panel + p * width + j,
+                width,
+            )  # fmt: skip
+
+
+@compiled
+def product(work, m, n, depth, s, w, start, ld_start, c, ldc, beta, alpha):
     """C (m, n) = beta start + alpha S (m, depth) W (depth, n); n is a multiple of the padding.
 
-    See `fastgd.kernels.simd.tile` for the strides.
+    As many as `DEPTH` numbers of a sum are added at once.
     """
     never_inline()
+    if m == 0:
+        return
     lanes = VECTOR_BYTES // work.itemsize
-    for first in range(0, depth, DEPTH):
-        some = min(DEPTH, depth - first)
+    row_steps = multiples(min(m, MAX_ROWS[0]), s.row)
+    depth_steps = multiples(min(depth, P.DEPTH), s.depth)
+    for first in range(0, depth, P.DEPTH):
+        some = min(P.DEPTH, depth - first)
+        depths = part(s.places, first, some) if s.kind == DEPTHS_PLACED else depth_steps
         column = 0
         while column < n:
             left = (n - column) // lanes
             tiles = (left + MAX_VECTORS - 1) // MAX_VECTORS
             vectors = (left + tiles - 1) // tiles
             most = MAX_ROWS[vectors - 1]
+            right, ldw = w.at + first * w.ld + column, w.ld
+            if w.panel:
+                right, ldw = w.panel, vectors * lanes
+                pack_transposed(
+                    work, w.at + first, w.ld, w.n_rows, column, ldw, some, w.zero, right
+                )
             row = 0
             while row < m:
                 tiles = (m - row + most - 1) // most
                 rows = (m - row + tiles - 1) // tiles
                 tile(
-                    work, rows, vectors, some,
-                    s + row * s_row + first * s_depth, s_row, s_depth,
-                    w + first * ldw + column, ldw,
-                    start + row * ld_start + column, ld_start,
-                    c + row * ldc + column, ldc, beta, alpha,
+                    work, s.x, part(s.places, row, rows) if s.kind == ROWS_PLACED else row_steps,
+                    depths, rows, vectors, some, s.at + row * s.row + first * s.depth, right, ldw,
+                    start + row * ld_start + column, ld_start, c + row * ldc + column, ldc,
+                    beta, alpha,
                 )  # fmt: skip
                 row += rows
             column += vectors * lanes
@@ -112,7 +145,7 @@ def pack(plan, work, flat, base):
     """Copy a flat vector into padded rows at ``base``, weights then biases of each layer."""
     never_inline()
     for layer in range(1, len(plan)):
-        n, ld, rows = plan[layer, P.N_OUT], plan[layer, P.LD], plan[layer, P.N_IN] + 1
+        n, ld, rows = plan[layer, P.N_OUT], plan[layer, P.LD_W], plan[layer, P.N_IN] + 1
         start = base + plan[layer, P.WEIGHTS] - plan[0, P.PARAMETERS]
         copy_rows(flat, plan[layer, P.FLAT], n, work, start, ld, rows, n)
 
@@ -122,23 +155,9 @@ def unpack(plan, work, base, flat):
     """Copy padded rows back into a flat vector."""
     never_inline()
     for layer in range(1, len(plan)):
-        n, ld, rows = plan[layer, P.N_OUT], plan[layer, P.LD], plan[layer, P.N_IN] + 1
+        n, ld, rows = plan[layer, P.N_OUT], plan[layer, P.LD_W], plan[layer, P.N_IN] + 1
         start = base + plan[layer, P.WEIGHTS] - plan[0, P.PARAMETERS]
         copy_rows(work, start, ld, flat, plan[layer, P.FLAT], n, rows, n)
-
-
-@compiled
-def transpose(plan, work, layer, start, stop):
-    """Copy some rows of a layer's weights, transposed, to where the backward pass reads them."""
-    width, ld_in, ld = plan[layer, P.WIDTH], plan[layer, P.LD_IN], plan[layer, P.LD]
-    w, transposed = plan[layer, P.WEIGHTS], plan[layer, P.TRANSPOSED]
-    lanes = VECTOR_BYTES // work.itemsize
-    for first in range(start, stop, lanes):
-        for column in range(0, width, lanes):
-            transpose_block(
-                work, w + first * ld + column, ld, stop - first, plan[0, P.ZERO],
-                transposed + column * ld_in + first, ld_in,
-            )  # fmt: skip
 
 
 @inlined
@@ -153,9 +172,6 @@ def load(t):
         pack(plan, work, slot, plan[0, P.SLOTS] + k * plan[0, P.N_PADDED])
     if call.task == GRADIENT:
         pack(plan, work, call.outputs, plan[0, P.GRADIENT])
-    if call.task >= GRADIENT:
-        for layer in range(2, len(plan)):
-            transpose(plan, work, layer, ZERO, plan[layer, P.N_IN])
 
 
 @inlined
@@ -276,7 +292,7 @@ def drop_units(t, b, layer, source, target):
 def gather(t, b):
     """Read this thread's rows of the block, shifted and scaled, into the block's inputs.
 
-    The cost of a row that cannot be predicted, for its numbers are not finite, is NaN.
+    Those that are as the network sees them are read where they lie.
     """
     call, plan, work = t.call, t.plan, t.work
     order, inputs, pointers, columns = call.order, call.inputs, call.pointers, call.columns
@@ -285,6 +301,7 @@ def gather(t, b):
     for row in range(b.start, b.stop):
         x, count = plan[0, P.X] + row * ld, n
         source = order[b.first + row] if len(order) else b.first + row
+        begin = source * n
         # Rows come in no order the processor could guess: ask for the next batch's now.
         ahead = order[b.first + row + b.m] if b.first + row + b.m < len(order) else -1
         if len(pointers):
@@ -294,21 +311,23 @@ def gather(t, b):
                 for at in range(pointers[ahead], pointers[ahead + 1], 16):
                     prefetch(inputs, at * itemsize)
                     prefetch(columns, at)
+        elif ahead >= 0 and not call.in_place:  # those the processor guesses once a row has begun
+            for at in range(ahead * n * itemsize, (ahead + 1) * n * itemsize, 64):
+                prefetch(inputs, at)
+        call.places[row] = begin if call.in_place else row * ld
+        if t.sparse:
+            call.lengths[row] = count
+        if call.in_place:
+            continue
+        if len(pointers):
             kept, read = part(call.gathered, row * ld, count), part(columns, begin, count)
             read_inputs(call, begin, count, part(work, x, count), read)
             for i in range(count):
                 kept[i] = read[i]
         else:
-            if ahead >= 0:
-                for at in range(ahead * n * itemsize, (ahead + 1) * n * itemsize, 64):
-                    prefetch(inputs, at)
-            read_inputs(call, source * n, n, part(work, x, n), part(columns, 0, 0))
+            read_inputs(call, begin, n, part(work, x, n), part(columns, 0, 0))
             if t.sparse:
-                count = compress(work, call.gathered, n, x, row * ld)
-        if t.sparse:
-            call.lengths[row] = count
-        if call.task == PREDICT and not all_finite(part(work, x, count)):
-            call.costs[row] = math.nan
+                call.lengths[row] = compress(work, call.gathered, n, x, row * ld)
     if plan[0, P.INPUT_KEPT]:
         drop_inputs(t, b)
 
@@ -356,10 +375,51 @@ def softmax(plan, work, layer, start, stop):
 
 
 @compiled
-def sparse_rows(plan, work, gathered, lengths, mine, start, stop):
+def input_row(plan, work, x, places, layer, row):
+    """Return a row that a layer reads."""
+    n = plan[layer, P.N_IN]
+    if layer == 1:
+        return part(x, places[row], n)
+    return part(work, plan[layer, P.INPUT] + row * plan[layer, P.LD_IN], n)
+
+
+@compiled
+def narrow(plan, layer):
+    """Return whether a layer has one output, its weights one row: vectors run along its inputs."""
+    return plan[layer, P.LD_W] == 1
+
+
+@compiled
+def narrow_forward(plan, work, x, places, layer, start, stop):
+    """Compute a narrow layer's z."""
+    never_inline()
+    n_in, ld, w = plan[layer, P.N_IN], plan[layer, P.LD], plan[layer, P.WEIGHTS]
+    for row in range(start, stop):
+        z = part(work, plan[layer, P.Z] + row * ld, ld)
+        for j in range(1, ld):
+            z[j] = 0
+        inputs = input_row(plan, work, x, places, layer, row)
+        z[0] = work[w + n_in] + dot(inputs, part(work, w, n_in))
+
+
+@compiled
+def narrow_backward(plan, work, layer, start, stop):
+    """Carry a narrow layer's delta to the outputs below."""
+    never_inline()
+    n_in, ld_in = plan[layer, P.N_IN], plan[layer, P.LD_IN]
+    w = part(work, plan[layer, P.WEIGHTS], n_in)
+    for row in range(start, stop):
+        delta = work[plan[layer, P.DELTA] + row * plan[layer, P.LD]]
+        below = part(work, plan[layer - 1, P.DELTA] + row * ld_in, n_in)
+        for i in range(n_in):
+            below[i] = delta * w[i]
+
+
+@compiled
+def sparse_rows(plan, work, x, columns, places, lengths, mine, start, stop):
     """Compute a thread's columns of the first layer's z for rows that leave out zeros."""
     never_inline()
-    ld, ld_x, x = plan[1, P.LD], plan[0, P.LD_X], plan[0, P.X]
+    ld = plan[1, P.LD]
     bias, z = mine.at + plan[1, P.N_IN] * mine.ld, plan[1, P.Z] + mine.left
     lanes, width = VECTOR_BYTES // work.itemsize, mine.right - mine.left
     one = work.dtype.type(1)
@@ -367,26 +427,36 @@ def sparse_rows(plan, work, gathered, lengths, mine, start, stop):
         vectors = min((width - column) // lanes, MAX_SPARSE_VECTORS)
         for row in range(start, stop):
             sparse_row(
-                work, gathered, plan[1, P.WIDTH] // lanes, vectors, lengths[row],
-                x + row * ld_x, row * ld_x, mine.at + column, mine.ld, bias + column,
+                work, x, columns, plan[1, P.WIDTH] // lanes, vectors, lengths[row],
+                places[row], places[row], mine.at + column, mine.ld, bias + column,
                 z + row * ld + column, one, one,
             )  # fmt: skip
 
 
 @inlined
 def first_layer(t, start, stop):
-    """Compute this thread's columns of the first layer's z for some rows."""
-    plan, work, mine = t.plan, t.work, t.first_layer
-    one, ld, ld_x = work.dtype.type(1), plan[1, P.LD], plan[0, P.LD_X]
-    if t.sparse:
-        sparse_rows(plan, work, t.call.gathered, t.call.lengths, mine, start, stop)
+    """Compute this thread's columns of the first layer's z for some rows.
+
+    The cost of a row that cannot be predicted is NaN: where an input is not finite, neither is z.
+    """
+    call, plan, work, mine = t.call, t.plan, t.work, t.first_layer
+    one, n_in, ld, places = work.dtype.type(1), plan[1, P.N_IN], plan[1, P.LD], call.places
+    z, width = plan[1, P.Z] + mine.left, mine.right - mine.left
+    if narrow(plan, 1):
+        narrow_forward(plan, work, t.x, places, ONE, start, stop)
+    elif t.sparse:
+        sparse_rows(plan, work, t.x, t.columns, places, call.lengths, mine, start, stop)
     else:
+        rows = part(places, start, stop - start)
         product(
-            work, stop - start, mine.right - mine.left, plan[1, P.N_IN],
-            plan[0, P.X] + start * ld_x, ld_x, ONE, mine.at, mine.ld,
-            mine.at + plan[1, P.N_IN] * mine.ld, ZERO, plan[1, P.Z] + mine.left + start * ld, ld,
-            one, one,
+            work, stop - start, width, n_in, Left(ROWS_PLACED, t.x, ZERO, ZERO, ONE, rows),
+            Right(mine.at, mine.ld, ZERO, ZERO, ZERO), mine.at + n_in * mine.ld, ZERO,
+            z + start * ld, ld, one, one,
         )  # fmt: skip
+    if call.task == PREDICT:
+        for row in range(start, stop):
+            if not all_finite(part(work, z + row * ld, width)):
+                call.costs[row] = math.nan
 
 
 @inlined
@@ -400,16 +470,19 @@ def forward(t, b, settings):
     n_layers = len(plan) - 1
     for layer in range(1, n_layers + 1):
         n_in, ld, w = plan[layer, P.N_IN], plan[layer, P.LD], plan[layer, P.WEIGHTS]
+        inputs = plan[layer, P.INPUT]
         ld_in, z, a = (
             plan[layer, P.LD_IN],
             plan[layer, P.Z] + start * ld,
             plan[layer, P.A] + start * ld,
         )
-        if layer > 1:
+        if layer > 1 and narrow(plan, layer):
+            narrow_forward(plan, work, t.x, t.call.places, layer, start, stop)
+        elif layer > 1:
             product(
                 work, stop - start, plan[layer, P.WIDTH], n_in,
-                plan[layer, P.INPUT] + start * ld_in, ld_in, ONE,
-                w, ld, w + n_in * ld, ZERO, z, ld, one, one,
+                Left(IN_STEPS, work, inputs + start * ld_in, ld_in, ONE, t.call.places),
+                Right(w, ld, ZERO, ZERO, ZERO), w + n_in * ld, ZERO, z, ld, one, one,
             )  # fmt: skip
         if layer == n_layers:
             restore_subnormals(settings)
@@ -464,16 +537,21 @@ def cost_and_delta(t, b, factor):
 def backward(t, b):
     """Carry the output's delta back through the layers (Nielsen, eq. BP2)."""
     plan, work, start, stop = t.plan, t.work, b.start, b.stop
-    one = work.dtype.type(1)
+    one, zero = work.dtype.type(1), plan[0, P.ZERO]
+    panel = plan[0, P.PACKED] + t.thread * P.DEPTH * P.PANEL_WIDTH
     for layer in range(len(plan) - 1, 1, -1):
         n_out, ld_in, ld = plan[layer, P.N_OUT], plan[layer, P.LD_IN], plan[layer, P.LD]
         first, size, below = start * ld_in, (stop - start) * ld_in, layer - 1
         delta = plan[below, P.DELTA] + first
-        product(
-            work, stop - start, plan[layer, P.WIDTH_IN], n_out,
-            plan[layer, P.DELTA] + start * ld, ld, ONE,
-            plan[layer, P.TRANSPOSED], ld_in, plan[0, P.ZERO], ZERO, delta, ld_in, one, one,
-        )  # fmt: skip
+        if narrow(plan, layer):
+            narrow_backward(plan, work, layer, start, stop)
+        else:
+            product(
+                work, stop - start, plan[layer, P.WIDTH_IN], n_out,
+                Left(IN_STEPS, work, plan[layer, P.DELTA] + start * ld, ld, ONE, t.call.places),
+                Right(plan[layer, P.WEIGHTS], ld, plan[layer, P.N_IN], zero, panel),
+                zero, ZERO, delta, ld_in, one, one,
+            )  # fmt: skip
         z, a = (
             part(work, plan[below, P.Z] + first, size),
             part(work, plan[below, P.A] + first, size),
