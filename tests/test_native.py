@@ -33,7 +33,7 @@ def enums(header: str) -> dict[str, int]:
         following = 0
         for entry in filter(None, (part.strip() for part in body.split(","))):
             name, _, given = entry.partition("=")
-            if given.strip().isidentifier():  # that of another header, which has its own test
+            if given and not given.strip().isdigit():  # computed, or of a header with its own test
                 continue
             following = int(given) if given else following
             values[name.strip()] = following
