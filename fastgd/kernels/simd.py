@@ -174,10 +174,11 @@ def tile(
 ):  # fmt: skip
     """C[r, :] = beta start[r, :] + alpha sum_p S[r, p] W[p, :] for a few rows and vectors.
 
-    S[r, p] is x[s + rows_at[r] + depths_at[p]]: one form for rows in steps and for those that lie
-    anywhere, as each would be compiled. The other matrices lie in ``work`` (1-D): W[p, :] begins
-    at w + p * ldw, start[r, :] at start + r * ld_start, C[r, :] at c + r * ldc. Sums run in the
-    order of p, whatever the tile, so that results do not depend on how rows are grouped.
+    S[r, p] is x[s + rows_at[r] + depths_at[p]], whether rows are steps apart or lie anywhere: a
+    form for each would be compiled for every tile. The other matrices lie in ``work`` (1-D):
+    W[p, :] begins at w + p * ldw, start[r, :] at start + r * ld_start, C[r, :] at c + r * ldc.
+    Sums run in the order of p, whatever the tile, so that results do not depend on how rows are
+    grouped.
     """
     signature = types.void(work, x, rows_at, depths_at, *[types.int64] * 10, work.dtype, work.dtype)
 
