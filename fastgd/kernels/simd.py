@@ -97,13 +97,15 @@ class _Vectors:
 
     def keep(self, vector, kept):
         """Return the lanes that are kept, moved to the front, then zeros."""
-        kind = "i32" if vector.type.element == I32 else f"f{8 * self.itemsize}"
-        function = ir.FunctionType(vector.type, [vector.type, kept.type, vector.type])
+        # As integers: where no instruction does this, LLVM 22 gives up on other numbers.
+        bits = 32 if vector.type.element == I32 else 8 * self.itemsize
+        whole = ir.VectorType(ir.IntType(bits), self.lanes)
+        function = ir.FunctionType(whole, [whole, kept.type, whole])
         function = cgutils.get_or_insert_function(
-            self.builder.module, function, f"llvm.experimental.vector.compress.v{self.lanes}{kind}"
+            self.builder.module, function, f"llvm.experimental.vector.compress.v{self.lanes}i{bits}"
         )
-        zeros = ir.Constant(vector.type, [0] * self.lanes)
-        return self.builder.call(function, [vector, kept, zeros])
+        zeros, moved = ir.Constant(whole, [0] * self.lanes), self.builder.bitcast(vector, whole)
+        return self.builder.bitcast(self.builder.call(function, [moved, kept, zeros]), vector.type)
 
     def splat(self, scalar):
         """Return a vector with the scalar in every lane."""
