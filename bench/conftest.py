@@ -28,9 +28,9 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
     write = terminalreporter.write_line
     terminalreporter.section("us per step, best round")
     write(f"{config.fastgd_pinned}; the workloads are those of fastgd.benchmarks.workloads")
-    write(f"{'':12}" + "".join(f"{name:>14}" for name in names))
+    write(f"{'':14}" + "".join(f"{name:>14}" for name in names))
     for workload in WORKLOADS:
         if workload in steps:
             cells = (f"{steps[workload][n]:14.2f}" if n in steps[workload] else f"{'-':>14}"
                      for n in names)  # fmt: skip
-            write(f"{workload:12}" + "".join(cells))
+            write(f"{workload:14}" + "".join(cells))

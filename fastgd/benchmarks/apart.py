@@ -19,9 +19,10 @@ from typing import Any
 
 import fastgd
 from fastgd.benchmarks import timing
+from fastgd.benchmarks.environment import holding
 from fastgd.benchmarks.workloads import Workload
 
-__all__ = ["Job", "play", "play_apart"]
+__all__ = ["Job", "free_environment", "own_environment", "play", "play_apart"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,18 @@ def pinned(threads: int) -> Iterator[str]:
             os.sched_setaffinity(0, before)
 
 
+def free_environment(threads: int) -> dict[str, str]:
+    """Return this process's environment without what holds libraries back; it finds this fastgd."""
+    held = holding(os.environ, threads)
+    return {name: text for name, text in own_environment().items() if name not in held}
+
+
+def own_environment() -> dict[str, str]:
+    """Return this process's environment; another with it finds this fastgd."""
+    path = [str(Path(fastgd.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
+
+
 def play_apart(job: Job, environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Measure in a process of its own, with that environment.
 
@@ -97,12 +110,11 @@ def play_apart(job: Job, environ: Mapping[str, str]) -> Iterator[dict[str, Any]]
         As `play` does; at last ``broken``, in a line why, where the process did not come to its
         end.
     """
-    path = [str(Path(fastgd.__file__).parents[1]), environ.get("PYTHONPATH", "")]
     told = False
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "fastgd.benchmarks.apart"],
-            env={**environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
+            env=dict(environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -108,10 +108,10 @@ def own_workloads(own: Own) -> list[Workload]:
     ]
     hundred, wide = steps[1], steps[3]
     adam = replace(hundred, name="100-adam", optimizer="adam", learning_rate=0.001)
-    two = [replace(w, name=f"{w.name} two", threads=2) for w in (hundred, wide)]
+    two = replace(wide, name="512-512-2", threads=2)
     many = min(10_000, rows)
     predictions = [
         replace(hundred, name=name, task="predict", batch_size=n, n_rows=n)
         for name, n in (("predict", many), ("row", 1))
     ]
-    return [*steps, adam, *two, *predictions]
+    return [*steps, adam, two, *predictions]

@@ -45,6 +45,8 @@ class Rival:
         Whether it is for inputs that are mostly zeros, which it leaves out.
     optimizers : tuple of (name, module)
         What it trains with, and what that needs beside its own module.
+    threaded : bool
+        Whether several threads can be of any use to it.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Rival:
     predictor: type[Trainer] | None = None
     sparse: bool = False
     optimizers: tuple[tuple[str, str], ...] = (("sgd", ""), ("adam", ""))
+    threaded: bool = True
 
     def available(self) -> str | None:
         """Return None, or in one line why it cannot run here; imports nothing."""
@@ -67,7 +70,7 @@ class Rival:
 
     def takes(self, workload: Workload, zeros: float = 1.0) -> bool:
         """Return whether it does that work at all, on inputs of which such a share is zero."""
-        if self.sparse and zeros < MOSTLY_ZEROS:
+        if (self.sparse and zeros < MOSTLY_ZEROS) or (workload.threads > 1 and not self.threaded):
             return False
         if workload.task == "predict":
             return self.predictor is not None
@@ -130,7 +133,7 @@ RIVALS: Registry[Rival] = Registry(
         Rival("numpy", trainers.NumpyTrainer, predictor=predicting.NumpyPredictor),
         Rival("scipy-csr", trainers.ScipyTrainer, "scipy", "scipy", sparse=True,
               predictor=predicting.ScipyPredictor),
-        Rival("nielsen", trainers.NielsenTrainer, optimizers=(("sgd", ""),)),
+        Rival("nielsen", trainers.NielsenTrainer, optimizers=(("sgd", ""),), threaded=False),
         Rival("sklearn", trainers.SklearnTrainer, *_SKLEARN, predicting.SklearnPredictor),
         Rival("sklearn-csr", trainers.SklearnSparseTrainer, *_SKLEARN,
               predicting.SklearnSparsePredictor, sparse=True),

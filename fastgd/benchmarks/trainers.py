@@ -291,7 +291,8 @@ class SklearnTrainer(Trainer):
     of it; the check for NaN is switched off, as scikit-learn's documentation suggests for speed.
 
     It has no quadratic loss for sigmoid outputs: there it trains the same shapes with its own
-    log loss, so that its parameters differ. For two classes it has one output, whose weights are
+    log loss, so that its parameters differ. Its Adam adds epsilon to the uncorrected root, which
+    shows in weights whose gradients are tiny. For two classes it has one output, whose weights are
     the differences of the two.
     """
 

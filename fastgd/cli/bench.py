@@ -194,7 +194,7 @@ class Contest:
 
     def run(self, chosen: list[Workload], job: Callable[[int, list[Workload]], Job]) -> None:
         """Measure: what needs other cores or another environment in a process of its own."""
-        from fastgd.benchmarks.apart import play, play_apart
+        from fastgd.benchmarks.apart import free_environment, own_environment, play, play_apart
 
         groups: dict[int, list[Workload]] = {}
         for workload in chosen:
@@ -204,8 +204,8 @@ class Contest:
                 )
             else:
                 groups.setdefault(workload.threads, []).append(workload)
-        self.variables = holding(os.environ, max(groups, default=1))
-        free = {name: text for name, text in os.environ.items() if name not in self.variables}
+        most = max(groups, default=1)
+        self.variables, free = holding(os.environ, most), free_environment(most)
         with showing(self.output) as show:
             for i, (threads, those) in enumerate(groups.items()):
                 here = i == 0 and not self.variables
@@ -214,7 +214,7 @@ class Contest:
             if self.variables and self.about:
                 show("what the environment's variables change")
                 threads = max(self.about)
-                told = dict(list(play_apart(job(threads, []), os.environ))[-1])
+                told = dict(list(play_apart(job(threads, []), own_environment()))[-1])
                 self.held = held_back(told.get("about", {}), self.about[threads])
 
     def take(

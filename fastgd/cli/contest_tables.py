@@ -115,7 +115,7 @@ def show_threads(output: Output, results: Mapping[str, Result], names: Sequence[
     """Print how many times as fast several threads are as one, where both were measured."""
     pairs = {}
     for name, result in results.items():
-        base = results.get(name.removesuffix("-2").removesuffix(" two"))
+        base = results.get(name.removesuffix("-2"))
         if base is not None and base.workload.threads < result.workload.threads:
             pairs[name] = base, result
     if not pairs:
