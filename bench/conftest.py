@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import defaultdict
 
 import pytest
 
+from fastgd.benchmarks.apart import free_environment
+from fastgd.benchmarks.environment import about, holding
 from fastgd.benchmarks.timing import pin
 from fastgd.benchmarks.workloads import WORKLOADS
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    # One process: the tests' -n auto would have contestants on all cores, and times mean nothing.
+    config.option.numprocesses, config.option.dist = 0, "no"
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if holding(os.environ, 1):
+        start_afresh(config)
     # Before anything is imported that counts cores.
     config.fastgd_pinned = pin(1)
+
+
+def start_afresh(config: pytest.Config) -> None:
+    """Begin again without what holds rivals back: NumPy is loaded, and keeps to what it found."""
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    if capture is not None:
+        capture.stop_global_capturing()
+    words = ", ".join(f"{name}={text}" for name, text in holding(os.environ, 1).items())
+    print(f"timed without {words}, in a process of its own", flush=True)
+    command = [sys.executable, "-m", "pytest", *config.invocation_params.args]
+    os.execve(sys.executable, command, free_environment(1))
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
@@ -34,3 +57,5 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
             cells = (f"{steps[workload][n]:14.2f}" if n in steps[workload] else f"{'-':>14}"
                      for n in names)  # fmt: skip
             write(f"{workload:14}" + "".join(cells))
+    for name, told in about(names, 1).items():
+        write(f"{name}: {told['version']}; {told['products']}, kernels {told['kernels']}")

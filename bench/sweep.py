@@ -316,11 +316,9 @@ def draw(points: list[Measured], peak: float, origin: str, path: Path) -> None:
             draw_row(axis, panel, points, peak, origin)
             label_axis(axis, panel)
         axes[0].set_ylabel("µs per training step, one core")
-        handles, labels = axes[0].get_legend_handles_labels()
-        part.legend(
-            handles[1:] + handles[:1], labels[1:] + labels[:1], loc="outside upper center",
-            ncols=4, frameon=False,
-        )  # fmt: skip
+        handles, _ = axes[0].get_legend_handles_labels()
+        handles.sort(key=lambda line: line.get_linewidth() > 3)  # the arithmetic comes last
+        part.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     plt.close(figure)
