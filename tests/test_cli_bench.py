@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import fastgd
 from fastgd.backends import BACKENDS, why_not
-from fastgd.benchmarks import apart, environment, rivals, trainers, workloads
+from fastgd.benchmarks import apart, contest, environment, rivals, trainers, workloads
 from fastgd.benchmarks.fastgd_backends import FASTGD
 from fastgd.cli import bench as command
 from fastgd.cli import main, progress
@@ -105,6 +105,11 @@ class TestBench:
         assert "timed without OPENBLAS_CORETYPE=Haswell, in a process of its own" in out
         assert "held to Haswell, can do SkylakeX: numpy" in out
         assert "OPENBLAS_CORETYPE" not in asked[0] and "OPENBLAS_CORETYPE" in asked[1]
+
+    def test_says_where_other_work_took_the_core(self, monkeypatch):
+        monkeypatch.setattr(contest.time, "process_time", lambda: 0.0)
+        out = run(*self.ARGS, "--rival", "none")
+        assert "other work took up to 100 % of the core meanwhile" in out
 
     @pytest.mark.slow
     def test_measures_in_a_process_of_its_own(self, monkeypatch):

@@ -37,6 +37,8 @@ class Result:
         Per step, or prediction.
     first : dict of name to seconds
         Until a fit has made its first step, less what a step takes: checking and packing.
+    core : float
+        The share of the cores' time that this process got while it measured.
     own_loss : list of str
         Who trained a loss of its own.
     left_out : dict of name to str
@@ -49,6 +51,7 @@ class Result:
     best: dict[str, float]
     median: dict[str, float]
     first: dict[str, float] = field(default_factory=dict)
+    core: float = 1.0
     own_loss: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -91,6 +94,7 @@ class Result:
             "fastest_rival": ahead and ahead[0],
             "ahead": ahead and ahead[1],
             "ms_before_first_step": {name: 1e3 * time for name, time in self.first.items()},
+            "share_of_core": self.core,
             "own_loss": self.own_loss,
             "left_out": self.left_out,
         }
@@ -195,13 +199,15 @@ class Match:
             name: Share(trainer, share_of(steps, budget / self.estimates[name]))
             for name, trainer in self.trainers.items()
         }
+        began, used = time.perf_counter(), time.process_time()
         times = timing.time_steps(shares, self.order[: steps * batch_size], repeats)
+        core = (time.process_time() - used) / (time.perf_counter() - began)
         summaries = timing.summarise(times)
         best = {name: summary.best for name, summary in summaries.items()}
         return Result(
             self.workload, self.origin, self.zeros, best,
             {name: summary.median for name, summary in summaries.items()},
-            self.first_steps(best), self.own_loss, self.left_out,
+            self.first_steps(best), core, self.own_loss, self.left_out,
         )  # fmt: skip
 
     def first_steps(self, best: dict[str, float]) -> dict[str, float]:

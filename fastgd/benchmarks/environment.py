@@ -146,7 +146,7 @@ def about_numpy() -> dict[str, Any]:
 def about_scipy() -> dict[str, Any]:
     """Return what SciPy and NumPy multiply with: layers beyond the first are dense."""
     blas = numpy_blas()
-    blas["products"] = f"its CSR loops, {blas['products']}"
+    blas["products"] = f"CSR loops, {blas['products']}"
     return {"version": f"scipy {version('scipy')}", **blas}
 
 

@@ -248,6 +248,7 @@ class Contest:
         for threads, where in self.where.items():
             output.say(f"{threads} thread{'s' * (threads > 1)}: {where}")
         tables.show_origins(output, results)
+        tables.show_crowds(output, results)
         for line in tables.held_lines(self.variables, self.held):
             output.say(line)
         for name, reason in self.skipped.items():

@@ -12,10 +12,12 @@ from fastgd.cli.output import Output, is_terminal
 if TYPE_CHECKING:
     from fastgd.benchmarks.contest import Result
 
-__all__ = ["held_lines", "show_about", "show_origins", "show_threads", "show_times"]
+__all__ = ["held_lines", "show_about", "show_crowds", "show_origins", "show_threads", "show_times"]
 
 #: How wide tables are where there is no terminal, and how wide they may be on any.
 WIDTH, LEAST = 100, 60
+#: Who gets less of a core is not alone on it.
+ALONE = 0.9
 GAP = 2
 
 ORIGINS = {
@@ -148,6 +150,18 @@ def show_about(
     ]  # fmt: skip
     output.say()
     output.table(["contestant", "version", "products by", "kernels", "threads"], rows, left=True)
+
+
+def show_crowds(output: Output, results: Sequence[Result]) -> None:
+    """Say where other work took much of the core: those times are no good."""
+    crowded = [r for r in results if r.workload.threads == 1 and r.core < ALONE]
+    if crowded:
+        names = ", ".join(result.workload.name for result in crowded)
+        least = min(result.core for result in crowded)
+        output.say(
+            f"other work took up to {100 * (1 - least):.0f} % of the core meanwhile; "
+            f"measure again on a quiet machine: {names}"
+        )
 
 
 def show_origins(output: Output, results: Sequence[Result]) -> None:
