@@ -145,6 +145,15 @@ def test_sklearns_adam_differs_by_where_epsilon_is_added(rival, data):
     assert costs[1] == pytest.approx(costs[2], rel=1e-4) and costs[1] < 0.9 * costs[0]
 
 
+def test_sklearn_takes_the_same_steps_on_a_sparse_matrix(data):
+    workload, X, y, start, order = data["nielsen"]
+    dense, sparse = (
+        prepare(n, workload, X, y, start).run(order) for n in ("sklearn", "sklearn-csr")
+    )
+    assert largest_difference(dense, sparse) < 1e-5
+    assert largest_difference(dense, start) > 0.1
+
+
 @pytest.mark.parametrize("rival", ["scipy-csr", "torch", "jax"])
 def test_rivals_do_so_in_float64(rival, data):
     workload, X, y, *_, order = data["hundred-adam"]
