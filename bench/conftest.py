@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import defaultdict
 
 import pytest
 
-from fastgd.benchmarks.apart import free_environment
+from fastgd.benchmarks.apart import start_free
 from fastgd.benchmarks.environment import about, holding
 from fastgd.benchmarks.timing import pin
 from fastgd.benchmarks.workloads import WORKLOADS
@@ -21,21 +20,12 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if holding(os.environ, 1):
-        start_afresh(config)
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    if holding(os.environ, 1) and capture is not None:
+        capture.stop_global_capturing()  # or the next process would write to where it captures
+    start_free(["-m", "pytest", *config.invocation_params.args], threads=1)
     # Before anything is imported that counts cores.
     config.fastgd_pinned = pin(1)
-
-
-def start_afresh(config: pytest.Config) -> None:
-    """Begin again without what holds rivals back: NumPy is loaded, and keeps to what it found."""
-    capture = config.pluginmanager.get_plugin("capturemanager")
-    if capture is not None:
-        capture.stop_global_capturing()
-    words = ", ".join(f"{name}={text}" for name, text in holding(os.environ, 1).items())
-    print(f"timed without {words}, in a process of its own", flush=True)
-    command = [sys.executable, "-m", "pytest", *config.invocation_params.args]
-    os.execve(sys.executable, command, free_environment(1))
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgd.benchmarks.apart import start_free
 from fastgd.benchmarks.rivals import RIVALS
 from fastgd.benchmarks.timing import pin
 from fastgd.benchmarks.workloads import WORKLOADS, Workload, initial_parameters, load_data, orders
@@ -93,6 +95,7 @@ def main() -> None:
     parser.add_argument("--workloads", nargs="+", default=plain, choices=plain)
     parser.add_argument("--backend", default="native")
     asked = parser.parse_args()
+    start_free(sys.argv, threads=1)
     print(f"{pin(1)}; us per step with {asked.backend}, and times plain SGD's")
     columns = [*VARIANTS, "optax.adam"]
     print(f"{'':14}" + "".join(f"{name:>16}" for name in columns))

@@ -18,7 +18,6 @@ from __future__ import annotations
 import csv
 import importlib.util
 import math
-import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -30,7 +29,7 @@ from typing import Any
 import click
 import numpy as np
 
-from fastgd.benchmarks.environment import holding
+from fastgd.benchmarks.apart import start_free
 from fastgd.benchmarks.fastgd_backends import FASTGD
 from fastgd.benchmarks.rivals import RIVALS
 from fastgd.benchmarks.timing import limit_threads, pin
@@ -402,9 +401,8 @@ def main(
         )
     if not all(0 < density <= 1 for density in densities):
         raise click.UsageError("--density must be above 0, up to 1")
+    start_free(sys.argv, threads=1)
     click.echo(pin(1), err=True)
-    if held := holding(os.environ, 1):
-        click.echo(f"rivals may be held back by {', '.join(held)}: run without (env -u)", err=True)
     speed = peak * 1e9 if peak else measure_peak()
     origin = "as given" if peak else "NumPy's, large product"
     kinds = [Kind(density, dtype) for dtype in dtypes for density in densities]

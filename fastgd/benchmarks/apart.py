@@ -22,7 +22,7 @@ from fastgd.benchmarks import timing
 from fastgd.benchmarks.environment import holding
 from fastgd.benchmarks.workloads import Workload
 
-__all__ = ["Job", "free_environment", "own_environment", "play", "play_apart"]
+__all__ = ["Job", "free_environment", "own_environment", "play", "play_apart", "start_free"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,18 @@ def free_environment(threads: int) -> dict[str, str]:
     """Return this process's environment without what holds libraries back; it finds this fastgd."""
     held = holding(os.environ, threads)
     return {name: text for name, text in own_environment().items() if name not in held}
+
+
+def start_free(command: list[str], threads: int) -> None:
+    """Let Python run ``command`` in this process's place if its environment holds anybody back.
+
+    Libraries are loaded by now, and keep to what they found.
+    """
+    held = holding(os.environ, threads)
+    if held:
+        words = ", ".join(f"{name}={text}" for name, text in held.items())
+        print(f"timed without {words}, in a process of its own", file=sys.stderr, flush=True)
+        os.execve(sys.executable, [sys.executable, *command], free_environment(threads))
 
 
 def own_environment() -> dict[str, str]:
