@@ -15,7 +15,7 @@ from fastgd.benchmarks.rivals import Rival
 from fastgd.benchmarks.trainers import Trainer
 from fastgd.benchmarks.workloads import Parameters, Workload
 from fastgd.engine.inputs import check_examples
-from fastgd.engine.session import Session
+from fastgd.engine.session import Pace, Session
 from fastgd.errors import MissingExtraError
 from fastgd.network import Network
 from fastgd.rules.optimizers import find_optimizer
@@ -38,9 +38,10 @@ def network_of(trainer: Trainer, backend: str) -> Network:
 
 
 class BackendTrainer(Trainer):
-    """One fit of a `fastgd.Network`: all of it but the check of the data and the shuffle.
+    """An epoch of a fit that goes on: all of it but the check of the data and the shuffle.
 
-    Pacing, copies kept for divergence and the checks for NaN are part of what is timed.
+    Copies kept for divergence and the checks for NaN are part of what is timed; how many steps a call
+    takes is known from the epoch before.
     """
 
     def __init__(self, *given: Any, backend: str):
@@ -55,12 +56,14 @@ class BackendTrainer(Trainer):
         if getattr(self.network.runner.backend(), "leaves_out_zeros", True):
             self.data.inputs.leave_out_zeros()
         self.optimizer = type(find_optimizer(w.optimizer))(w.learning_rate)
+        self.pace = Pace()
 
     def run(self, order: Array) -> Parameters:
         self.network.parameters = self.start
         state = self.network.state
         session = Session(self.network.runner, self.optimizer, state, batch_size=self.batch_size)
         session.begin()
+        session.pace = self.pace
         state.order = self.batches(order).ravel()
         while not session.advance(self.data).ended:
             pass
