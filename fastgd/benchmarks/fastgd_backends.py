@@ -40,8 +40,8 @@ def network_of(trainer: Trainer, backend: str) -> Network:
 class BackendTrainer(Trainer):
     """An epoch of a fit that goes on: all of it but the check of the data and the shuffle.
 
-    Copies kept for divergence and the checks for NaN are part of what is timed; how many steps a call
-    takes is known from the epoch before.
+    Copies kept for divergence and the checks for NaN are part of what is timed; how many steps a
+    call takes is known from the epoch before.
     """
 
     def __init__(self, *given: Any, backend: str):
