@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from fastgd.benchmarks.rivals import JaxTrainer
+from fastgd.benchmarks.apart import start_free
+from fastgd.benchmarks.rivals import RIVALS
 from fastgd.benchmarks.timing import pin
 from fastgd.benchmarks.workloads import WORKLOADS, Workload, initial_parameters, load_data, orders
 
@@ -66,30 +69,9 @@ def fastgd_run(workload: Workload, X: Any, y: Any, order: Any, backend: str, how
 
 def optax_run(workload: Workload, X: Any, y: Any, order: Any) -> Callable:
     """Return what makes the steps with optax.adam, compiled."""
-    import jax
-    import jax.numpy as jnp
-    import optax
-
-    trainer = JaxTrainer(workload, X, y, initial_parameters(workload, 0))
-    loss, adam = trainer.loss(), optax.adam(0.001)
-
-    def epoch(parameters: Any, X: Any, y: Any, batches: Any) -> Any:
-        def step(carry: Any, rows: Any) -> Any:
-            parameters, state = carry
-            gradient = jax.grad(loss)(parameters, X[rows], y[rows])
-            change, state = adam.update(gradient, state)
-            return (optax.apply_updates(parameters, change), state), None
-
-        return jax.lax.scan(step, (parameters, adam.init(parameters)), batches)[0]
-
-    compiled = jax.jit(epoch, donate_argnums=0)
-    batches = jnp.asarray(trainer.batches(order).astype(np.int32))
-
-    def run() -> None:
-        start = [(jnp.array(W), jnp.array(b)) for W, b in trainer.parameters]
-        jax.block_until_ready(compiled(start, *trainer.arrays, batches))
-
-    return run
+    with_adam = replace(workload, optimizer="adam", learning_rate=0.001)
+    trainer = RIVALS["jax"].prepare(with_adam, X, y, initial_parameters(workload, 0))
+    return lambda: trainer.run(order)
 
 
 def time_all(runs: dict[str, Callable], steps: int, rounds: int) -> dict[str, float]:
@@ -108,12 +90,15 @@ def time_all(runs: dict[str, Callable], steps: int, rounds: int) -> dict[str, fl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
+    plain = [w.name for w in WORKLOADS.values()
+             if w.task == "step" and w.threads == 1 and w.optimizer == "sgd"]  # fmt: skip
+    parser.add_argument("--workloads", nargs="+", default=plain, choices=plain)
     parser.add_argument("--backend", default="native")
     asked = parser.parse_args()
+    start_free(sys.argv, threads=1)
     print(f"{pin(1)}; us per step with {asked.backend}, and times plain SGD's")
     columns = [*VARIANTS, "optax.adam"]
-    print(f"{'':10}" + "".join(f"{name:>16}" for name in columns))
+    print(f"{'':14}" + "".join(f"{name:>16}" for name in columns))
     for name in asked.workloads:
         workload = WORKLOADS[name]
         X, y, _ = load_data(workload)
@@ -123,13 +108,13 @@ def main() -> None:
             variant: fastgd_run(workload, X, y, order, asked.backend, how)
             for variant, how in VARIANTS.items()
         }
-        if importlib.util.find_spec("optax"):
+        if importlib.util.find_spec("optax") and importlib.util.find_spec("jax"):
             runs["optax.adam"] = optax_run(workload, X, y, order)
         best = time_all(runs, steps, asked.rounds)
         cells = (
             f"{best[c]:9,.2f} {best[c] / best['sgd']:5.2f}x" if c in best else "-" for c in columns
         )
-        print(f"{name:10}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
+        print(f"{name:14}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":

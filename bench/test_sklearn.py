@@ -19,7 +19,7 @@ from fastgd.benchmarks.timing import limit_threads
 
 
 @pytest.mark.parametrize("contestant", ["scikit-learn", "fastgd"])
-@pytest.mark.parametrize("case", cases(), ids=lambda c: f"{c.name} {c.dtype} {c.backend}")
+@pytest.mark.parametrize("case", list(cases()), ids=lambda c: f"{c.name} {c.dtype} {c.backend}")
 def test_fit(benchmark, case: Case, contestant: str) -> None:
     X, y = data_of(case.data, case.dtype)
     estimator = contestants(case)[contestant]

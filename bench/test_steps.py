@@ -18,8 +18,10 @@ from fastgd.benchmarks.timing import limit_threads
 from fastgd.benchmarks.workloads import WORKLOADS, initial_parameters, load_data, orders
 
 CONTESTANTS = {**FASTGD, **RIVALS}
+#: Those of one core that train; bench/test_threads.py and bench/test_predict.py have the others.
+NAMES = [w.name for w in WORKLOADS.values() if w.task == "step" and w.threads == 1]
 #: Steps a round: enough that what a call costs beside its steps does not show.
-STEPS = {"wide": 50, "hundred": 500}
+STEPS = {"wide": 50, "dense-wide": 50, "big": 20, "hundred": 500, "dense-hundred": 500}
 DEFAULT_STEPS = 2000
 #: Per-example Python loops, timed over fewer steps.
 SLOW = ("nielsen",)
@@ -31,13 +33,15 @@ def data_of(name: str):
 
 
 @pytest.mark.parametrize("contestant", CONTESTANTS)
-@pytest.mark.parametrize("name", WORKLOADS)
+@pytest.mark.parametrize("name", NAMES)
 def test_step(benchmark, name: str, contestant: str) -> None:
-    reason = CONTESTANTS[contestant].available()
+    workload = WORKLOADS[name]
+    reason = CONTESTANTS[contestant].available() or CONTESTANTS[contestant].lacks(workload)
     if reason:
         pytest.skip(f"{contestant}: {reason}")
-    workload = WORKLOADS[name]
     X, y, origin = data_of(name)
+    if not CONTESTANTS[contestant].takes(workload, float((X == 0).mean())):
+        pytest.skip(f"{contestant} does not do this: see fastgd.benchmarks.rivals")
     steps = min(STEPS.get(name, DEFAULT_STEPS), workload.n_rows // workload.batch_size)
     steps //= 10 if contestant in SLOW else 1
     order = orders(workload, 1, seed=0)[0, : steps * workload.batch_size]

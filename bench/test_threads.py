@@ -14,19 +14,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-import fastgd
-from fastgd.benchmarks.fastgd_backends import FASTGD, BackendTrainer
+from fastgd.benchmarks.apart import free_environment
+from fastgd.benchmarks.fastgd_backends import FASTGD
 from fastgd.benchmarks.rivals import RIVALS
 from fastgd.benchmarks.timing import pin, time_steps
 from fastgd.benchmarks.workloads import WORKLOADS, initial_parameters, load_data, orders
 
 #: Steps a round, for rounds of some 20 ms: the best of many finds a quiet moment.
-STEPS = {"nielsen": 2000, "hundred": 400, "wide": 16}
+STEPS = {"nielsen": 2000, "hundred": 400, "dense-hundred": 200, "wide": 16, "big": 4}
 ROUNDS = 15
 THREADS = (1, 2)
 CONTESTANTS = {name: {**FASTGD, **RIVALS}[name] for name in
@@ -37,22 +37,19 @@ Times = dict[tuple[str, str, int], float]
 def measure(name: str, contestant: str, threads: int) -> list[float]:
     """Return the seconds per step of every round, in this process, on so many cores."""
     pin(threads)
-    workload = WORKLOADS[name]
+    workload = replace(WORKLOADS[name], threads=threads)
     X, y, _ = load_data(workload)
     order = orders(workload, 1, seed=0)[0, : STEPS[name] * workload.batch_size]
     start = initial_parameters(workload, seed=0)
-    trainer = CONTESTANTS[contestant].prepare(workload, X, y, start, threads)
-    if isinstance(trainer, BackendTrainer):
-        trainer.network.threads = threads
+    trainer = CONTESTANTS[contestant].prepare(workload, X, y, start)
     return time_steps({contestant: trainer}, order, ROUNDS)[contestant]
 
 
 def measure_elsewhere(*arguments: object) -> list[float]:
     """Run this file as a program, which measures and prints."""
-    path = [str(Path(fastgd.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     result = subprocess.run(
         [sys.executable, __file__, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
+        env=free_environment(max(THREADS)),
         capture_output=True,
         text=True,
     )
@@ -86,9 +83,9 @@ def times(request: pytest.FixtureRequest) -> Iterator[Times]:
 def table(times: Times) -> Iterator[str]:
     """Yield a line for each workload, beneath the contestants' names."""
     names = list(dict.fromkeys(contestant for _, contestant, _ in times))
-    yield " " * 10 + "".join(f"{name:>26}" for name in names)
+    yield " " * 14 + "".join(f"{name:>26}" for name in names)
     for workload in dict.fromkeys(workload for workload, _, _ in times):
-        line = f"{workload:10}"
+        line = f"{workload:14}"
         for name in names:
             one, two = (times.get((workload, name, n), math.nan) for n in THREADS)
             cells = f"{one * 1e6:10.1f}{two * 1e6:10.1f}{one / two:5.2f}x"

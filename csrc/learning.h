@@ -1,9 +1,9 @@
 /* The kernels, second half: gradient, norm and update, as in fastgd/kernels/learning.py. Where the
    update is linear and nothing stands between, the gradient goes straight to the weights. */
 
-/* Sparse inputs of batches up to this many rows are gone through row by row: with more, sorting them
-   by columns pays, and their parts of a step could be too small to count one by one. */
-enum { DIRECT_ROWS = 16 };
+/* Sparse inputs of batches up to this many rows may be counted one by one into the weights; of more,
+   each part of a step could be too small for that. */
+enum { DIRECT_ROWS = 64 };
 /* How many sums of squares run side by side. */
 enum { NORM_LANES = 64 };
 /* What squares are taken after multiplying with, so that those of large gradients are finite. */
@@ -58,6 +58,17 @@ static void scatter_rows(const Thread *t, integer first, integer rows, integer m
                     target - first * ld + column, ld, alpha);
         }
     }
+}
+
+/* Whether to sort the block's sparse inputs by columns: that costs each of them as much as some vectors
+   of weights, loaded and stored, and each column a wrong guess; then weights are loaded and stored
+   once a column, and not once a number. Measured over batches, widths and densities. */
+static int sorting_pays(const Thread *t, integer m) {
+    const integer *l = layer_of(t, 1);
+    integer vectors = l[WIDTH] * (integer)sizeof(number) / 64, n = 0;
+    if (m > DIRECT_ROWS && vectors > 4) return 1; /* the other way is for few rows, or narrow ones */
+    for (integer row = 0; row < m; row++) n += t->call->lengths[row];
+    return (3 * vectors - 6) * n > (4 * vectors + 20) * l[N_IN];
 }
 
 /* Where the block's inputs that are not zero lie by columns: numbers and their rows, from begins[k]
@@ -160,7 +171,7 @@ static void gradient_rows(const Thread *t, integer i, integer first, integer row
     Right delta = {t->work + l[DELTA] + (i == 1 ? t->left : 0), l[LD]};
     integer n = i == 1 ? t->right - t->left : l[WIDTH];
     if (i == 1 && sparse(t) && first < l[N_IN]) {
-        if (m > DIRECT_ROWS) sum_columns(t, first, rows, start, ld_start, target, ld, beta, alpha);
+        if (t->by_input) sum_columns(t, first, rows, start, ld_start, target, ld, beta, alpha);
         else scatter_rows(t, first, rows, m, start, ld_start, target, ld, beta, alpha);
         return;
     }
@@ -189,11 +200,17 @@ static void descend(const Thread *t, integer i, integer step, integer start, int
     const number *row = settings(t, step, 0);
     integer ld = i == 1 ? t->ld_first : l[LD_W];
     number *w = (i == 1 ? t->first : t->work + l[WEIGHTS]) + start * ld;
+    int by_row = i == 1 && sparse(t) && !t->by_input, apart = by_row && m > DIRECT_ROWS;
     /* What shrinks first, and then is added to example by example, is in cache meanwhile. */
-    integer chunk = i == 1 && sparse(t) && row[SHRINK] != 1 ? rows_at_once(l) : stop - start;
+    integer chunk = apart || (by_row && row[SHRINK] != 1) ? rows_at_once(l) : stop - start;
+    number *g = t->work + t->block[CHUNK] + t->thread * t->block[CHUNK_STRIDE];
     for (integer rows; start < stop; start += rows, w += rows * ld) {
         rows = smaller(chunk, stop - start);
-        gradient_rows(t, i, start, rows, m, w, ld, w, ld, row[SHRINK], -row[RATE]);
+        if (apart) {
+            gradient_rows(t, i, start, rows, m, t->work + t->block[ZERO], 0, g, ld, 1, 1);
+            FOR(rows * ld) w[i] = row[SHRINK] * w[i] - row[RATE] * g[i];
+        } else
+            gradient_rows(t, i, start, rows, m, w, ld, w, ld, row[SHRINK], -row[RATE]);
     }
 }
 
@@ -364,7 +381,7 @@ static void limit_weights(const Thread *t, integer step) {
 }
 
 /* Do this thread's part of the block's gradient; where it is the batch's last, of the update. */
-__attribute__((noinline)) static void learn(const Thread *t, Block b, int fresh, int keep, int step_now) {
+__attribute__((noinline)) static void learn(Thread *t, Block b, int fresh, int keep, int step_now) {
     Call *call = (Call *)t->call;
     int late = step_now && call->by_norm;
     keep = keep || (call->task == TASK_TRAIN && call->by_norm);
@@ -372,9 +389,9 @@ __attribute__((noinline)) static void learn(const Thread *t, Block b, int fresh,
         const integer *l = layer_of(t, i);
         integer start, stop, panel = i == 1 && t->by_columns;
         share(l[N_IN], PAD, t->thread, call->n_threads, &start, &stop);
-        int by_column = i == 1 && sparse(t) && b.m > DIRECT_ROWS;
-        if (by_column) sort_by_column(t, start, stop, b.m);
-        if (by_column && panel) wait_for_all(call);
+        if (i == 1) t->by_input = sparse(t) && sorting_pays(t, b.m);
+        if (i == 1 && t->by_input) sort_by_column(t, start, stop, b.m);
+        if (panel && t->by_input) wait_for_all(call);
         if (panel) start = 0, stop = l[N_IN];
         if (i == 1 && sparse(t)) find_cursors(t, start, b.m);
         /* What is left for `gradient_and_update`: nothing, the weights, the biases, or both. */

@@ -10,6 +10,7 @@ typedef struct {
     integer thread;
     int by_columns;        /* whether it has columns of the first layer, for all rows */
     integer left, right;   /* those columns: else all */
+    int by_input;          /* whether the block's sparse inputs are sorted by columns */
     number *first;         /* the first layer's weights, from column `left` on; then biases */
     integer ld_first;
     const number *x;       /* where the block's inputs lie: row r from x + places[r] on */

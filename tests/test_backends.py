@@ -183,6 +183,41 @@ def test_every_width_and_batch_size(subject, dtype, width, batch_size):
     check(subject, replace(case, sizes=(7, 5, width)))
 
 
+@in_turn(
+    sizes=[(1, 1), (7, 1), (64, 1), (65, 1), (200, 1, 1), (130, 17, 1), (70, 1, 5)],
+    optimizer=[SGD(0.003), OPTIMIZERS["limits"], OPTIMIZERS["adam_limits"]],
+)
+def test_layers_of_one_output(subject, dtype, sizes, optimizer):
+    case = Case(sizes=sizes, dtype=dtype, kind=dtype, optimizer=optimizer)
+    case = replace(case, output="identity", loss="mse", activation="tanh")
+    check(subject, case)
+    dropout = [0.2, 0.4, 0.4][: len(sizes) - 1]
+    check(subject, replace(case, n=150, batch_size=70, dropout=dropout, weights=True))
+    check(subject, replace(case, n=20, batch_size=1))
+
+
+@in_turn(n_inputs=[1, 15, 16, 33, 150], zeros=[0.0, 0.7, 1.0], batch_size=[1, 9, 30])
+def test_rows_are_read_where_they_lie(subject, dtype, n_inputs, zeros, batch_size):
+    """Those the network sees as they are: of its dtype, not scaled, nothing dropped."""
+    case = Case(sizes=(n_inputs, 17, 2), dtype=dtype, kind=dtype, zeros=zeros, n=47)
+    case = replace(case, batch_size=batch_size)
+    check(subject, case)
+    case.X[:, ::3] *= np.finfo(dtype).tiny / 64  # too small to be normal numbers
+    check_forward(subject, case)
+    check_train(subject, case)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+@in_turn(n_rows=[1, 5, 300], zeros=[0.0, 0.8])
+def test_sums_of_finite_inputs_may_be_infinite(subject, dtype, n_rows, zeros):
+    case = Case(dtype=dtype, kind=dtype, zeros=zeros, n=n_rows, sizes=(70, 5, 3))
+    case.parameters[:] = np.abs(case.parameters)
+    case.X[-1] = np.finfo(dtype).max / 2
+    outputs = np.empty((n_rows, 3), dtype)
+    assert subject.forward(case.architecture, case.parameters, case.X, outputs)
+    assert np.isfinite(outputs).all()  # a sigmoid of infinity
+
+
 @in_turn(depth=range(9), activation=["sigmoid", "tanh", "relu"])
 def test_every_depth(subject, dtype, depth, activation):
     hidden = (17, 5, 30, 16, 1, 33, 8, 20)[:depth]
@@ -543,3 +578,16 @@ def test_any_number_of_threads_gives_the_same_bytes(
         actual = [array.tobytes() for array in _arrays(results)]
         expected = expected or actual
         assert actual == expected, f"{n_threads} threads"
+
+
+@pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize("sizes", [(150, 1), (150, 40, 1)])
+@pytest.mark.parametrize("optimizer", [SGD(0.003), OPTIMIZERS["limits"]], ids=["plain", "limits"])
+def test_threads_give_the_same_bytes_where_there_is_one_output(name, dtype, sizes, optimizer):
+    case = Case(sizes=sizes, n=150, batch_size=70, dtype=dtype, kind=dtype, loss="mse")
+    case = replace(case, optimizer=optimizer)
+    subjects = [Subject(name, n_threads) for n_threads in (1, 2, 3, 8)]
+    first, *others = (
+        [array.tobytes() for array in (*train(s, case)[1:], forward(s, case))] for s in subjects
+    )
+    assert all(other == first for other in others)

@@ -107,8 +107,10 @@ def test_no_module_leads_back_to_itself():
 
 
 #: Who may ask for a rule by name: rivals, which have words and rules of their own.
-RIVALS = {"fastgd.benchmarks.rivals", "fastgd.benchmarks.nielsen"} | {
-    module for module in MODULES if module.startswith("fastgd.sklearn")
+RIVALS = {
+    module
+    for module in MODULES
+    if module.startswith("fastgd.sklearn") or module.startswith("fastgd.benchmarks")
 }
 RULE_NAMES = {*ACTIVATIONS, *LOSSES, *LOSS_NAMES, *OPTIMIZERS}
 

@@ -117,7 +117,7 @@ class Compiled:
         total = self._run(
             PREDICT, architecture, plan, parameters, rows, outputs=outputs.reshape(-1)
         )[1]
-        # The kernel has seen that a sum of inputs is not finite: they may be, and their sum too large.
+        # A sum of inputs that is not finite may be one too large of inputs that are.
         return not math.isnan(total) or seen_as_finite(architecture, X)
 
     def loss_and_gradient(

@@ -219,6 +219,7 @@ class Plan:
     def allocate(self) -> Memory:
         """Return new memory, zeroed."""
         rows, ld_x, n_in = (int(n) for n in (*self.table[0, [ROWS, LD_X]], self.table[1, N_IN]))
+        widest = int(self.table[1:, LD_IN].max())
         work = aligned(self.size, self.dtype)
         for start, numbers in self.numbers.items():
             work[start : start + len(numbers)] = numbers
@@ -226,7 +227,8 @@ class Plan:
             work=work,
             costs=np.zeros(rows),
             barrier=aligned(16, np.dtype(np.int64)),
-            gathered=np.zeros(2 * (rows * ld_x + n_in) if self.sparse else 0, dtype=np.int32),
+            # Of dense rows, those of one that is predicted: `small_predict`.
+            gathered=np.zeros(2 * (rows * ld_x + n_in) if self.sparse else widest, dtype=np.int32),
             lengths=np.zeros(rows * (1 + self.n_threads) if self.sparse else 0, dtype=np.int32),
             places=np.zeros(rows, dtype=np.int64),
         )

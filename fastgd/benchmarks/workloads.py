@@ -1,4 +1,4 @@
-"""The five workloads: which network, which data, which start and which order of examples.
+"""The workloads: which network, which data, which start and which order of examples.
 
 Everything a contestant needs in order to do exactly the work the others do comes from here:
 ``load_data`` (the examples), ``initial_parameters`` (the start) and ``orders`` (the mini-batches).
@@ -7,7 +7,8 @@ Everything a contestant needs in order to do exactly the work the others do come
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "find_workload",
     "initial_parameters",
     "load_data",
+    "normal_rows",
     "one_hot",
     "orders",
     "synthetic_images",
@@ -34,11 +36,12 @@ Parameters = list[tuple[np.ndarray, np.ndarray]]
 N_CLASSES = 10
 MNIST_DENSITY = 0.19  # the share of MNIST pixels that are not zero
 SYNTHETIC_SEED = 0
+PREDICTED_ROWS = 1 << 16  # in an epoch of predictions, or 16 of them
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One row of the benchmark table.
+    """One column of the benchmark's tables.
 
     Attributes
     ----------
@@ -49,15 +52,23 @@ class Workload:
     activation, output, loss : str
         The rules, by fastgd's names.
     batch_size : int
-        Examples per step.
+        Examples per step, or rows per prediction.
     learning_rate : float
-        The step size of plain SGD.
+        The step size.
     source : str
-        ``"mnist"`` or ``"table"``.
+        ``"mnist"``, ``"table"``, ``"normal"`` or ``"own"``; see `load_data`.
     n_rows : int
         Training examples.
     description : str
         One line for people.
+    optimizer : str
+        ``"sgd"``, plain, or ``"adam"`` with the moments' usual rates.
+    task : str
+        ``"step"`` or ``"predict"``: what is timed.
+    threads : int
+        How many cores, and threads, everybody may use.
+    dtype : str
+        Of inputs, targets and parameters.
     """
 
     name: str
@@ -70,75 +81,76 @@ class Workload:
     source: str
     n_rows: int
     description: str
+    optimizer: str = "sgd"
+    task: str = "step"
+    threads: int = 1
+    dtype: str = "float32"
 
 
+def _book(name: str, sizes: tuple[int, ...], source: str, n_rows: int, description: str,
+          rate: float = 3.0) -> Workload:  # fmt: skip
+    """Return a network as the book has it: sigmoids, quadratic cost, batches of 10."""
+    rules = ("sigmoid", "sigmoid", "quadratic")
+    return Workload(name, sizes, *rules, 10, rate, source, n_rows, description)
+
+
+def _today(name: str, sizes: tuple[int, ...], batch_size: int, source: str, n_rows: int,
+           description: str, rate: float = 0.1) -> Workload:  # fmt: skip
+    """Return a classifier as most people train it: relu, softmax, cross entropy."""
+    rules = ("relu", "softmax", "cross_entropy")
+    return Workload(name, sizes, *rules, batch_size, rate, source, n_rows, description)
+
+
+def _predicting(name: str, source: str, n_rows: int, description: str) -> Workload:
+    """Return a prediction of so many rows at once."""
+    rules = ("sigmoid", "softmax", "cross_entropy")
+    sizes = (784, 30, 10)
+    return Workload(name, sizes, *rules, n_rows, 0.0, source, n_rows, description, task="predict")
+
+
+_STEPS = (
+    _book("nielsen", (784, 30, 10), "mnist", 50_000,
+          "the first network of Nielsen's book, chapter 1"),
+    _book("dense-nielsen", (784, 30, 10), "normal", 20_000, "the same on normal numbers", 0.1),
+    _book("threeblue", (784, 16, 16, 10), "mnist", 50_000,
+          "the 13,002 weights and biases of 3Blue1Brown's film"),
+    _today("dense-100", (100, 100, 10), 32, "normal", 20_000, "a table of a hundred columns"),
+    _today("narrow", (784, 1, 10), 32, "normal", 20_000, "one unit: what padding costs"),
+    _today("hundred", (784, 100, 10), 32, "mnist", 50_000,
+           "what most people would train on digits today"),
+    _today("dense-hundred", (784, 100, 10), 32, "normal", 20_000, "the same on normal numbers",
+           0.02),
+    _today("wide", (784, 512, 512, 10), 128, "mnist", 20_000,
+           "wide enough that arithmetic, not overhead, decides"),
+    _today("dense-wide", (784, 512, 512, 10), 128, "normal", 20_000,
+           "the same on normal numbers", 0.02),
+    _today("big", (256, 1024, 1024, 16), 256, "normal", 20_000,
+           "weights beyond the second level of the cache", 0.02),
+    Workload("table", (8, 64, 64, 1), "relu", "identity", "quadratic", 32, 0.01, "table", 20_000,
+             "regression on a table of eight columns"),
+)  # fmt: skip
+_NAMED = {workload.name: workload for workload in _STEPS}
 _LIST = (
-    Workload(
-        name="nielsen",
-        sizes=(784, 30, 10),
-        activation="sigmoid",
-        output="sigmoid",
-        loss="quadratic",
-        batch_size=10,
-        learning_rate=3.0,
-        source="mnist",
-        n_rows=50_000,
-        description="the first network of Nielsen's book, chapter 1",
+    *_STEPS,
+    *(
+        replace(_NAMED[name], name=f"{name}-adam", optimizer="adam", learning_rate=0.001,
+                description=f"{name} with Adam")
+        for name in ("table", "hundred")
     ),
-    Workload(
-        name="threeblue",
-        sizes=(784, 16, 16, 10),
-        activation="sigmoid",
-        output="sigmoid",
-        loss="quadratic",
-        batch_size=10,
-        learning_rate=3.0,
-        source="mnist",
-        n_rows=50_000,
-        description="the 13,002 weights and biases of 3Blue1Brown's film",
+    *(
+        replace(_NAMED[name], name=f"{name}-2", threads=2, description=f"{name} on two threads")
+        for name in ("hundred", "dense-hundred", "wide", "big")
     ),
-    Workload(
-        name="hundred",
-        sizes=(784, 100, 10),
-        activation="relu",
-        output="softmax",
-        loss="cross_entropy",
-        batch_size=32,
-        learning_rate=0.1,
-        source="mnist",
-        n_rows=50_000,
-        description="what most people would train on digits today",
-    ),
-    Workload(
-        name="wide",
-        sizes=(784, 512, 512, 10),
-        activation="relu",
-        output="softmax",
-        loss="cross_entropy",
-        batch_size=128,
-        learning_rate=0.1,
-        source="mnist",
-        n_rows=20_000,
-        description="wide enough that arithmetic, not overhead, decides",
-    ),
-    Workload(
-        name="table",
-        sizes=(8, 64, 64, 1),
-        activation="relu",
-        output="identity",
-        loss="quadratic",
-        batch_size=32,
-        learning_rate=0.01,
-        source="table",
-        n_rows=20_000,
-        description="regression on a table of eight columns",
-    ),
-)
+    _predicting("predict", "mnist", 10_000, "10,000 images at once"),
+    _predicting("dense-predict", "normal", 10_000, "10,000 rows of normal numbers at once"),
+    _predicting("row", "mnist", 1, "one image"),
+    _predicting("dense-row", "normal", 1, "one row of normal numbers"),
+)  # fmt: skip
 WORKLOADS: dict[str, Workload] = {workload.name: workload for workload in _LIST}
 
 
-def find_workload(name: str) -> Workload:
-    """Return the workload of that name.
+def find_workload(name: str, known: Mapping[str, Workload] | None = None) -> Workload:
+    """Return the workload of that name, of those that are known.
 
     Raises
     ------
@@ -150,9 +162,10 @@ def find_workload(name: str) -> Workload:
     >>> find_workload("nielsen").sizes
     (784, 30, 10)
     """
-    if name not in WORKLOADS:
-        raise unknown_name("workload", name, WORKLOADS)
-    return WORKLOADS[name]
+    known = WORKLOADS if known is None else known
+    if name not in known:
+        raise unknown_name("workload", name, known)
+    return known[name]
 
 
 def load_data(
@@ -169,12 +182,12 @@ def load_data(
 
     Returns
     -------
-    X : (n_rows, n_in) float32 array, C-contiguous, from 0 to 1
+    X : (n_rows, n_in) array in the workload's dtype, C-contiguous
     y : array
-        (n_rows,) int64 classes for cross entropy, else (n_rows, n_out) float32 targets.
+        (n_rows,) int64 classes for cross entropy, else (n_rows, n_out) targets in that dtype.
     origin : str
         ``"mnist"``, ``"synthetic"`` (no MNIST was found: seeded images of the same shape and the
-        same share of non-zero pixels) or ``"table"`` (always seeded).
+        same share of non-zero pixels), ``"table"`` or ``"normal"`` (always seeded).
 
     Raises
     ------
@@ -192,17 +205,22 @@ def load_data(
     ((20000, 8), (20000, 1), 'table')
     """
     if workload.source == "table":
-        return (*synthetic_table(workload.n_rows, SYNTHETIC_SEED), "table")
-    folder = find_mnist(mnist)
-    if folder is None:
+        X, y = synthetic_table(workload.n_rows, SYNTHETIC_SEED)
+        return X.astype(workload.dtype, copy=False), y.astype(workload.dtype, copy=False), "table"
+    origin, folder = workload.source, None
+    if origin == "mnist":
+        folder = find_mnist(mnist)
+        origin = "synthetic" if folder is None else origin
+    if origin == "normal":
+        n_in, *_, n_classes = workload.sizes
+        X, classes = normal_rows(workload.n_rows, n_in, n_classes, SYNTHETIC_SEED)
+    elif folder is None:
         X, classes = synthetic_images(workload.n_rows, SYNTHETIC_SEED)
-        origin = "synthetic"
     else:
         X, classes = _read_mnist(folder, workload)
-        origin = "mnist"
     classifies = find_loss(workload.loss, workload.output).classifies
-    y = classes if classifies else one_hot(classes, N_CLASSES)
-    return X, y, origin
+    y = classes if classifies else one_hot(classes, workload.sizes[-1], workload.dtype)
+    return X.astype(workload.dtype, copy=False), y, origin
 
 
 def find_mnist(mnist: str | os.PathLike[str] | None = None) -> Path | None:
@@ -258,6 +276,28 @@ def synthetic_images(n_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return X, classes
 
 
+def normal_rows(
+    n_rows: int, n_columns: int, n_classes: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return normal numbers, none of them zero, and classes that a linear map decides.
+
+    Returns
+    -------
+    X : (n_rows, n_columns) float32 array
+    classes : (n_rows,) int64 array
+
+    Examples
+    --------
+    >>> X, classes = normal_rows(100, 5, 3, seed=0)
+    >>> bool((X != 0).all()), sorted(set(classes.tolist()))
+    (True, [0, 1, 2])
+    """
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_rows, n_columns), dtype=np.float32)
+    directions = rng.standard_normal((n_columns, n_classes), dtype=np.float32)
+    return X, np.dot(X, directions).argmax(axis=1)
+
+
 def synthetic_table(n_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return a regression table: Friedman's first function (1991), a tenth as large, plus noise.
 
@@ -277,8 +317,8 @@ def synthetic_table(n_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return X, y.astype(np.float32)[:, None]
 
 
-def one_hot(classes: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return (n, n_classes) float32 targets: 1 in each row's class, 0 elsewhere.
+def one_hot(classes: np.ndarray, n_classes: int, dtype: str = "float32") -> np.ndarray:
+    """Return (n, n_classes) targets: 1 in each row's class, 0 elsewhere.
 
     Examples
     --------
@@ -286,7 +326,7 @@ def one_hot(classes: np.ndarray, n_classes: int) -> np.ndarray:
     array([[0., 1.],
            [1., 0.]], dtype=float32)
     """
-    return np.eye(n_classes, dtype=np.float32)[classes]
+    return np.eye(n_classes, dtype=dtype)[classes]
 
 
 def initial_parameters(workload: Workload, seed: int) -> Parameters:
@@ -295,7 +335,7 @@ def initial_parameters(workload: Workload, seed: int) -> Parameters:
     Returns
     -------
     list of (W, b)
-        Float32, one pair per layer; W is (n_in, n_out), b is (n_out,).
+        In the workload's dtype, one pair per layer; W is (n_in, n_out), b is (n_out,).
 
     Examples
     --------
@@ -305,8 +345,8 @@ def initial_parameters(workload: Workload, seed: int) -> Parameters:
     rng = np.random.default_rng(seed)
     return [
         (
-            (rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)).astype(np.float32),
-            np.zeros(n_out, dtype=np.float32),
+            (rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)).astype(workload.dtype),
+            np.zeros(n_out, dtype=workload.dtype),
         )
         for n_in, n_out in zip(workload.sizes[:-1], workload.sizes[1:], strict=True)
     ]
@@ -314,6 +354,8 @@ def initial_parameters(workload: Workload, seed: int) -> Parameters:
 
 def orders(workload: Workload, epochs: int, seed: int) -> np.ndarray:
     """Return the order in which each epoch visits the rows.
+
+    A prediction takes the same rows every time; its epoch is many of them.
 
     Returns
     -------
@@ -325,6 +367,9 @@ def orders(workload: Workload, epochs: int, seed: int) -> np.ndarray:
     >>> orders(WORKLOADS["table"], epochs=2, seed=1).shape
     (2, 20000)
     """
+    if workload.task == "predict":
+        times = max(PREDICTED_ROWS // workload.n_rows, 16)
+        return np.tile(np.arange(workload.n_rows, dtype=np.int64), (epochs, times))
     rng = np.random.default_rng(seed)
     rows = np.arange(workload.n_rows, dtype=np.int64)
     return np.stack([rng.permutation(rows) for _ in range(epochs)])

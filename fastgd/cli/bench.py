@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fastgd.benchmarks import workloads
+from fastgd.benchmarks.environment import held_back, holding, instructions, processor
 from fastgd.benchmarks.workloads import WORKLOADS, Workload, find_mnist, find_workload
+from fastgd.cli import contest_tables as tables
 from fastgd.cli.failures import one_line
 from fastgd.cli.options import Command, option, output_options
 from fastgd.cli.output import Output
 from fastgd.rules.checks import check_integer, check_number
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from fastgd.benchmarks.rivals import Rival, Trainer
-    from fastgd.benchmarks.timing import Summary
+    from fastgd.benchmarks.apart import Job
+    from fastgd.benchmarks.contest import Result
 
 __all__ = ["bench"]
 
-#: Tried before the measurement, to find out how many steps fit the time.
-PROBE_STEPS = 4
-SEED = 1
-
 EPILOG = """\b
 Examples:
-  fastgd bench --workload nielsen
+  fastgd bench --workload nielsen --workload dense-nielsen
   fastgd bench --rival sklearn --rival torch --mnist data/mnist
+  fastgd bench --data houses.csv --target price
 """
 
 
@@ -43,21 +38,38 @@ Examples:
     "--workload",
     multiple=True,
     metavar="NAME",
-    help=f"A network and its data, repeatable: {', '.join(WORKLOADS)}.  [default: all]",
+    help=f"A network and its data, repeatable: {', '.join(WORKLOADS)}; with --data those its "
+    "table names.  [default: all]",
 )
 @option(
     "What",
     "--rival",
     multiple=True,
     metavar="NAME",
-    help="What to compare with, repeatable: numpy, nielsen, sklearn, torch, jax; or none.  "
-    "[default: all that are installed]",
+    help="What to compare with, repeatable: numpy, scipy-csr, nielsen, sklearn, sklearn-csr, "
+    "torch, jax, onnxruntime; or none.  [default: all that are installed]",
 )
 @option(
     "What",
     "--mnist",
     metavar="FOLDER",
     help="The folder of MNIST files.  [default: $FASTGD_MNIST, else seeded synthetic images]",
+)
+@option(
+    "What",
+    "--data",
+    metavar="DATA",
+    help="A data set of your own, dense or mostly zeros: a table, an .npz or a folder of IDX "
+    "files, as `fastgd train` takes them. It gets a set of networks.",
+)
+@option("What", "--target", metavar="COLUMN", help="The column to learn, for tables.")
+@option(
+    "What",
+    "--dtype",
+    type=click.Choice(["float32", "float64"]),
+    default="float32",
+    show_default=True,
+    help="The numbers everybody computes in.",
 )
 @option(
     "How",
@@ -82,258 +94,187 @@ Examples:
     "--threads",
     type=int,
     metavar="N",
-    default=1,
-    show_default=True,
-    help="Cores the process is pinned to, and threads a rival may start.",
+    help="Cores the process is pinned to, and threads anybody may start.  [default: 1, and 2 for "
+    "the workloads that end in -2]",
 )
 @output_options
 def bench(
     workload: tuple[str, ...],
     rival: tuple[str, ...],
     mnist: str | None,
+    data: str | None,
+    target: str | None,
+    dtype: str,
     seconds: float,
     repeats: int,
-    threads: int,
+    threads: int | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Time one training step of fastgd and of its rivals.
+    """Time one training step, or prediction, of fastgd and of its rivals.
 
     Every contestant trains the same network from the same start on the same mini-batches. Beside
-    its time stands how many times as long as fastgd's best it takes. What is not installed is left
-    out and named.
+    its time stands how many times as long as fastgd's best it takes. fastgd leaves out inputs that
+    are zero, and so do the rivals called -csr; all others compute densely. What is not installed
+    is left out and named.
     """
     output = Output(as_json, quiet)
     check_number("seconds", seconds, above=0)
     check_integer("repeats", repeats, 1)
-    check_integer("threads", threads, 1)
-    chosen = [find_workload(name) for name in workload] or list(WORKLOADS.values())
-    contestants, skipped = choose(rival)
+    if threads is not None and check_integer("threads", threads, 1) > cores():
+        raise click.UsageError(f"--threads must be from 1 to {cores()}, the cores here")
+    if target is not None and data is None:
+        raise click.UsageError("--target is for --data")
+    told = None if data is None else {"source": data, "target": target}
+    chosen = choose(workload, told, threads, dtype)
     find_mnist(mnist)  # refuse a folder that is not there before the first workload
-    with pinned(threads) as where:
-        output.say(f"{where}; best of {repeats} rounds, about {seconds:g} s for each contestant")
-        results = {}
-        for i, item in enumerate(chosen, 1):
-            with showing(output, f"{item.name} ({i} of {len(chosen)})"):
-                match = Match(item, mnist, threads)
-                skipped |= match.enter(contestants)
-                results[item.name] = match.play(seconds, repeats)
-    show(output, results, contestants, skipped)
-    output.finish(
-        {
-            "command": "bench",
-            "pinned": where,
-            "threads": threads,
-            "repeats": repeats,
-            "skipped": skipped,
-            "workloads": {name: result.record() for name, result in results.items()},
-        }
+    from fastgd.benchmarks.apart import Job
+    from fastgd.benchmarks.contest import find_contestants
+
+    contest = Contest(output)
+    contestants, contest.skipped = find_contestants(rivals_of(rival))
+    names = [name for name in contestants if not name.startswith("fastgd-")]
+
+    def job(n: int, those: list[Workload]) -> Job:
+        return Job(those, names, n, seconds, repeats, mnist, told)
+
+    output.say(
+        f"{processor()} ({instructions()}); best of {repeats} rounds, about {seconds:g} s for "
+        f"each contestant, {dtype}"
     )
+    contest.run(chosen, job)
+    contest.show(list(contestants))
+    output.finish(
+        {"command": "bench", "processor": processor(), "instructions": instructions(),
+         "repeats": repeats, "dtype": dtype, **contest.record()}
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Result:
-    """What was measured on one workload: seconds per step, and on which data."""
-
-    workload: Workload
-    origin: str
-    times: Mapping[str, Summary]
-
-    def reference(self) -> float:
-        """Return the best time of fastgd's backends, or of all where none ran."""
-        own = [time.best for name, time in self.times.items() if name.startswith("fastgd-")]
-        return min(own or [time.best for time in self.times.values()])
-
-    def record(self) -> dict[str, Any]:
-        """Return it for --json, in microseconds."""
-        return {
-            "data": self.origin,
-            "sizes": self.workload.sizes,
-            "batch_size": self.workload.batch_size,
-            "us_per_step": {name: 1e6 * time.best for name, time in self.times.items()},
-            "median_us_per_step": {name: 1e6 * time.median for name, time in self.times.items()},
-            "ratio": {name: time.best / self.reference() for name, time in self.times.items()},
-        }
-
-
-class Share:
-    """A slow contestant that makes every ``share``-th of the steps only.
-
-    The stopwatch counts ``len(order) // batch_size`` steps, so that its batch size is that many
-    times as large.
-    """
-
-    def __init__(self, trainer: Trainer, share: int):
-        self.trainer = trainer
-        self.share = share
-        self.threads = trainer.threads
-        self.batch_size = trainer.batch_size * share
-
-    def warm_up(self, order: np.ndarray | None = None) -> None:
-        """Warm up with as much as is going to be timed."""
-        self.trainer.warm_up(None if order is None else order[: len(order) // self.share])
-
-    def run(self, order: np.ndarray) -> Any:
-        """Make the first of the steps."""
-        return self.trainer.run(order[: len(order) // self.share])
-
-
-def choose(names: tuple[str, ...]) -> tuple[dict[str, Rival], dict[str, str]]:
-    """Return the contestants that can run here, and why the others cannot."""
-    from fastgd.benchmarks.fastgd_backends import FASTGD
+def rivals_of(names: tuple[str, ...]) -> list[str]:
+    """Return the rivals by name; all where none is named."""
     from fastgd.benchmarks.rivals import RIVALS
 
-    wanted = [] if names == ("none",) else [RIVALS.find(name).name for name in names or RIVALS]
-    contestants, skipped = {}, {}
-    for name, contestant in [*FASTGD.items(), *((name, RIVALS[name]) for name in wanted)]:
-        reason = contestant.available()
-        if reason is None:
-            contestants[name] = contestant
-        else:
-            skipped[name] = reason
-    return contestants, skipped
+    return [] if names == ("none",) else [RIVALS.find(name).name for name in names or RIVALS]
 
 
-class Match:
-    """One workload, and the contestants that are ready for it."""
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
-    def __init__(self, workload: Workload, mnist: str | None, threads: int):
-        self.workload = workload
-        self.threads = threads
-        self.X, self.y, self.origin = workloads.load_data(workload, mnist)
-        self.order = workloads.orders(workload, 1, SEED)[0]
-        self.trainers: dict[str, Trainer] = {}
-        self.estimates: dict[str, float] = {}
 
-    def enter(self, contestants: dict[str, Rival]) -> dict[str, str]:
-        """Prepare the contestants; take out those that fail to start, and return why.
+def choose(
+    names: tuple[str, ...], told: dict[str, Any] | None, threads: int | None, dtype: str
+) -> list[Workload]:
+    """Return the workloads asked for, with these threads and numbers."""
+    known = WORKLOADS
+    if told is not None:
+        from fastgd.benchmarks.own import load_own, own_workloads
 
-        A broken installation of one must not cost the others their times.
-        """
-        start = workloads.initial_parameters(self.workload, SEED)
-        failed = {}
-        for name, contestant in list(contestants.items()):
-            try:
-                trainer = contestant.prepare(self.workload, self.X, self.y, start, self.threads)
-                self.estimates[name] = probe(trainer, self.order)
-            except Exception as error:
-                failed[name] = f"does not start: {type(error).__name__}: {error}"
-                del contestants[name]
+        known = {workload.name: workload for workload in own_workloads(load_own(**told))}
+    chosen = [find_workload(name, known) for name in names] or list(known.values())
+    if threads is not None:
+        named = [w for w in chosen if names or w.threads == 1]
+        chosen = [replace(w, threads=threads) for w in named]
+    return [replace(workload, dtype=dtype) for workload in chosen]
+
+
+@dataclass
+class Contest:
+    """What was measured so far, and what there is to say of it."""
+
+    output: Output
+    results: dict[str, Result] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    where: dict[int, str] = field(default_factory=dict)
+    about: dict[int, dict[str, Any]] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    held: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def run(self, chosen: list[Workload], job: Callable[[int, list[Workload]], Job]) -> None:
+        """Measure: what needs other cores or another environment in a process of its own."""
+        from fastgd.benchmarks.apart import free_environment, own_environment, play, play_apart
+
+        groups: dict[int, list[Workload]] = {}
+        for workload in chosen:
+            if workload.threads > cores():
+                self.skipped[workload.name] = (
+                    f"takes {workload.threads} cores; this process may use {cores()}"
+                )
             else:
-                self.trainers[name] = trainer
-        return failed
+                groups.setdefault(workload.threads, []).append(workload)
+        most = max(groups, default=1)
+        self.variables, free = holding(os.environ, most), free_environment(most)
+        with showing(self.output) as show:
+            for i, (threads, those) in enumerate(groups.items()):
+                here = i == 0 and not self.variables
+                todo = job(threads, those)
+                self.take(threads, play(todo) if here else play_apart(todo, free), show)
+            if self.variables and self.about:
+                show("what the environment's variables change")
+                threads = max(self.about)
+                told = dict(list(play_apart(job(threads, []), own_environment()))[-1])
+                self.held = held_back(told.get("about", {}), self.about[threads])
 
-    def play(self, seconds: float, repeats: int) -> Result:
-        """Time all in turns, each for about so many seconds."""
-        from fastgd.benchmarks import timing
+    def take(
+        self, threads: int, messages: Iterator[dict[str, Any]], show: Callable[[str], None]
+    ) -> None:
+        """Keep what a process tells, piece by piece."""
+        from fastgd.benchmarks.contest import Result
 
-        budget, batch_size = seconds / repeats, self.workload.batch_size
-        fastest = min(self.estimates.values())
-        most = min(len(self.order) // batch_size, max(1, int(budget / fastest)))
-        steps = 1 << (most.bit_length() - 1)
-        shares = {
-            name: Share(trainer, share_of(steps, budget / self.estimates[name]))
-            for name, trainer in self.trainers.items()
+        for message in messages:
+            if "begin" in message:
+                show(message["begin"])
+            elif "result" in message:
+                result = Result.from_json(message["result"])
+                self.results[result.workload.name] = result
+                self.skipped |= message["failed"]
+            elif "where" in message:
+                self.where[threads] = message["where"]
+            elif "about" in message:
+                self.about[threads] = message["about"]
+            else:
+                name = f"what was left of {threads} thread{'s' * (threads > 1)}"
+                self.skipped[name] = message["broken"]
+
+    def show(self, names: list[str]) -> None:
+        """Print the tables, and what there is to know about them."""
+        output, results = self.output, list(self.results.values())
+        tables.show_times(output, results, names)
+        tables.show_threads(output, self.results, names)
+        tables.show_about(output, self.about, names)
+        output.say()
+        for threads, where in self.where.items():
+            output.say(f"{threads} thread{'s' * (threads > 1)}: {where}")
+        tables.show_origins(output, results)
+        tables.show_crowds(output, results)
+        for line in tables.held_lines(self.variables, self.held):
+            output.say(line)
+        for name, reason in self.skipped.items():
+            output.say(f"{name} left out: {one_line(reason)}")
+        for name, result in self.results.items():
+            for rival, reason in result.left_out.items():
+                output.say(f"{rival} left out of {name}: {one_line(reason)}")
+
+    def record(self) -> dict[str, Any]:
+        """Return all of it for --json."""
+        return {
+            "pinned": {str(threads): where for threads, where in self.where.items()},
+            "skipped": self.skipped,
+            "environment": {"without": self.variables, "held_back": self.held},
+            "contestants": {str(threads): about for threads, about in self.about.items()},
+            "workloads": {name: result.record() for name, result in self.results.items()},
         }
-        times = timing.time_steps(shares, self.order[: steps * batch_size], repeats)
-        return Result(self.workload, self.origin, timing.summarise(times))
-
-
-def probe(trainer: Trainer, order: np.ndarray) -> float:
-    """Return about how many seconds a step takes, after a first run that may compile."""
-    from fastgd.benchmarks.timing import limit_threads
-
-    few = order[: PROBE_STEPS * trainer.batch_size]
-    with limit_threads(trainer.threads):
-        trainer.run(few)
-        started = time.perf_counter()
-        trainer.run(few)
-    return max(1e-7, (time.perf_counter() - started) / PROBE_STEPS)
-
-
-def share_of(steps: int, fitting: float) -> int:
-    """Return the power of two by which ``steps``, one too, must be divided in order to fit.
-
-    >>> share_of(4096, 5000.0), share_of(4096, 1000.0), share_of(4096, 0.1)
-    (1, 8, 4096)
-    """
-    share = 1
-    while share < steps and steps / share > fitting:
-        share *= 2
-    return share
 
 
 @contextmanager
-def pinned(threads: int) -> Iterator[str]:
-    """Keep the process on a few cores meanwhile; say which."""
-    from fastgd.benchmarks import timing
-
-    before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    try:
-        where = timing.pin(threads)
-    except ValueError as error:
-        raise click.UsageError(f"--threads: {error}") from error
-    try:
-        yield where
-    finally:
-        if before is not None:
-            os.sched_setaffinity(0, before)
-
-
-@contextmanager
-def showing(output: Output, text: str) -> Iterator[None]:
-    """Show what is being measured, on a terminal."""
+def showing(output: Output) -> Iterator[Callable[[str], None]]:
+    """Give what shows, on a terminal, what is being measured."""
     if not output.live:
-        yield
+        yield lambda text: None
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(f"timing {text}"):
-        yield
-
-
-def microseconds(seconds: float) -> str:
-    """Write a time in microseconds, in about three digits.
-
-    >>> microseconds(9.977e-6), microseconds(63.5e-6), microseconds(0.02884)
-    ('9.98', '63.5', '28,840')
-    """
-    us = 1e6 * seconds
-    return f"{us:,.{2 if us < 10 else 1 if us < 100 else 0}f}"
-
-
-def show(
-    output: Output,
-    results: Mapping[str, Result],
-    contestants: Mapping[str, Rival],
-    skipped: Mapping[str, str],
-) -> None:
-    """Print one table, and what there is to know about it."""
-    rows = []
-    for name, contestant in contestants.items():
-        cells = []
-        for result in results.values():
-            best = result.times[name].best
-            ratio = best / result.reference()
-            mark = "" if contestant.same_loss(result.workload) else "*"
-            cells.append(f"{microseconds(best)}{mark} {ratio:4.1f}x")
-        rows.append([name, *cells])
-    output.say()
-    output.table(["us per step", *results], rows)
-    output.say()
-    origins: dict[str, list[str]] = {}
-    for name, result in results.items():
-        origins.setdefault(ORIGINS[result.origin], []).append(name)
-    for origin, names in origins.items():
-        output.say(f"{', '.join(names)}: {origin}")
-    if any("*" in cell for row in rows for cell in row):
-        output.say("* trained with its own log loss: it has no quadratic one for classes")
-    for name, reason in skipped.items():
-        output.say(f"{name} left out: {one_line(reason)}")
-
-
-ORIGINS = {
-    "mnist": "on MNIST",
-    "synthetic": "on synthetic images as large and as dark as MNIST's (--mnist FOLDER for those)",
-    "table": "on a synthetic table",
-}
+    with Console(stderr=True).status("starting") as status:
+        yield lambda text: status.update(f"timing {text}")

@@ -17,7 +17,7 @@ import numpy as np
 from fastgd.engine.architecture import Architecture
 from fastgd.engine.rows import Rows
 from fastgd.engine.scaling import standard_inputs, standard_targets
-from fastgd.engine.sparse import Sparse, compress, mostly_zeros
+from fastgd.engine.sparse import Sparse, compress, counts, mostly_zeros
 from fastgd.engine.weights import check_weights
 from fastgd.errors import SettingError, SettingTypeError
 
@@ -95,8 +95,9 @@ class Inputs:
             return
         if not mostly_zeros(X, 100):
             return
-        if np.count_nonzero(X) * (X.itemsize + 4) <= COPY_BYTES + X.nbytes // 4:
-            self.sparse = compress(X)
+        kept = counts(X)
+        if kept.sum() * (X.itemsize + 4) <= COPY_BYTES + X.nbytes // 4:
+            self.sparse = compress(X, kept)
 
     def visit(self, order: Array) -> tuple[Array | Sparse, Array]:
         """Return inputs and the rows of them that are the rows ``order`` of X."""

@@ -20,7 +20,7 @@ from fastgd.rules.optimizers import Optimizer
 from fastgd.rules.scalar import add
 from fastgd.rules.schedules import Clock
 
-__all__ = ["Progress", "Session"]
+__all__ = ["Pace", "Progress", "Session"]
 
 Array = np.ndarray
 
