@@ -66,7 +66,7 @@ def test_a_call_has_the_same_fields_in_c():
 
 #: Functions that one language has no need of.
 C_ALONE = {"layer_of", "smaller", "row_visited", "sparse", "dot"}  # that is in kernels/simd.py
-PYTHON_ALONE = {"_convert", "_convert_by_column", "_convert_at", "sparse_rows"}
+PYTHON_ALONE = {"_convert", "_convert_by_column", "_convert_at", "sparse_rows", "add_gradient"}
 
 
 @pytest.mark.parametrize("module", [steps, learning], ids=["steps", "learning"])

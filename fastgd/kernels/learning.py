@@ -32,6 +32,7 @@ from fastgd.kernels.steps import (
     FirstLayer,
     Left,
     Right,
+    Thread,
     copy_rows,
     input_row,
     narrow,
@@ -42,9 +43,9 @@ from fastgd.rules.update import CLIP_NORM, COLUMNS, MAX_NORM, NORM_EPSILON, SHRI
 
 __all__ = ["copy_panel", "learn", "share_first_layer", "squared_weights"]
 
-#: Sparse inputs of batches up to this many rows are gone through row by row: with more, sorting
-#: them by columns pays, and their parts of a step could be too small to count one by one.
-DIRECT_ROWS = 16
+#: Sparse inputs of batches up to this many rows may be counted one by one into the weights; of
+#: more, each part of a step could be too small for that.
+DIRECT_ROWS = 64
 #: How many sums of squares run side by side.
 NORM_LANES = 64
 #: What squares are taken after multiplying with, so that those of large gradients are finite.
@@ -109,6 +110,22 @@ def scatter_rows(
                 work, x, columns, vectors, stop - begin, at + begin, at + begin,
                 delta + column, target - first * ld + column, ld, alpha,
             )  # fmt: skip
+
+
+@compiled
+def sorting_pays(plan, work, lengths, m):
+    """Return whether to sort the block's sparse inputs by columns.
+
+    That costs each of them as much as some vectors of weights, loaded and stored, and each column
+    a wrong guess; then weights are loaded and stored once a column, and not once a number.
+    Measured over batches, widths and densities.
+    """
+    vectors, n = plan[1, P.WIDTH] * work.itemsize // 64, 0
+    if m > DIRECT_ROWS and vectors > 4:  # the other way is for few rows, or narrow ones
+        return True
+    for row in range(m):
+        n += lengths[row]
+    return (3 * vectors - 6) * n > (4 * vectors + 20) * plan[1, P.N_IN]
 
 
 @compiled
@@ -214,7 +231,7 @@ def gradient_rows(t, layer, first, rows, m, start, ld_start, target, ld, beta, a
         delta, n = delta + t.first_layer.left, t.first_layer.right - t.first_layer.left
     if layer == 1 and t.sparse and not biases:
         gathered, lengths, mine = t.call.gathered, t.call.lengths, t.first_layer
-        if m > DIRECT_ROWS:
+        if t.by_input:
             sum_columns(
                 plan, work, gathered, mine, first, rows, start, ld_start, target, ld, beta, alpha
             )
@@ -249,6 +266,13 @@ def rows_at_once(plan, layer):
     return max(P.CHUNK_SIZE // plan[layer, P.LD_W], 1)
 
 
+@compiled
+def add_gradient(w, g, shrink, rate):
+    """Make a linear step."""
+    for i in range(w.size):
+        w[i] = shrink * w[i] - rate * g[i]
+
+
 @inlined
 def descend(t, layer, step, start, stop, m):
     """Update rows of a layer as w <- shrink w - rate dC/dw, without writing the gradient down.
@@ -260,13 +284,20 @@ def descend(t, layer, step, start, stop, m):
     if layer == 1:
         w, ld = t.first_layer.at, t.first_layer.ld
     w += start * ld
+    shrink, rate, one = table[at + SHRINK], table[at + RATE], t.work.dtype.type(1)
+    by_row = layer == 1 and t.sparse and not t.by_input
+    apart = by_row and m > DIRECT_ROWS
     # What shrinks first, and then is added to example by example, is in cache meanwhile.
-    chunk = stop - start
-    if layer == 1 and t.sparse and table[at + SHRINK] != 1:
-        chunk = rows_at_once(plan, layer)
+    chunk = rows_at_once(plan, layer) if apart or (by_row and shrink != 1) else stop - start
+    g = plan[0, P.CHUNK] + t.thread * plan[0, P.CHUNK_STRIDE]
     while start < stop:
         rows = min(chunk, stop - start)
-        gradient_rows(t, layer, start, rows, m, w, ld, w, ld, table[at + SHRINK], -table[at + RATE])
+        old, ld_old, new, beta, alpha = w, ld, w, shrink, -rate
+        if apart:
+            old, ld_old, new, beta, alpha = plan[0, P.ZERO], ZERO, g, one, one
+        gradient_rows(t, layer, start, rows, m, old, ld_old, new, ld, beta, alpha)
+        if apart:
+            add_gradient(part(t.work, w, rows * ld), part(t.work, g, rows * ld), shrink, rate)
         start += rows
         w += rows * ld
 
@@ -462,11 +493,13 @@ def learn(t, b, fresh, keep, step_now):
     call, plan, mine = t.call, t.plan, t.first_layer
     late = step_now and call.by_norm
     keep = keep or (call.task == TRAIN and call.by_norm)
+    by_input = t.sparse and sorting_pays(plan, t.work, call.lengths, b.m)
+    t = Thread(call, plan, t.work, t.thread, t.sparse, mine, t.x, t.columns, by_input)
     for layer in range(1, len(plan)):
         n_in = plan[layer, P.N_IN]
         few, panel = layer == 1 and t.sparse, layer == 1 and mine.by_columns
         start, stop = share(n_in, P.PAD, t.thread, call.n_threads)
-        if few and b.m > DIRECT_ROWS:
+        if few and by_input:
             sort_by_column(
                 plan, t.work, call.gathered, t.x, t.columns, call.places, call.lengths, start,
                 stop, b.m,
