@@ -296,9 +296,9 @@ def call_for(
 def _is_as_seen(X: Array | Sparse, architecture: Architecture, plan: Plan) -> bool:
     """Return whether the inputs are those the first layer multiplies, as they lie in memory."""
     changed = architecture.input_columns or architecture.input_scale != 1 or plan.dropout[0]
-    is_sparse = isinstance(X, Sparse)
-    dtype = X.values.dtype if is_sparse else X.dtype
-    return not changed and dtype == plan.dtype and is_sparse == plan.sparse
+    numbers = X.values if isinstance(X, Sparse) else X
+    alike = numbers.dtype == plan.dtype and isinstance(X, Sparse) == plan.sparse
+    return not changed and alike
 
 
 def _stepping(update: type[Update], table: Array, dtype: np.dtype) -> dict[str, Any]:
