@@ -53,6 +53,8 @@ class Checkpoint:
         With its session begun by nobody yet: a checkpoint of another run is refused.
     seeded : bool
         Whether the network was made with a seed, so that the same call makes the same one.
+    begun : set of str
+        Where the network's runs began that it has been through: it may go on with each.
 
     Raises
     ------
@@ -62,21 +64,25 @@ class Checkpoint:
         If it is one of another run; the message says what differs.
     """
 
-    def __init__(self, path: StrPath, seconds: float, fit: Fit, seeded: bool):
+    def __init__(self, path: StrPath, seconds: float, fit: Fit, seeded: bool, begun: set[str]):
         self.path, self.seconds = check_target(path), seconds
         self.run = json.loads(json.dumps(describe(fit, seeded)))
         self._point: tuple[dict[str, Any], dict[str, Array]] | None = None
         self._written, self._fresh, self._complains = -math.inf, False, True
-        self._found = self._read(fit) if Path(self.path).exists() else None
+        self._found = self._read(fit, begun) if Path(self.path).exists() else None
+        if seeded:
+            begun.add(self.run["start"])
 
     # ------------------------------------------------------------------------------------ reading
 
-    def _read(self, fit: Fit) -> Found:
+    def _read(self, fit: Fit, begun: set[str]) -> Found:
         """Return what the file says of a fit, with all of it checked."""
         said, arrays = storage.read(self.path, KIND, _expect)
         there = said.get("run")
         if not isinstance(there, dict):
             raise ModelFileError(f"{self.path}: damaged: it says nothing of its run")
+        if there.get("start") in begun:
+            self.run["start"] = there["start"]
         differing = [name for name in self.run if there.get(name) != self.run[name]]
         if differing:
             words = [_difference(name, there.get(name), self.run[name]) for name in differing]
@@ -335,7 +341,7 @@ def describe(fit: Fit, seeded: bool) -> dict[str, Any]:
 WORDS = {
     "data": "the data are others",
     "validation": "the validation data are others",
-    "start": "the network was made in another way, or with another seed",
+    "start": "the network was made in another way, with another seed, or has been trained since",
 }
 
 

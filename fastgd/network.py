@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import os
 from collections.abc import Iterable
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,7 @@ class Network(Answers, Numbers, Scaled, Explaining):
         self.backend = backend
         self.threads = threads
         self._seeded = seed is not None
+        self._begun: set[str] = set()  # where its runs with a checkpoint began
         self.notes: dict[str, str] = {}
         self.labels: Labels = NO_LABELS
         parameters = np.zeros(self.n_parameters, dtype=self.dtype)
@@ -294,6 +296,8 @@ class Network(Answers, Numbers, Scaled, Explaining):
         said = Training.said(optimizer, epochs, batch_size, standardize)
         check_flag("shuffle", shuffle), check_flag("verbose", verbose)
         share = check_number("validation_split", validation_split, minimum=0, below=1)
+        turn = self.state.turn
+        turn.check()
         listeners = Listeners(self, check_callbacks(callbacks))
         makers = check_metrics(metrics)
         every = check_number("checkpoint_seconds", checkpoint_seconds, minimum=0)
@@ -329,7 +333,7 @@ class Network(Answers, Numbers, Scaled, Explaining):
             on_interrupt=check_on_interrupt(on_interrupt),
         )  # fmt: skip
         if checkpoint is not None:
-            fit.checkpoint = Checkpoint(checkpoint, every, fit, self._seeded)
+            fit.checkpoint = Checkpoint(checkpoint, every, fit, self._seeded, self._begun)
         fit.check()
         if examples is not None:
             hint_at_pixels(examples.inputs, runner.architecture)
@@ -339,8 +343,12 @@ class Network(Answers, Numbers, Scaled, Explaining):
         self._become(runner.architecture)
         if verbose and said.optimizer is None:
             print(Training(chosen, epochs, batch_size, scaled))
-        with self.state.turn.lock:
-            fit.run(epochs)
+        with turn.lock:
+            try:
+                turn.thread = get_ident()
+                fit.run(epochs)
+            finally:
+                turn.thread = None
         self.notes["training"] = history.in_words(str(chosen), batch_size)
         return history
 
@@ -384,7 +392,8 @@ class Network(Answers, Numbers, Scaled, Explaining):
     ) -> float:
         """Make one step on one mini-batch, with little overhead; return its cost before the step.
 
-        Calls from several threads, also of `fit`, come one after the other.
+        Calls from several threads, also of `fit`, come one after the other; callbacks of a fit must
+        not make any.
 
         Parameters
         ----------
@@ -406,7 +415,9 @@ class Network(Answers, Numbers, Scaled, Explaining):
             raise SettingError("optimizer", "must be one that steps, for partial_fit; got 'lbfgs'")
         if self.labels is not NO_LABELS:
             y, class_weight = self.labels.encode(y), self.labels.encode_weights(class_weight)
-        with self.state.turn.lock:
+        turn = self.state.turn
+        turn.check()
+        with turn.lock:
             stepper, last = self._stepper, self.state.optimizer
             if stepper is None or stepper.optimizer is not last or optimizer not in (None, last):
                 chosen = find_optimizer(optimizer or last or "sgd")

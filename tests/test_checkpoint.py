@@ -162,6 +162,22 @@ class TestGoingOn:
         assert len(calls) == EPOCHS
         assert run(network("numpy"), checkpoint=path) == expected
 
+    def test_by_the_network_that_was_stopped(self, backend, tmp_path):
+        """The same call again, as in a notebook: on a network that has been trained meanwhile."""
+        path, expected = tmp_path / "run.ckpt", run(network(backend))
+        net = network(backend)
+        for step in (3, 7):
+            with pytest.raises(StopAt):
+                run(net, stop=step, checkpoint=path)
+            net.partial_fit(*data(), optimizer="adam")
+        with pytest.raises(StopAt):  # in another process, say
+            run(network(backend), stop=9, checkpoint=path)
+        assert run(net, checkpoint=path) == expected
+        trained = network(backend)
+        trained.partial_fit(*data(), optimizer="adam")
+        with pytest.raises(ValueError, match="or has been trained since"):
+            run(trained, checkpoint=path)
+
     def test_to_more_epochs(self, backend, tmp_path):
         path = tmp_path / "run.ckpt"
         expected = run(network(backend), "adam", epochs=6)
@@ -251,7 +267,10 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("made", "says"),
         [
-            ({"seed": 2}, "the network was made in another way, or with another seed"),
+            (
+                {"seed": 2},
+                "the network was made in another way, with another seed, or has been",
+            ),
             ({"dtype": "float64"}, "dtype is float32 there and float64 here"),
             ({"activation": "relu"}, "activation is sigmoid there and relu here"),
         ],

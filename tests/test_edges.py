@@ -208,6 +208,46 @@ class TestOneStep:
         assert not failed
         assert net.state.step == len(made)
 
+    @pytest.mark.parametrize("how", ["fit", "partial_fit"])
+    @pytest.mark.parametrize("when", ["on_batch_end", "on_epoch_end", "on_train_end"])
+    def test_callbacks_do_not_train_the_network(self, backend, how, when):
+        X, Y = data(20, 3)
+        net = network(backend, (3, 2))
+
+        def train(self, network, *given):
+            getattr(network, how)(X, Y)
+
+        callback = type("Trains", (), {when: train, "every": 1})()
+        with pytest.raises(RuntimeError, match=r"being trained.*but network.copy\(\)"):
+            net.fit(X, Y, epochs=2, optimizer="sgd", callbacks=callback)
+        net.fit(X, Y, epochs=1, optimizer="sgd")  # it is usable
+
+    def test_what_is_given_out_is_not_what_is_trained(self, backend):
+        """A view's shape, type and flags may be changed; its numbers are the network's."""
+        X, Y = data(20, 3)
+        net, other = (network(backend, (3, 2)) for _ in range(2))
+        net.parameters.flags.writeable = False
+        net.parameters.shape = (2, -1)
+        net.parameters.dtype = np.uint8
+        for one in (net, other):
+            one.fit(X, Y, epochs=2, optimizer="sgd")
+            one.parameters += 1
+            one.parameters *= 2.0
+        np.testing.assert_array_equal(net.parameters, other.parameters)
+
+    def test_parameters_that_a_callback_spoiled(self, backend):
+        X, Y = data(20, 3)
+        net = network(backend, (3, 2))
+
+        class Spoils:
+            every = 1
+
+            def on_batch_end(self, network, step, logs):
+                network.parameters[:] = np.nan
+
+        with pytest.raises(DivergenceError, match="not finite before that step"):
+            net.fit(X, Y, epochs=2, batch_size=5, optimizer="sgd", callbacks=Spoils())
+
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
     @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # 3.12 on: threads
     def test_a_child_does_not_wait_for_its_parents_threads(self):

@@ -72,11 +72,14 @@ class Numbers:
 
         The array itself: changing its entries changes the network. Setting it copies.
         """
-        return self.state.parameters
+        return self.state.parameters.view()  # its shape, type and flags are its owner's alone
 
     @parameters.setter
     def parameters(self, values: Any) -> None:
-        changed_in_place = values is self.state.parameters  # net.parameters += ...
+        own = self.state.parameters
+        changed_in_place = isinstance(values, np.ndarray) and (  # net.parameters += ...
+            values.__array_interface__ == own.__array_interface__
+        )
         converted = check_parameters(values, self.n_parameters, self.dtype)
         self.state.parameters[:] = converted
         if not changed_in_place:

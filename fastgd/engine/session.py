@@ -273,5 +273,7 @@ class Session:
             epoch,
             rate,
             advice=advice,
-            kept="The network keeps its last finite parameters.",
+            kept="The network keeps its last finite parameters."
+            if np.isfinite(self.state.parameters).all()
+            else "Its parameters were not finite before that step.",
         )

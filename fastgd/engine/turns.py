@@ -13,11 +13,30 @@ _all: WeakSet[Turn] = WeakSet()
 
 
 class Turn:
-    """A lock that one thread may take again. A copy, or a process's child, has one of its own."""
+    """What trains holds its lock. A copy, or a process's child, has one of its own.
+
+    Attributes
+    ----------
+    lock : RLock
+    thread : int or None
+        The thread in which a fit is at work, and calls back.
+    """
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.begin_again()
         _all.add(self)
+
+    def begin_again(self) -> None:
+        """Be free, whoever had the turn."""
+        self.lock = threading.RLock()
+        self.thread: int | None = None
+
+    def check(self) -> None:
+        """Raise where a fit that is at work has called this."""
+        if self.thread == threading.get_ident():
+            raise RuntimeError(
+                "the network is being trained: callbacks must not train it, but network.copy()"
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Turn, ()
@@ -25,7 +44,7 @@ class Turn:
 
 def _begin_again() -> None:
     for turn in _all:
-        turn.lock = threading.RLock()
+        turn.begin_again()
 
 
 if hasattr(os, "register_at_fork"):  # a lock that another thread held would stay locked
