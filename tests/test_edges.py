@@ -136,6 +136,8 @@ class TestOneStep:
                 net.partial_fit(*((changed, Y) if which == 0 else (X, changed)))
             if which == 0:
                 with pytest.raises(ValueError, match=r"\[2, 1\].* too large for float32"):
+                    net.partial_fit(changed, Y.astype("float32"))
+                with pytest.raises(ValueError, match=r"\[2, 1\].* too large for float32"):
                     net.predict(changed)
         np.testing.assert_array_equal(net.parameters, before)
 
