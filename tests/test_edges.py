@@ -96,6 +96,31 @@ def test_costs_told_within_an_epoch_are_of_the_weights_so_far(backend, monkeypat
     assert len(told) >= 3
 
 
+def test_whoever_listens_to_progress_ends_a_fit(backend):
+    X, Y = data(40)
+
+    class Enough:
+        def on_progress(self, network, epoch, logs):
+            return epoch == 1
+
+    net = network(backend)
+    history = net.fit(X, Y, epochs=4, optimizer=fastgd.SGD(0.01), callbacks=Enough())
+    assert (history.epochs, history.stop_reason) == (1, "callback")
+
+
+def test_a_schedule_goes_on_with_an_equal_optimizer_and_begins_anew_with_another():
+    X, Y = data(8)
+
+    def rate(epoch):
+        return 0.1 / (1 + epoch)
+
+    first, equal, other = fastgd.SGD(rate), fastgd.SGD(rate), fastgd.SGD(rate, l2=0.1)
+    for second, expected in ((equal, [0.1 / 3, 0.1 / 4]), (other, [0.1, 0.1 / 2])):
+        net = network("numpy")
+        assert net.fit(X, Y, epochs=2, optimizer=first).learning_rate == [0.1, 0.05]
+        assert net.fit(X, Y, epochs=2, optimizer=second).learning_rate == expected
+
+
 class TestOneStep:
     @pytest.mark.parametrize("optimizer", [fastgd.SGD(1e3), fastgd.SGD(1e3, momentum=0.9)])
     def test_parameters_and_slots_go_back_together(self, backend, optimizer):

@@ -44,6 +44,7 @@ KEPT = "test_writing.py::TestWhatIsKept"
 STOPPED = "test_checkpoint.py::test_stopped_at_every_batch test_checkpoint.py::test_kinds_of_run"
 LIES = "test_checkpoint.py::test_what_is_said_is_not_believed test_checkpoint.py::TestRefused"
 ANOTHER = "test_checkpoint.py::TestRefused"
+FITS = "test_fit.py"
 DATAS = "test_data.py test_data_bounds.py"
 CURVES = "test_edges.py test_explain_curvature.py"
 RATE = "test_edges.py"
@@ -188,25 +189,25 @@ MUTANTS = [
     Mutant(SESSION, "first_epoch=state.epoch", "first_epoch=0", "test_schedules.py"),
     Mutant(SESSION, "float(rates[-1])", "float(rates[0])", "test_schedules.py " + TRAINS),
     Mutant(SESSION, "self.optimizer = state.optimizer or self.optimizer", "pass",
-           "test_schedules.py " + TRAINS),
+           "test_scaling.py"),
     Mutant(SESSION, "while bad - good > 1:", "while False:", TRAINS),
     Mutant(FIT, "session.state.epoch += 1", "pass", "test_schedules.py"),
     Mutant(FIT, "if number < self.chunk:", "if False:", "test_checkpoint.py::test_chunks"),
     Mutant(FIT, "self.stopped = self.listeners.tell_batch(self.steps, logs) or stop",
-           "self.stopped = self.listeners.tell_batch(self.steps, logs)", TRAINS),
+           "self.stopped = self.listeners.tell_batch(self.steps, logs)", "test_edges.py"),
     Mutant(FIT, 'if self.stopped:\n            self.history.stop_reason = "callback"', "pass",
            TRAINS),
     Mutant(FIT, "error.history = self.history", "pass", TRAINS),
     Mutant(FIT, 'if self.on_interrupt == "raise" or now - last < AGAIN:',
-           'if self.on_interrupt == "raise":', TRAINS),
+           'if self.on_interrupt == "raise":', "test_found_by_use.py"),
     Mutant(FIT, "return cost / weight if average and weight else cost", "return cost", TRAINS),
     # What training changes.
     Mutant(STATE, "if optimizer == self.optimizer:\n            return", "if False:\n"
-           "            return", "test_little_calls.py test_schedules.py"),
+           "            return", "test_edges.py"),
     Mutant(STATE, "            self.step = 0\n", "", "test_little_calls.py"),
     Mutant(STATE, "optimizer.start(self.slots)", "pass", "test_optimizers.py"),
     Mutant(STATE, "self.optimizer, self.epoch = optimizer, 0", "self.optimizer = optimizer",
-           "test_schedules.py test_training.py"),
+           "test_edges.py"),
     Mutant(STATE, "new.whole == old.whole and new.update is old.update", "True",
            "test_little_calls.py"),
     Mutant(STATE, "self.parameters = self.parameters.view()", "pass", "test_trespass.py"),
@@ -265,20 +266,20 @@ MUTANTS = [
     Mutant(CLASSES, "by_class[classes] * (1.0 if weights is None else weights)",
            "by_class[classes]", "test_weights.py"),
     Mutant(CLASSES, "if not weights.any():", "if False:", "test_weights.py"),
-    Mutant(SPLIT, "if classes is not None:", "if False:", TRAINS),
-    Mutant(SPLIT, "if not 0 < chosen.sum() < n:", "if not 0 < chosen.sum():", TRAINS),
-    Mutant(SPLIT, "default_rng(seed)", "default_rng(0)", TRAINS),
+    Mutant(SPLIT, "if classes is not None:", "if False:", FITS),
+    Mutant(SPLIT, "if not 0 < chosen.sum() < n:", "if not 0 < chosen.sum():", FITS),
+    Mutant(SPLIT, "default_rng(seed)", "default_rng(0)", FITS),
     Mutant(METRICS, "(outputs[:, 0] >= threshold)", "(outputs[:, 0] > threshold)",
-           "test_training.py test_network.py test_classes.py"),
-    Mutant(METRICS, "sum(axis=1) < self.k", "sum(axis=1) <= self.k", TRAINS),
+           "test_fit.py test_classes.py test_network.py"),
+    Mutant(METRICS, "sum(axis=1) < self.k", "sum(axis=1) <= self.k", FITS),
     Mutant(METRICS, "scores[constant] = self.residual[constant] == 0", "scores[constant] = 0",
-           "test_network.py test_training.py"),
+           "test_network.py test_fit.py"),
     Mutant(CALLBACKS, "self._sign * (value - self.best_value) > 0",
-           "self._sign * (value - self.best_value) >= 0", TRAINS),
+           "self._sign * (value - self.best_value) >= 0", FITS),
     Mutant(CALLBACKS, "return self.waited >= self.patience", "return self.waited > self.patience",
-           TRAINS),
+           FITS),
     Mutant(CALLBACKS, "self._sign * (value - self.to_beat) > self.tolerance",
-           "self._sign * (value - self.best_value) > self.tolerance", TRAINS),
+           "self._sign * (value - self.best_value) > self.tolerance", FITS),
     # The rules, once more.
     Mutant(REFERENCE, "draw._replace(step=draw.step + step)", "draw", "test_backends.py"),
     Mutant(REFERENCE, "draw._replace(row=draw.row + first)", "draw._replace(row=first)",
