@@ -106,6 +106,16 @@ class TestStandardized:
         assert np.isfinite(scaled).all() and abs(scaled[:, 0]).max() < 1e-300
 
 
+def test_the_pinball_loss_is_flat_where_it_is_right(backend):
+    net = network(backend, loss=fastgd.Quantile(0.3), init="zeros")
+    assert not net.gradient(data(6)[0], np.zeros((6, 2))).any()
+
+
+def test_of_outputs_that_may_all_be_true_each_chooses_among_two():
+    smooth = fastgd.CrossEntropy(label_smoothing=0.2).for_output("sigmoid").smooth
+    np.testing.assert_allclose(smooth(np.array([[0.0, 1.0, 0.0]])), [[0.1, 0.9, 0.1]])
+
+
 def test_an_output_at_the_threshold_is_the_second_class():
     assert classes_of(np.array([[0.4999], [0.5], [0.5001]])).tolist() == [0, 1, 1]
 
