@@ -45,6 +45,7 @@ STOPPED = "test_checkpoint.py::test_stopped_at_every_batch test_checkpoint.py::t
 LIES = "test_checkpoint.py::test_what_is_said_is_not_believed test_checkpoint.py::TestRefused"
 ANOTHER = "test_checkpoint.py::TestRefused"
 FITS, EDGES = "test_fit.py", "test_edges_data.py"
+PLACES = "test_edges_files.py"
 DATAS = "test_data.py test_data_bounds.py"
 CURVES = "test_edges.py test_explain_curvature.py"
 RATE = "test_edges.py"
@@ -314,7 +315,7 @@ MUTANTS = [
     Mutant(STORAGE, "if other != kind.name:", "if False:", "test_files.py"),
     Mutant(STORAGE, "    if extra:\n", "    if False:\n", "test_files.py " + HOSTILE),
     Mutant(STORAGE, "if len(text) > MAX_HEADER // 4:", "if len(text) > MAX_HEADER:",
-           "test_files.py"),
+           PLACES),
     Mutant(STORAGE, "for name in sorted(tensors):\n        tensor", "for name in tensors:\n"
            "        tensor", "test_files.py"),
     Mutant(STORAGE, "if len(header) > MAX_ARRAYS:", "if False:", HOSTILE),
@@ -322,9 +323,9 @@ MUTANTS = [
     Mutant(STORAGE, "> MAX_MARKS + len(text) // 8:", "> MAX_MARKS + len(text):", HOSTILE),
     Mutant(FILES, "if not np.isfinite(array).all():", "if False:", "test_files.py " + HOSTILE),
     Mutant(FILES, "len(sizes) > len(names) + 2", "False", HOSTILE),
-    Mutant(FILES, "if names != list(map(str, range(n))):", "if True:", "test_files.py"),
+    Mutant(FILES, "if names != list(map(str, range(n))):", "if True:", PLACES),
     Mutant(FILES, "if not isinstance(given, list) or len(given) != n:",
-           "if not isinstance(given, list):", "test_files.py " + HOSTILE),
+           "if not isinstance(given, list):", "test_files.py", "check_labels counts them, too"),
     Mutant(WRITING, "            os.fsync(file)\n            if sys", "            if sys",
            "test_writing.py::TestFaults"),
     Mutant(WRITING, "        _sync_folder(target.parent)\n    except", "        pass\n    except",
@@ -340,8 +341,7 @@ MUTANTS = [
     Mutant(WRITING, "Path(os.path.realpath(path))", "Path(path)", KEPT),
     Mutant(WRITING, "if not mode & 0o222 or not os", "if not os", "test_writing.py::TestRefused"),
     Mutant(WRITING, "os.ftruncate(file, size)", "pass", "test_writing.py::TestAppending"),
-    Mutant(WRITING, "os.fsync(file)\n    finally", "pass\n    finally",
-           "test_writing.py::TestAppending"),
+    Mutant(WRITING, "os.fsync(file)\n    finally", "pass\n    finally", PLACES),
     # Checkpoints.
     Mutant(CHECKPOINT, "state.rng.bit_generator.state = found.generator", "pass", STOPPED),
     Mutant(CHECKPOINT, "state.sums[:] = found.sums", "pass", STOPPED),
