@@ -1,14 +1,16 @@
 """What no other test would miss of the gate, scaling and scores: as `test_edges`."""
 
+import struct
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import fastgd
+import fastgd.data
 from fastgd.backends import BACKENDS
 from fastgd.engine.metrics import classes_of
-from fastgd.errors import DivergenceError
+from fastgd.errors import DataError, DivergenceError
 
 scipy_sparse = pytest.importorskip("scipy.sparse")
 
@@ -52,6 +54,24 @@ class TestInputs:
         X.has_canonical_format = True  # which is not true
         net, dense = network(backend), np.array([[1.0, 5.0, 0.0], [0.0, 0.0, 4.0]])
         np.testing.assert_allclose(net.predict(X), net.predict(dense), rtol=1e-6)
+
+
+class TestFiles:
+    @pytest.mark.parametrize("value", [-np.inf, np.inf, np.nan])
+    def test_numbers_of_an_archive_that_are_not_finite(self, tmp_path, value):
+        X = np.zeros((3, 2))
+        X[1, 0] = value
+        np.savez(tmp_path / "a.npz", X=X, y=np.zeros(3))
+        with pytest.raises(DataError, match=r"X\[1, 0\] is .*; every number must be finite"):
+            fastgd.data.load(tmp_path / "a.npz")
+
+    @pytest.mark.parametrize("n_labels", [1, 3])
+    def test_as_many_labels_as_images(self, tmp_path, n_labels):
+        (tmp_path / "train-images-idx3-ubyte").write_bytes(struct.pack(">4I8x", 2051, 2, 2, 2))
+        labels = struct.pack(">2I", 2049, n_labels) + bytes(n_labels)
+        (tmp_path / "train-labels-idx1-ubyte").write_bytes(labels)
+        with pytest.raises(DataError, match=f"{n_labels} labels for the 2 images"):
+            fastgd.data.load(tmp_path)
 
 
 class TestHeldOut:
