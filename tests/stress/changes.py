@@ -319,7 +319,7 @@ MUTANTS = [
     Mutant(STORAGE, "for name in sorted(tensors):\n        tensor", "for name in tensors:\n"
            "        tensor", "test_files.py"),
     Mutant(STORAGE, "if len(header) > MAX_ARRAYS:", "if False:", HOSTILE),
-    Mutant(STORAGE, '> MAX_DEPTH:', '> 40 * MAX_DEPTH:', HOSTILE),
+    Mutant(STORAGE, "> MAX_DEPTH:", "> 1 + MAX_DEPTH:", PLACES),
     Mutant(STORAGE, "> MAX_MARKS + len(text) // 8:", "> MAX_MARKS + len(text):", HOSTILE),
     Mutant(FILES, "if not np.isfinite(array).all():", "if False:", "test_files.py " + HOSTILE),
     Mutant(FILES, "len(sizes) > len(names) + 2", "False", HOSTILE),
