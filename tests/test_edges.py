@@ -48,7 +48,7 @@ class TestBatchesTooLargeForOneCall:
         return cut
 
     @pytest.mark.parametrize("weighted", [False, True])
-    @pytest.mark.parametrize("dropout", [0.0, 0.4])
+    @pytest.mark.parametrize("dropout", [0.0, 0.4, [0.3, 0.4]])
     @pytest.mark.parametrize("loss", ["mse", "sse"])
     def test_steps_are_those_of_one_piece(self, backend, weighted, dropout, loss, pieces):
         X, Y = data(90)
