@@ -74,6 +74,31 @@ class TestFiles:
             fastgd.data.load(tmp_path)
 
 
+def test_a_batch_in_which_nothing_counts_changes_nothing(backend):
+    X, Y = data(12)
+    weight = np.r_[np.zeros(4), np.ones(8)]
+    first, rest = network(backend), network(backend)
+    settings = {"epochs": 1, "batch_size": 4, "shuffle": False, "optimizer": fastgd.SGD(0.1)}
+    history = first.fit(X, Y, sample_weight=weight, **settings)
+    rest.fit(X[4:], Y[4:], **settings)
+    assert np.isfinite(history.cost).all()
+    np.testing.assert_allclose(first.parameters, rest.parameters, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_little_steps_on_scaled_targets(backend, dtype):
+    """The second takes the quick way, where there is one."""
+    X, Y = data(8)
+    nets = [
+        network(name, output_shift=3.0, output_scale=[2.5, 0.1], dtype=dtype)
+        for name in (backend, "numpy")
+    ]
+    for _ in range(3):
+        costs = [net.partial_fit(X, Y.astype(dtype), optimizer=fastgd.SGD(0.1)) for net in nets]
+    assert costs[0] == pytest.approx(costs[1], rel=1e-5)
+    np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=1e-4, atol=1e-5)
+
+
 class TestHeldOut:
     def test_examples_keep_their_weights(self, backend):
         X, Y = data(40)
