@@ -262,7 +262,9 @@ def _metadata(path: StrPath, header: dict[str, Any], kind: Kind) -> dict[str, st
 def _tensors(path: StrPath, header: dict[str, Any], size: int) -> dict[str, Tensor]:
     """Return the arrays of a header, which must be all of the file's numbers, none twice."""
     if len(header) > MAX_ARRAYS:
-        raise ModelFileError(f"{path}: names {len(header):,} arrays; at most {MAX_ARRAYS:,} are read")
+        raise ModelFileError(
+            f"{path}: names {len(header):,} arrays; at most {MAX_ARRAYS:,} are read"
+        )
     tensors = {name: _tensor(path, name, entry) for name, entry in header.items()}
     end = 0
     for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].size)):
