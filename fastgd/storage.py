@@ -15,7 +15,6 @@ import hashlib
 import json
 import math
 import os
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
@@ -35,8 +34,13 @@ __all__ = ["MAX_HEADER", "Kind", "Tensor", "brief", "checksum_of", "parse", "rea
 MAX_HEADER = 1 << 20
 #: The longest JSON, where it does not fit the header and is kept as an array of bytes.
 MAX_TEXT = 1 << 24
+#: The most arrays.
+MAX_ARRAYS = 4096
 #: How deep JSON may be.
 MAX_DEPTH = 32
+#: JSON has no more lists, objects and keys than these and one for each 8 characters: what is made
+#: of many takes far longer to read than to send.
+MAX_MARKS = 1000
 #: The key of the JSON in the metadata, and the name of the array where it is long.
 KEY = "fastgd"
 #: NumPy's names of the number types, by those of safetensors.
@@ -118,7 +122,7 @@ def write(
         }
     first = json.dumps(header, separators=(",", ":")).encode()
     first += b" " * (-len(first) % 8)
-    if len(first) > MAX_HEADER:
+    if len(first) > MAX_HEADER or len(tensors) > MAX_ARRAYS:
         raise ValueError(f"{len(tensors):,} arrays are more than the header of a file can name")
     write_whole(path, [len(first).to_bytes(8, "little") + first, *(blobs[name] for name in order)])
 
@@ -257,6 +261,10 @@ def _metadata(path: StrPath, header: dict[str, Any], kind: Kind) -> dict[str, st
 
 def _tensors(path: StrPath, header: dict[str, Any], size: int) -> dict[str, Tensor]:
     """Return the arrays of a header, which must be all of the file's numbers, none twice."""
+    if len(header) > MAX_ARRAYS:
+        raise ModelFileError(
+            f"{path}: names {len(header):,} arrays; at most {MAX_ARRAYS:,} are read"
+        )
     tensors = {name: _tensor(path, name, entry) for name, entry in header.items()}
     end = 0
     for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].size)):
@@ -328,8 +336,9 @@ def _compare(path: StrPath, tensors: Mapping[str, Tensor], expected: Mapping[str
 
 # ------------------------------------------------------------------------------ JSON of strangers
 
-_STRINGS = re.compile(r'"[^"]*"?')
-_NO_BRACKETS = {i: None for i in range(128) if chr(i) not in "[]{}"}
+#: Digits as one of them, and how much deeper brackets lead: a level, or a level back.
+_BARE = bytes.maketrans(b"123456789[{]}", b"0" * 9 + b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(set(range(256)) - {0x01, 0xFF})
 
 
 def parse(text: str) -> Any:
@@ -347,19 +356,18 @@ def parse(text: str) -> Any:
     >>> parse("[" * 100)
     Traceback (most recent call last):
         ...
-    ValueError: deeper than 32 levels, or not closed
+    ValueError: deeper than 32 levels
     """
-    # Without escapes a string ends at the next quote, and no pattern has to look back.
-    bare = _STRINGS.sub("", text.replace("\\\\", "").replace('\\"', ""))
-    if re.search(r"\d{400}", bare):
+    # Without escapes a string ends at the next quote, and every other piece is one.
+    plain = text.encode(errors="replace").replace(b"\\\\", b"").replace(b'\\"', b"")
+    bare = b" ".join(plain.split(b'"')[::2]).translate(_BARE)
+    if b"0" * 400 in bare:
         raise ValueError("a number of more than 400 digits")
-    brackets = bare.translate(_NO_BRACKETS)
-    for _ in range(MAX_DEPTH):
-        if not brackets:
-            break
-        brackets = brackets.replace("[]", "").replace("{}", "")
-    if brackets:
-        raise ValueError(f"deeper than {MAX_DEPTH} levels, or not closed")
+    steps = np.frombuffer(bare.translate(None, _NO_BRACKETS), np.int8)
+    if np.cumsum(steps, dtype=np.int64).max(initial=0) > MAX_DEPTH:
+        raise ValueError(f"deeper than {MAX_DEPTH} levels")
+    if bare.count(b"\x01") + bare.count(b":") > MAX_MARKS + len(text) // 8:
+        raise ValueError("too many lists, objects and keys for its length")
     return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique)
 
 

@@ -393,6 +393,7 @@ def test_what_is_said_is_not_believed(tmp_path):
     lies += [(place, lie) for place in integers for lie in (-1, 10**30, 1.5)]
     lies += [(place, None) for place in integers[:-1] + numbers[:-1] + texts]
     lies += [(place, -1.0) for place in numbers[1:]]
+    lies += [(("state", "position"), len(arrays["order"]) + i) for i in (0, 1)]
     lies += [(("state", "sums"), lie) for lie in ("x", [1.0], None, [1.0, "x"], [0.0, 0.0, 0.0])]
     for (part, name), lie in lies:
         changed = {**rest, part: {**rest[part], name: lie}}

@@ -178,7 +178,8 @@ BROKEN = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_broken_arrays(case, tmp_path):
     (tmp_path / "a.npz").write_bytes(member(BROKEN[case]))
-    with pytest.raises(DataError, match=r"a\.npz: "):
+    said = "X is damaged: .*bytes" if case in ("huge", "negative", "short", "long") else ""
+    with pytest.raises(DataError, match=rf"a\.npz: {said}"):
         data.load(tmp_path / "a.npz")
     done = CliRunner().invoke(main, ["train", str(tmp_path / "a.npz")])
     assert done.exit_code == 2 and "bug" not in done.stderr and done.stderr.count("\n") == 1
@@ -186,8 +187,8 @@ def test_broken_arrays(case, tmp_path):
 
 @pytest.mark.parametrize(
     ("flag", "method", "said"),
-    [(1, 0, "encrypted"), (0, 99, "method 99"), (0, 14, "method 14"), (0, 12, "method 12"),
-     (0, 8, "corrupt")],
+    [(1, 0, "is encrypted; unpack"), (0, 99, "method 99"), (0, 14, "method 14"),
+     (0, 12, "method 12"), (0, 8, "corrupt")],
 )  # fmt: skip
 def test_odd_members(flag, method, said, tmp_path):
     (tmp_path / "a.npz").write_bytes(member(npy(HEADER, bytes(48)), flag, method))

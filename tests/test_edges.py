@@ -48,7 +48,7 @@ class TestBatchesTooLargeForOneCall:
         return cut
 
     @pytest.mark.parametrize("weighted", [False, True])
-    @pytest.mark.parametrize("dropout", [0.0, 0.4])
+    @pytest.mark.parametrize("dropout", [0.0, 0.4, [0.3, 0.4]])
     @pytest.mark.parametrize("loss", ["mse", "sse"])
     def test_steps_are_those_of_one_piece(self, backend, weighted, dropout, loss, pieces):
         X, Y = data(90)
@@ -96,17 +96,44 @@ def test_costs_told_within_an_epoch_are_of_the_weights_so_far(backend, monkeypat
     assert len(told) >= 3
 
 
+def test_whoever_listens_to_progress_ends_a_fit(backend):
+    X, Y = data(40)
+
+    class Enough:
+        def on_progress(self, network, epoch, logs):
+            return epoch == 1
+
+    net = network(backend)
+    history = net.fit(X, Y, epochs=4, optimizer=fastgd.SGD(0.01), callbacks=Enough())
+    assert (history.epochs, history.stop_reason) == (1, "callback")
+
+
+def test_a_schedule_goes_on_with_an_equal_optimizer_and_begins_anew_with_another():
+    X, Y = data(8)
+
+    def rate(epoch):
+        return 0.1 / (1 + epoch)
+
+    first, equal, other = fastgd.SGD(rate), fastgd.SGD(rate), fastgd.SGD(rate, l2=0.1)
+    for second, expected in ((equal, [0.1 / 3, 0.1 / 4]), (other, [0.1, 0.1 / 2])):
+        net = network("numpy")
+        assert net.fit(X, Y, epochs=2, optimizer=first).learning_rate == [0.1, 0.05]
+        assert net.fit(X, Y, epochs=2, optimizer=second).learning_rate == expected
+
+
 class TestOneStep:
     @pytest.mark.parametrize("optimizer", [fastgd.SGD(1e3), fastgd.SGD(1e3, momentum=0.9)])
     def test_parameters_and_slots_go_back_together(self, backend, optimizer):
         """A number is finite in the cost and not in a step."""
         X, Y = data(8)
+        X *= np.float32(1e-3)  # else the first steps make weights so large that the cost is not
         net, same = (network(backend, (5, 2), loss="absolute_error") for _ in range(2))
         for each in (net, same):
             each.partial_fit(X, Y, optimizer=optimizer)
             each.partial_fit(X, Y)
         huge = X.copy()
-        huge[3, 1] = 3e37
+        huge[3, 1] = 1e37
+        assert np.isfinite(net.loss(huge, Y))
         with pytest.raises(DivergenceError):
             net.partial_fit(huge, Y)
         np.testing.assert_array_equal(net.parameters, same.parameters)
@@ -135,6 +162,8 @@ class TestOneStep:
             with pytest.raises(ValueError, match=r"\[2, 1\].* too large for float32"):
                 net.partial_fit(*((changed, Y) if which == 0 else (X, changed)))
             if which == 0:
+                with pytest.raises(ValueError, match=r"\[2, 1\].* too large for float32"):
+                    net.partial_fit(changed, Y.astype("float32"))
                 with pytest.raises(ValueError, match=r"\[2, 1\].* too large for float32"):
                     net.predict(changed)
         np.testing.assert_array_equal(net.parameters, before)

@@ -260,7 +260,8 @@ class TestPyTorch:
         """The code of docs/files.md."""
         torch = pytest.importorskip("torch")
         docs = OLD.parent.parent / "docs" / "files.md"
-        (code,) = re.findall(r"```python\n(.*?)```", docs.read_text(), re.DOTALL)
+        code = docs.read_text().partition("## In PyTorch")[2]
+        (code,) = re.findall(r"```python\n(.*?)```", code, re.DOTALL)
         net.save(path)
         monkeypatch.chdir(path.parent)
         names: dict = {}

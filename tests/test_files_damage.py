@@ -205,6 +205,13 @@ class TestHostile:
         path.write_bytes(signed(tensors, said))
         assert "sizes do not go with 4 tensors" in refusal(path)
 
+    def test_far_more_arrays_than_anybody_has(self, path):
+        entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+        names = {f"layers.{i}.weight": entry for i in range(storage.MAX_ARRAYS + 1)}
+        header = json.dumps({"__metadata__": {"fastgd": "{}"}, **names}).encode()
+        path.write_bytes(len(header).to_bytes(8, "little") + header)
+        assert "names 4,097 arrays; at most 4,096 are read" in refusal(path)
+
     def test_two_arrays_in_one_place(self, path):
         entry = {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}
         header = json.dumps({"__metadata__": {"fastgd": "{}"}, "a": entry, "b": entry}).encode()
@@ -221,6 +228,9 @@ class TestHostile:
             ('{"format": 1, "format": 2}', "a key that is there twice"),
             ('{"a": "\\"', "no JSON"),
             ('"' + '\\"' * 100_000, "no JSON"),
+            ('{"a": ' + ("1" * 399 + ",") * 1000 + "}", "no JSON"),
+            ('{"a": [' + "[]," * 10_000 + "[]]}", "too many lists"),
+            ('{"a": [' + '{"":0},' * 10_000 + "0]}", "too many lists"),
         ],
     )
     def test_json_that_is_a_trap(self, path, text, says):

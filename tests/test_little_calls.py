@@ -218,6 +218,23 @@ def test_a_step_that_was_not_made_leaves_no_trace(backend):
     assert np.array_equal(net.parameters, other.parameters)
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_nor_in_the_memory_of_those_that_follow(backend, momentum):
+    """Padding that was multiplied by an infinite rate is no number any more."""
+    X, y = examples((5, 7, 3), 8)
+    optimizer = fastgd.SGD(lambda step: 1e39 if step == 2 else 0.1, momentum=momentum)
+    net, other = network((5, 7, 3), backend), network((5, 7, 3), backend)
+    for each in (net, other):
+        for _ in range(2):
+            each.partial_fit(X, y, optimizer=optimizer)
+    with pytest.raises(fastgd.DivergenceError):
+        net.partial_fit(X, y, optimizer=optimizer)
+    for each in (net, other):
+        each.state.step = 3
+        each.partial_fit(X, y, optimizer=optimizer)
+    assert np.array_equal(net.parameters, other.parameters)
+
+
 def test_copies_are_independent(backend):
     X, y = examples((5, 3), 8)
     net = network((5, 3), backend)
