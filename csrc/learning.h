@@ -133,10 +133,9 @@ static void sum_columns(const Thread *t, integer first, integer rows, const numb
     }
 }
 
-/* The gradient of narrow layers: see `gradient_rows`. Where rows of `start` are no step apart, it is 0. */
+/* The gradient of narrow layers: see `gradient_rows`. */
 static void narrow_gradient(const Thread *t, integer i, integer first, integer rows, integer m,
-                            const number *start, integer ld_start, number *target, number beta,
-                            number alpha) {
+                            const number *start, number *target, number beta, number alpha) {
     const integer *l = layer_of(t, i);
     const number *delta = t->work + l[DELTA];
     number one = 1;
@@ -152,11 +151,10 @@ static void narrow_gradient(const Thread *t, integer i, integer first, integer r
             else if (n == LANES) sums[0] += d * load_vector(x);
             else sum += d * x[0];
         }
-        for (integer v = 0; v < n / LANES; v++) {
-            vector before = ld_start ? load_vector(start + k + v * LANES) : (vector){0};
-            store_vector(target + k + v * LANES, beta * before + alpha * sums[v]);
-        }
-        if (n == 1) target[k] = beta * (ld_start ? start[k] : 0) + alpha * sum;
+        for (integer v = 0; v < n / LANES; v++)
+            store_vector(target + k + v * LANES,
+                         beta * load_vector(start + k + v * LANES) + alpha * sums[v]);
+        if (n == 1) target[k] = beta * start[k] + alpha * sum;
     }
 }
 
@@ -176,7 +174,7 @@ static void gradient_rows(const Thread *t, integer i, integer first, integer row
         return;
     }
     if (narrow(l)) {
-        narrow_gradient(t, i, first, rows, m, start, ld_start, target, beta, alpha);
+        narrow_gradient(t, i, first, rows, m, start, target, beta, alpha);
         return;
     }
     Left inputs = {IN_STEPS, t->work + l[INPUT] + first, 1, l[LD_IN]};

@@ -1,9 +1,5 @@
 """What no other test would miss: each stands against a small wrong change of stress/mutants.py."""
 
-import copy
-import os
-import signal
-import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -202,104 +198,6 @@ class TestOneStep:
         with pytest.raises(ValueError, match="y must hold classes"):
             net.partial_fit(X, np.array(classes))
         np.testing.assert_array_equal(net.parameters, before)
-
-    @pytest.mark.parametrize("step", [False, True])
-    def test_two_threads_at_once(self, step):
-        """A call that comes while another is at work has memory of its own."""
-        backend = fastgd.Network([1, 1]).backend
-        net = network(backend, (400, 300, 2), threads=1)
-        X, Y = data(64, 400)
-        expected = net.predict(X[:4])
-        failed, stop, made = [], threading.Event(), []
-
-        def predict():
-            while not stop.is_set():
-                if not np.array_equal(net.predict(X[:4]), expected):
-                    failed.append(1)
-                    return
-
-        def train():
-            while not stop.is_set():
-                net.partial_fit(X, Y, optimizer=fastgd.SGD(1e-6))
-                made.append(1)
-                if not np.isfinite(net.parameters).all():
-                    failed.append(1)
-                    return
-
-        n = 2 if step else 4
-        threads = [threading.Thread(target=train if step else predict) for _ in range(n)]
-        for thread in threads:
-            thread.start()
-        threads[0].join(0.4)
-        stop.set()
-        for thread in threads:
-            thread.join()
-        assert not failed
-        assert net.state.step == len(made)
-
-    @pytest.mark.parametrize("how", ["fit", "partial_fit"])
-    @pytest.mark.parametrize("when", ["on_batch_end", "on_epoch_end", "on_train_end"])
-    def test_callbacks_do_not_train_the_network(self, backend, how, when):
-        X, Y = data(20, 3)
-        net = network(backend, (3, 2))
-
-        def train(self, network, *given):
-            getattr(network, how)(X, Y)
-
-        callback = type("Trains", (), {when: train, "every": 1})()
-        with pytest.raises(RuntimeError, match=r"being trained.*but network.copy\(\)"):
-            net.fit(X, Y, epochs=2, optimizer="sgd", callbacks=callback)
-        net.fit(X, Y, epochs=1, optimizer="sgd")  # it is usable
-
-    def test_what_is_given_out_is_not_what_is_trained(self, backend):
-        """A view's shape, type and flags may be changed; its numbers are the network's."""
-        X, Y = data(20, 3)
-        net, other = (network(backend, (3, 2)) for _ in range(2))
-        net.parameters.flags.writeable = False
-        net.parameters.shape = (2, -1)
-        net.parameters.dtype = np.uint8
-        for one in (net, other):
-            one.fit(X, Y, epochs=2, optimizer="sgd")
-            one.parameters += 1
-            one.parameters *= 2.0
-        np.testing.assert_array_equal(net.parameters, other.parameters)
-
-    def test_parameters_that_a_callback_spoiled(self, backend):
-        X, Y = data(20, 3)
-        net = network(backend, (3, 2))
-
-        class Spoils:
-            every = 1
-
-            def on_batch_end(self, network, step, logs):
-                network.parameters[:] = np.nan
-
-        with pytest.raises(DivergenceError, match="not finite before that step"):
-            net.fit(X, Y, epochs=2, batch_size=5, optimizer="sgd", callbacks=Spoils())
-
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-    @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # 3.12 on: threads
-    def test_a_child_does_not_wait_for_its_parents_threads(self):
-        net = network("numpy", (2, 2))
-        began, end = threading.Event(), threading.Event()
-
-        def train():
-            with net.state.turn.lock:
-                began.set()
-                end.wait()
-
-        thread = threading.Thread(target=train)
-        thread.start()
-        began.wait()
-        child = os.fork()
-        if not child:
-            signal.alarm(20)
-            net.partial_fit([[0.0, 1.0]], [[0.0, 1.0]])
-            copy.deepcopy(net).partial_fit([[0.0, 1.0]], [[0.0, 1.0]])
-            os._exit(0)
-        end.set()
-        thread.join()
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
     @pytest.mark.parametrize("which", ["sample_weight", "class_weight"])
     def test_weights_count_in_every_step(self, backend, which):
