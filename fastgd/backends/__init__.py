@@ -52,6 +52,8 @@ BACKENDS = {"native": "fastgd.backends._native", "numba": "numba", "numpy": "num
 CHOICES = ("auto", *BACKENDS)
 
 _chosen: str | None = None
+#: What worked, by its name and package: looking again takes longer than a small prediction.
+_found: dict[tuple[str, str | None], ModuleType] = {}
 
 
 def _module(name: str) -> ModuleType:
@@ -132,7 +134,12 @@ def current() -> str:
 
 def backend(name: str | None = None) -> ModuleType:
     """Return a backend's module; without a name, the one in use."""
-    return _module(current() if name is None else _resolve(name, "backend"))
+    chosen = current() if name is None else name
+    found = _found.get((chosen, BACKENDS.get(chosen))) if isinstance(chosen, str) else None
+    if found is None:
+        chosen = _resolve(chosen, "backend")
+        found = _found[chosen, BACKENDS[chosen]] = _module(chosen)
+    return found
 
 
 def describe() -> dict[str, str]:
