@@ -120,7 +120,13 @@ class TestBench:
         assert record["workloads"]["table"]["us_per_step"]["fastgd-numpy"] > 0
 
     @pytest.mark.slow
-    def test_a_process_that_ends_early_is_told_in_a_line(self, monkeypatch):
+    @pytest.mark.parametrize("pause", [0, 0.3], ids=["at once", "before it has its job"])
+    def test_a_process_that_ends_early_is_told_in_a_line(self, monkeypatch, pause):
+        def dump(job, file):
+            time.sleep(pause)
+            file.write(json.dumps(job))
+
+        monkeypatch.setattr(apart.json, "dump", dump)
         monkeypatch.setenv("XLA_FLAGS", "x")
         monkeypatch.setattr(sys, "executable", "/bin/false" if os.name == "posix" else "where")
         out = run(*self.ARGS, "--rival", "none")

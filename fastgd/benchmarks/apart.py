@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,8 +134,9 @@ def play_apart(job: Job, environ: Mapping[str, str]) -> Iterator[dict[str, Any]]
         )
         assert process.stdin is not None and process.stdout is not None
         try:
-            with process.stdin as stdin:
-                json.dump(asdict(job), stdin)
+            with suppress(BrokenPipeError):  # it has ended already: told below
+                with process.stdin as stdin:
+                    json.dump(asdict(job), stdin)
             for line in process.stdout:
                 message = json.loads(line)
                 told = told or "about" in message
