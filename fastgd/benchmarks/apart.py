@@ -134,9 +134,8 @@ def play_apart(job: Job, environ: Mapping[str, str]) -> Iterator[dict[str, Any]]
         )
         assert process.stdin is not None and process.stdout is not None
         try:
-            with suppress(BrokenPipeError):  # it has ended already: told below
-                with process.stdin as stdin:
-                    json.dump(asdict(job), stdin)
+            with suppress(BrokenPipeError), process.stdin as stdin:  # it has ended: told below
+                json.dump(asdict(job), stdin)
             for line in process.stdout:
                 message = json.loads(line)
                 told = told or "about" in message
