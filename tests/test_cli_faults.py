@@ -1,4 +1,4 @@
-"""The command line when the world ends early: Ctrl-C among imports, a full disk, a reader gone."""
+"""The command line when the world ends early: signals at any line, a full disk, a reader gone."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 import fastgd
+from stress_form import rounds
 
 PACKAGE = Path(fastgd.__file__).resolve().parents[1]
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and devices of POSIX")
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 
-#: Sends Ctrl-C when a module is looked for, and then starts the program as `python -m` would.
+#: Sends a signal when a module is looked for, and then starts the program as `python -m` would.
 PROGRAM = """
 import os, runpy, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -24,7 +25,7 @@ class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:
             sys.meta_path.remove(self)
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.{number})
 sys.meta_path.insert(0, Finder())
 sys.argv = {argv!r}
 sys.orig_argv = {orig!r}
@@ -40,6 +41,60 @@ MODULES = ["numpy", "fastgd.network", "fastgd.cli", "click", "fastgd.cli.options
            "fastgd.cli.train", "fastgd.cli.progress", "fastgd.data", "pandas"]  # fmt: skip
 
 
+#: What is said of each signal, and the exit code.
+ENDS = {
+    "SIGINT": (b"interrupted", 130), "SIGTERM": (b"ended by SIGTERM", 143),
+    "SIGHUP": (b"ended by SIGHUP", 129),
+}  # fmt: skip
+
+#: Trains again and again; a signal comes a line later each time, from the first of the training on.
+EVERY_LINE = """
+import itertools, os, pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from fastgd.cli import main
+from fastgd.engine.fit import Fit
+FILES = ("cli/train.py", "cli/fitting.py", "cli/signals.py", "engine/fit.py", "checkpoint.py")
+out, kept = pathlib.Path("m.st"), pathlib.Path("c.ckpt")
+args = ["train", "a.csv", "--target", "y", "--hidden", "2", "--epochs", "2", "--optimizer", "adam",
+        "--out", str(out), "--checkpoint", str(kept), "--early-stopping", "5", "--quiet"]
+def code():
+    Fit.interrupted = -1e9  # each training is its own
+    for path in (out, kept):
+        path.unlink(missing_ok=True)
+    try:
+        main(args)
+    except SystemExit as end:
+        return end.code
+def lines(send):
+    begun, left = False, send
+    def trace(frame, event, arg):
+        nonlocal begun, left
+        where = frame.f_code.co_filename
+        if not where.endswith(FILES) or frame.f_code.co_name == "ending":
+            return None  # what gives the signals back to the caller
+        begun = begun or (frame.f_code.co_name == "on_train_begin" and "fitting" in where)
+        if event == "line" and begun:
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+        return trace
+    sys.settrace(trace)
+    ended = code()
+    sys.settrace(None)
+    return ended, left
+assert code() == 0
+step = int(sys.argv[2])
+sent = 0
+for line in itertools.count(1, step):
+    ended, left = lines(line)
+    if left > 0:
+        break
+    sent += ended == int(sys.argv[3])
+    # At the very end all is done; 0 is right then.
+    print(line, ended, out.exists())
+"""
+
+
 def run(*args, **options):
     path = os.pathsep.join([str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path}
@@ -50,17 +105,35 @@ def run(*args, **options):
 @POSIX
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("module", MODULES)
-def test_ctrl_c_among_imports(module, start, tmp_path):
+@pytest.mark.parametrize("number", ENDS)
+def test_a_signal_among_imports(module, start, number, tmp_path):
     (tmp_path / "a.csv").write_text("a,y\n1,0\n2,1\n")
     argv, orig, code = STARTS[start]
     more = ["train", "a.csv"]
-    program = PROGRAM.format(module=module, argv=argv + more, orig=orig + more, start=code)
+    words, rc = ENDS[number]
+    values = {"argv": argv + more, "orig": orig + more, "number": number}
+    program = PROGRAM.format(module=module, start=code, **values)
     done = run("-c", program, cwd=tmp_path)
-    if b"fastgd: interrupted" not in done.stderr and done.returncode == 0:
+    if words not in done.stderr and done.returncode == 0:
         pytest.fail(f"{module} is not imported by this command")
-    assert done.stderr == b"fastgd: interrupted\n", done.stderr.decode()
-    assert done.returncode == 130
+    assert done.stderr == b"fastgd: " + words + b"\n", done.stderr.decode()
+    assert done.returncode == rc
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+@POSIX
+@pytest.mark.parametrize("number", ENDS)
+def test_a_signal_at_any_line_keeps_the_model(number, tmp_path):
+    """From the first mini-batch on, through the writing of the model, to the end of the command."""
+    rows = "".join(f"{i % 7},{i % 3},{'ab'[i % 2]}\n" for i in range(40))
+    (tmp_path / "a.csv").write_text("u,v,y\n" + rows)
+    rc = ENDS[number][1]
+    done = run("-c", EVERY_LINE, number, rounds(9, 1), rc, cwd=tmp_path)
+    ends = [line.split() for line in done.stdout.decode().splitlines()]
+    assert done.returncode == 0 and len(ends) > 40, done.stderr.decode()[-2000:]
+    bad = [end for end in ends if end[2] != "True" or int(end[1]) not in (rc, 0)]
+    assert not bad, done.stderr.decode()[:2000]
+    assert [end[1] for end in ends[:-5]] == [str(rc)] * (len(ends) - 5)
 
 
 @POSIX
@@ -119,16 +192,16 @@ def test_signal_of_a_thread():
     """`guarded` off the main thread cannot set signals, and does not try."""
     import threading
 
-    from fastgd.cli.signals import interrupts
+    from fastgd.cli.signals import ending
 
     found = []
 
     def work():
-        with interrupts() as came:
-            found.append(came)
+        with ending() as came:
+            found.append(came.number)
 
     before = signal.getsignal(signal.SIGINT)
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [[]] and signal.getsignal(signal.SIGINT) is before
+    assert found == [None] and signal.getsignal(signal.SIGINT) is before

@@ -14,8 +14,18 @@ from fastgd.rules.checks import check_integer, check_number
 
 if TYPE_CHECKING:
     from fastgd.data import Dataset
+    from fastgd.engine.history import History
+    from fastgd.network import Network
 
-__all__ = ["EARLY_STOPPING", "STOPPING", "WEIGHTS", "check_fit", "class_weight_of", "stoppers"]
+__all__ = [
+    "EARLY_STOPPING",
+    "STOPPING",
+    "WEIGHTS",
+    "Learned",
+    "check_fit",
+    "class_weight_of",
+    "stoppers",
+]
 
 #: The share of the rows trained on that early stopping watches.
 WATCHED = 0.1
@@ -120,6 +130,49 @@ def stoppers(given: dict[str, Any]) -> list[Any]:
     if given["log"] is not None:
         made.append(CSVLog(given["log"]))
     return made
+
+
+class Learned:
+    """Callbacks, and one after them that knows what was learned where the fit cannot say it.
+
+    Parameters
+    ----------
+    callbacks : list
+
+    Attributes
+    ----------
+    history : History or None
+        None until there is something to keep.
+    """
+
+    def __init__(self, callbacks: list[Any]):
+        self._others, self._ended = callbacks, False
+        self.callbacks = [*callbacks, self]
+        self.history: History | None = None
+
+    def on_train_begin(self, network: Network) -> None:
+        """Begin a history."""
+        from fastgd.engine.history import History
+
+        self.history = History(stop_reason="interrupted")
+
+    def on_epoch_end(self, network: Network, epoch: int, logs: dict[str, float]) -> None:
+        """Add what was measured."""
+        assert self.history is not None
+        self.history.append(logs)
+
+    def on_train_end(self, network: Network, history: History) -> None:
+        """Take the fit's own history."""
+        self.history, self._ended = history, True
+
+    def end(self, network: Network) -> History:
+        """Return the history of a fit that was left; let everybody know of its end."""
+        from fastgd.engine.listeners import Listeners
+
+        assert self.history is not None
+        if not self._ended:
+            Listeners(network, self._others).tell("on_train_end", self.history)
+        return self.history
 
 
 def class_weight_of(given: str | dict[str, float] | None, dataset: Dataset) -> Any:

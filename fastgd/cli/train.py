@@ -14,7 +14,7 @@ import click
 import numpy as np
 
 from fastgd.cli import models
-from fastgd.cli.fitting import class_weight_of, stoppers, validation_split
+from fastgd.cli.fitting import Learned, class_weight_of, stoppers, validation_split
 from fastgd.cli.optimizing import optimizer_of
 from fastgd.cli.options import Command, option, output_options, with_options
 from fastgd.cli.output import Output, count
@@ -79,11 +79,16 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     Where nothing is said of optimizer, rate and schedule, network and training are chosen by what
     is to be learned and from how many rows, and a line says what was chosen.
     """
+    with ending() as came:
+        came.begin()
+        return _train(data, Output(as_json, quiet), settings, came)
+
+
+def _train(data: str, output: Output, settings: dict[str, Any], came: Ending) -> int:
     from fastgd.backends import backend
     from fastgd.engine.threads import available_threads
     from fastgd.files import check_name
 
-    output = Output(as_json, quiet)
     out, read = settings["out"], (data, settings["test"])
     if out is not None:
         models.check_out(out, *read)
@@ -98,18 +103,21 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
         models.check_out(settings["log"], *read, out, option="--log")
     if settings["checkpoint"] is not None:
         models.check_out(settings["checkpoint"], *read, out, option="--checkpoint")
-    run = Run(data, source, test, out, settings, output)
+    run = Run(data, source, test, out, settings, output, came)
     run.describe()
-    history = run.fit()
-    run.judge(history)
-    if not run.kept:
-        run.replaced = os.path.exists(out)
-        run.network.save(out)
+    history = run.fit()  # from its end on signals wait, until the model is written
+    try:
+        run.judge(history)
+        if not run.kept:
+            run.replaced = os.path.exists(out)
+            run.network.save(out)
+    finally:
+        came.held = False
     report = run.report(history)
     if output.abandoned and not run.kept:
         output.note(f"nobody reads the output any more; wrote the network to {out}")
     output.finish(report)
-    return run.ending.code if history.stop_reason == "interrupted" else int(run.kept)
+    return int(run.kept) if came.number is None else came.code
 
 
 def default_out(name: str) -> str:
@@ -136,8 +144,8 @@ class Run:
     out: str
     settings: dict[str, Any]
     output: Output
+    ending: Ending
     replaced: bool = False
-    ending: Ending = dataclasses.field(default_factory=Ending)
 
     def __post_init__(self) -> None:
         from fastgd.engine.inputs import check_examples
@@ -235,14 +243,28 @@ class Run:
             self.output.say(f"training {training} (chosen for {len(data.X):,} rows)")
 
     def fit(self) -> History:
-        """Train; the network finds the scaling of its columns in the rows it learns from."""
+        """Train; a signal ends that, whenever it comes, and the next ones wait."""
         compile_kernels(self.network.dtype, self.network.backend, self.output)
+        learned = Learned([*self.callbacks, *bars(self.output, self.score_name)])
+        self.started = time.perf_counter()
+        try:
+            history = self._fit(learned.callbacks)
+            self.ending.held = True
+        except KeyboardInterrupt:  # where the fit does not expect one: before, or after all
+            self.ending.held = True
+            if self.ending.insists or learned.history is None:
+                raise
+            history = learned.end(self.network)
+        self.seconds = time.perf_counter() - self.started
+        return history
+
+    def _fit(self, callbacks: list[Any]) -> History:
+        """Train; the network finds the scaling of its columns in the rows it learns from."""
         data, given = self.dataset, self.settings
         held_out = data.X_test is not None and data.y_test is not None and not self.split
-        self.started = time.perf_counter()
-        with ending() as self.ending, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="training interrupted")  # said below
-            history = self.network.fit(
+            return self.network.fit(
                 data.X,
                 data.y,
                 epochs=given["epochs"],
@@ -252,13 +274,11 @@ class Run:
                 class_weight=self.class_weight,
                 validation_data=(data.X_test, data.y_test) if held_out else None,
                 validation_split=self.split,
-                callbacks=[*self.callbacks, *bars(self.output, self.score_name)],
+                callbacks=callbacks,
                 standardize=not given["no_standardize"],
                 checkpoint=given["checkpoint"],
                 checkpoint_seconds=given["checkpoint_seconds"],
             )
-        self.seconds = time.perf_counter() - self.started
-        return history
 
     def report(self, history: History) -> dict[str, Any]:
         """Say how it went and what to do next; return it all for --json."""
@@ -280,9 +300,11 @@ class Run:
         if not self.kept:
             instead = ", in place of the file that was there" if self.replaced else ""
             output.say(f"wrote    {self.out}{instead}")
-        if history.stop_reason == "interrupted" and not self.kept:
-            epoch = history.epochs + 1
-            output.note(f"interrupted in epoch {epoch}; wrote the network so far to {self.out}")
+        if self.ending.number is not None and not self.kept:
+            when, so_far = "", ""
+            if history.stop_reason == "interrupted":
+                when, so_far = f" in epoch {history.epochs + 1}", " so far"
+            output.note(f"{self.ending.words}{when}; wrote the network{so_far} to {self.out}")
         self._note_failure(history)
         if not self.kept:
             self._say_next()
