@@ -9,19 +9,22 @@ import os
 import signal
 import sys
 
-__all__ = ["SIGNALS", "WORDS", "end"]  # and few imports: before them there is no help
+__all__ = ["SIGNALS", "end", "words_for"]  # and few imports: before them there is no help
 
 #: What ends a command in order; Windows has no SIGHUP.
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
            if hasattr(signal, name)]  # fmt: skip
-WORDS = "ended by {}"
 
 
 def end(number: int, frame: object) -> None:
     """End the process; what ``fastgd`` answers a signal with until it runs a command."""
-    words = "interrupted" if number == signal.SIGINT else WORDS.format(signal.Signals(number).name)
-    os.write(2, f"fastgd: {words}\n".encode())
+    os.write(2, f"fastgd: {words_for(number)}\n".encode())
     os._exit(128 + number)
+
+
+def words_for(number: int) -> str:
+    """Return what is said of an end by a signal."""
+    return "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
 
 
 def _is_command() -> bool:

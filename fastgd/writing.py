@@ -82,6 +82,8 @@ def append_whole(path: StrPath, content: bytes) -> None:
         If that cannot be.
     """
 
+    new = not os.path.exists(path)
+
     def append(job: _Job) -> None:
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _CLOEXEC | _BINARY, 0o666)
         try:
@@ -91,6 +93,8 @@ def append_whole(path: StrPath, content: bytes) -> None:
             except BaseException:
                 with suppress(OSError):  # a pipe cannot be cut
                     os.ftruncate(file, size)
+                    if new:
+                        os.unlink(path)
                 raise
         finally:
             os.close(file)
@@ -206,7 +210,9 @@ def _undisturbed(path: StrPath, work: Callable[[_Job], None]) -> None:
         raise
     error = job.error
     if isinstance(error, OSError) and not isinstance(error, WriteError | BrokenPipeError):
-        words = f"{error.strerror or error}; {KEPT}"
+        words = f"{error.strerror or error}"
+        if os.path.isfile(path):
+            words += f"; {KEPT}"
         raise WriteError(error.errno or errno.EIO, words, os.fspath(path)) from error
     if error is not None:
         raise error

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from stress_form import rounds
 
 import fastgd
-from stress_form import rounds
 
 PACKAGE = Path(fastgd.__file__).resolve().parents[1]
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and devices of POSIX")
@@ -95,6 +95,21 @@ for line in itertools.count(1, step):
 """
 
 
+#: A disk with room for so many bytes of a log.
+FULL_LOG = """
+import errno, os, stat
+from fastgd.cli import main
+real = os.write
+def write(file, piece):
+    where = os.readlink(f"/proc/self/fd/{{file}}") if os.path.exists("/proc/self/fd") else ""
+    if "full" in where and os.fstat(file).st_size + len(piece) > {size}:
+        raise OSError(errno.EFBIG, "File too large")
+    return real(file, piece)
+os.write = write
+main()
+"""
+
+
 def run(*args, **options):
     path = os.pathsep.join([str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path}
@@ -151,6 +166,27 @@ def test_a_full_disk_keeps_the_model(tmp_path, more):
     assert fastgd.load(tmp_path / "m.safetensors").n_parameters
     assert done.returncode == 2
     assert done.stderr == b"fastgd: error: standard output: No space left on device\n"
+
+
+@POSIX
+@pytest.mark.parametrize("blocks", [0, 4])
+def test_a_log_that_does_not_fit_ends_no_training(tmp_path, blocks):
+    """Neither at its first line nor later; the model comes to lie elsewhere."""
+    (tmp_path / "log.csv").symlink_to(tmp_path / "full" / "log.csv")
+    (tmp_path / "full").mkdir()
+    program = FULL_LOG.format(size=1024 * blocks)
+    command = ["train", "digits", "--hidden", "4", "--optimizer", "adam", "--epochs", "60",
+               "--out", "m.safetensors", "--log", "log.csv", "--quiet"]  # fmt: skip
+    done = run("-c", program, *command, cwd=tmp_path)
+    assert done.returncode == 0 and fastgd.load(tmp_path / "m.safetensors").n_parameters
+    kept = "; what was there is as it was" if blocks else ""
+    name = tmp_path / "full" / "log.csv"
+    said = f"fastgd: note: the log could not be written: log.csv: File too large{kept}\n"
+    assert done.stderr.decode() == said
+    assert name.exists() == bool(blocks)
+    if blocks:
+        lines = name.read_text().splitlines()
+        assert 0 < name.stat().st_size <= 4096 and all(line.count(",") == 5 for line in lines)
 
 
 @FULL

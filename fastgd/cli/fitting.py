@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +17,7 @@ from fastgd.rules.checks import check_integer, check_number
 
 if TYPE_CHECKING:
     from fastgd.data import Dataset
+    from fastgd.engine.callbacks import CSVLog
     from fastgd.engine.history import History
     from fastgd.network import Network
 
@@ -120,7 +124,7 @@ def validation_split(given: dict[str, Any]) -> float:
 
 def stoppers(given: dict[str, Any]) -> list[Any]:
     """Return the callbacks the options ask for."""
-    from fastgd.engine.callbacks import CSVLog, EarlyStopping, TimeBudget
+    from fastgd.engine.callbacks import EarlyStopping, TimeBudget
 
     made: list[Any] = []
     if given["early_stopping"] is not None:
@@ -128,8 +132,42 @@ def stoppers(given: dict[str, Any]) -> list[Any]:
     if given["time_budget"] is not None:
         made.append(TimeBudget(given["time_budget"]))
     if given["log"] is not None:
-        made.append(CSVLog(given["log"]))
+        made.append(log_to(given["log"]))
     return made
+
+
+def log_to(path: str) -> CSVLog:
+    """Return the callback of --log. A full disk ends no training: what is not written waits."""
+    from fastgd.engine.callbacks import CSVLog
+
+    class Log(CSVLog):
+        waiting, begins, told = "", False, False
+
+        def write(self, lines: str, begins: bool) -> None:
+            self.waiting, self.begins = self.waiting + lines, self.begins or begins
+            with self.bearing():
+                super().write(self.waiting, self.begins)
+                self.waiting, self.begins = "", False
+
+        def state_dict(self) -> dict[str, Any]:
+            return {**super().state_dict(), "waiting": self.waiting, "begins": self.begins}
+
+        def load_state_dict(self, kept: Mapping[str, Any]) -> None:
+            self.waiting, self.begins = kept["waiting"], kept["begins"]
+            with self.bearing():
+                super().load_state_dict(kept)
+
+        @contextmanager
+        def bearing(self) -> Iterator[None]:
+            """Tell once of a file that cannot be written."""
+            try:
+                yield
+            except OSError as error:
+                if not self.told:
+                    warnings.warn(f"the log could not be written: {error}", stacklevel=2)
+                self.told = True
+
+    return Log(path)
 
 
 class Learned:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from fastgd.starting import SIGNALS, WORDS, end
+from fastgd.starting import SIGNALS, end, words_for
 
 __all__ = ["Ending", "ending"]
 
@@ -45,12 +45,7 @@ class Ending:
     @property
     def words(self) -> str:
         """What is said of the signal."""
-        return WORDS.format(signal.Signals(self.number).name) if self.told else "interrupted"
-
-    @property
-    def told(self) -> bool:
-        """Whether it was another than Ctrl-C."""
-        return self.number not in (None, signal.SIGINT)
+        return words_for(self.number or signal.SIGINT)
 
     def come(self, number: int, frame: FrameType | None) -> None:
         """Take note of a signal; raise KeyboardInterrupt where it does not wait."""
