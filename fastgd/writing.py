@@ -25,7 +25,14 @@ from fastgd.errors import WriteError
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["StrPath", "append_whole", "check_target", "move_into_place", "write_whole"]
+__all__ = [
+    "StrPath",
+    "append_whole",
+    "check_target",
+    "move_into_place",
+    "stream_of",
+    "write_whole",
+]
 
 StrPath = str | os.PathLike[str]
 Pieces = Iterable[bytes | memoryview]
@@ -59,7 +66,7 @@ def write_whole(path: StrPath, content: bytes | Pieces) -> None:
         If it cannot be written: no permission, a full disk, a file that is read-only.
     """
     pieces = (content,) if isinstance(content, bytes) else content
-    stream = _descriptor(path)
+    stream = stream_of(path)
     if stream is not None:
         for text in (sys.stdout, sys.stderr):  # what was printed before comes before
             with suppress(AttributeError, OSError, ValueError):
@@ -127,6 +134,8 @@ def check_target(path: StrPath) -> Path:
     FileNotFoundError, IsADirectoryError, WriteError
         As `write_whole` does.
     """
+    if not os.fspath(path):
+        raise FileNotFoundError("the path is empty; name a file")
     target = Path(os.path.realpath(path))  # a link stays one
     try:
         mode = os.stat(target).st_mode
@@ -145,7 +154,7 @@ def check_target(path: StrPath) -> Path:
     return target
 
 
-def _descriptor(path: StrPath) -> int | None:
+def stream_of(path: StrPath) -> int | None:
     """Return the stream that a path such as /dev/stdout names, also through links.
 
     Opened by its name, a redirected file would begin anew.

@@ -481,8 +481,24 @@ class TestRefusals:
         assert "must be a list of texts" in refusal("evaluate", "digits.safetensors", "digits")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no device files")
-    def test_a_device_is_no_place_for_a_model(self):
-        assert "is not a regular file" in refusal("train", "digits", "--out", os.devnull)
+    @pytest.mark.parametrize("option", ["--log", "--checkpoint"])
+    def test_a_device_is_no_place_for_what_grows(self, option):
+        for path in (os.devnull, "/dev/stdout"):
+            assert "is not a regular file" in refusal("train", "digits", option, path)
+
+    @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="no /proc here")
+    def test_why_nothing_can_be_written(self, folder):
+        for path, why in {
+            "/proc/x": "/proc/x cannot be written: no files can be made in /proc",
+            "/dev/fd/77": "/dev/fd/77 cannot be written: it is closed, or only to be read",
+            "nowhere/x": "nowhere/x cannot be written: there is no folder nowhere",
+            "": "must be the name of a file; got ''",
+        }.items():
+            assert why in refusal("train", "digits", "--out", path)
+
+    def test_a_log_in_the_checkpoint(self):
+        said = refusal("train", "digits", "--log", "one", "--checkpoint", "one")
+        assert "--checkpoint: one is what is being read; name another file" in said
 
     def test_a_folder_that_cannot_be_written(self, folder, monkeypatch):
         def fails(*args, **kwargs):

@@ -216,6 +216,34 @@ def test_a_reader_that_is_gone_keeps_the_model(tmp_path):
 
 
 @POSIX
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no such device")
+def test_what_is_written_to_streams_and_devices(tmp_path):
+    """As docs/files.md says; nothing else is printed there, and a reader may leave."""
+    train = ["-m", "fastgd", "train", "digits", "--epochs", "1", "--out"]
+    done = run(*train, "/dev/stdout", cwd=tmp_path)
+    (tmp_path / "m.st").write_bytes(done.stdout)
+    assert done.returncode == 0 and fastgd.load(tmp_path / "m.st").n_parameters
+    assert run(*train, "/dev/null", cwd=tmp_path).stdout.count(b"/dev/null") == 1  # wrote
+    predict = ["-m", "fastgd", "predict", "m.st", "digits", "--out"]
+    told = run(*predict[:-1], cwd=tmp_path).stdout
+    assert run(*predict, "/dev/stdout", cwd=tmp_path).stdout == told
+    assert run(*predict, "/dev/null", cwd=tmp_path).returncode == 0
+    os.mkfifo(tmp_path / "pipe")
+    done = run(*predict, "pipe", cwd=tmp_path)
+    assert done.returncode == 2 and b"pipe that nobody reads" in done.stderr
+    reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE)
+    assert run(*predict, "pipe", cwd=tmp_path).returncode == 0
+    assert reader.communicate()[0] == told
+    ours, theirs = os.pipe()
+    os.close(ours)
+    for command in (train, predict):
+        done = run(*command, "/dev/stdout", stdout=theirs, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (141, b"")
+    os.close(theirs)
+    assert run(*train, "/dev/stdout", "--json", cwd=tmp_path).returncode == 2
+
+
+@POSIX
 def test_closed_streams_keep_the_model(tmp_path):
     command = f"{sys.executable} -m fastgd train digits --epochs 12 --out m.safetensors >&- 2>&-"
     path = os.pathsep.join([str(PACKAGE), *filter(None, [os.environ.get("PYTHONPATH")])])

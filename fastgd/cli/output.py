@@ -15,6 +15,7 @@ import numpy as np
 
 from fastgd.cli.failures import drop_stdout, one_line
 from fastgd.visible import visible
+from fastgd.writing import stream_of
 
 __all__ = ["Output", "count", "plain"]
 
@@ -38,6 +39,14 @@ class Output:
         self.quiet = quiet
         self.talks = not (as_json or quiet)
         self._failed: OSError | None = None
+
+    def leave_to(self, path: str) -> None:
+        """Print nothing where a file is written to: lines would be part of it."""
+        if stream_of(path) != 1:
+            return
+        if self.as_json:
+            raise click.UsageError(f"--json prints to where {path} is written; name a file")
+        self.talks = False
 
     @property
     def live(self) -> bool:

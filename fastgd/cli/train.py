@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shlex
 import time
 import warnings
@@ -93,6 +92,7 @@ def _train(data: str, output: Output, settings: dict[str, Any], came: Ending) ->
     if out is not None:
         models.check_out(out, *read)
         check_name(out)
+        output.leave_to(out)
     check(settings)
     backend(settings["backend"]), available_threads()  # and what the environment says of them
     source, test = models.open_source(data, settings)
@@ -100,16 +100,19 @@ def _train(data: str, output: Output, settings: dict[str, Any], came: Ending) ->
         out = default_out(source.name)
         models.check_out(out, *read)
     if settings["log"] is not None:
-        models.check_out(settings["log"], *read, out, option="--log")
+        models.check_out(settings["log"], *read, out, option="--log", regular=True)
     if settings["checkpoint"] is not None:
-        models.check_out(settings["checkpoint"], *read, out, option="--checkpoint")
+        written = (out, settings["log"])
+        models.check_out(
+            settings["checkpoint"], *read, *written, option="--checkpoint", regular=True
+        )
     run = Run(data, source, test, out, settings, output, came)
     run.describe()
     history = run.fit()  # from its end on signals wait, until the model is written
     try:
         run.judge(history)
         if not run.kept:
-            run.replaced = os.path.exists(out)
+            run.replaced = models.is_file(out)
             run.network.save(out)
     finally:
         came.held = False
@@ -306,7 +309,7 @@ class Run:
                 when, so_far = f" in epoch {history.epochs + 1}", " so far"
             output.note(f"{self.ending.words}{when}; wrote the network{so_far} to {self.out}")
         self._note_failure(history)
-        if not self.kept:
+        if models.is_file(self.out) and not self.kept:
             self._say_next()
         a = network.architecture
         return {
@@ -360,7 +363,7 @@ class Run:
         if self.failed and data.is_classification:
             # Where one class is most rows, the shares of the others may be learned all the same.
             self.failed = not self.cost < network.diagnose(X, y).baseline
-        self.kept = self.failed and os.path.exists(self.out)
+        self.kept = self.failed and models.is_file(self.out)
 
     def _note_failure(self, history: History) -> None:
         """Say so where the network has learned nothing, with the finding that matters first."""
@@ -379,7 +382,7 @@ class Run:
             note(f"{found[0].name}: {found[0].evidence}; try: {found[0].advice}")
         if self.kept:
             note(f"kept the model that was in {self.out}; --out names another file")
-        else:
+        elif models.is_file(self.out):
             note(f"see: fastgd show diagnosis {self.out} {self.source}")
 
     def _say_next(self) -> None:

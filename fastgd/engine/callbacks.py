@@ -21,7 +21,7 @@ from fastgd.errors import SettingError, SettingTypeError
 from fastgd.regular import open_regular
 from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.visible import as_cell
-from fastgd.writing import append_whole, check_target, write_whole
+from fastgd.writing import append_whole, check_target, stream_of, write_whole
 
 __all__ = ["BestParameters", "CSVLog", "EarlyStopping", "TimeBudget"]
 
@@ -241,7 +241,8 @@ class CSVLog:
     def on_train_begin(self, network: Any) -> None:
         """Begin anew; the first line replaces what is there."""
         self._names = None
-        check_target(self.path)
+        if stream_of(self.path) is None:
+            check_target(self.path)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: the columns, and how far the file is written."""
