@@ -95,6 +95,9 @@ for line in itertools.count(1, step):
 """
 
 
+#: Starts the command line in place of a program.
+EXEC = "import sys; os.execv(sys.executable, [sys.executable, '-m', 'fastgd', *sys.argv[1:]])"
+
 #: A disk with room for so many bytes of a log.
 FULL_LOG = """
 import errno, os, stat
@@ -250,6 +253,19 @@ def test_closed_streams_keep_the_model(tmp_path):
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, timeout=120)
     assert done.returncode == 0 and fastgd.load(tmp_path / "m.safetensors").n_parameters
+
+
+@POSIX
+def test_a_result_that_nobody_gets(tmp_path):
+    """Where the output is closed, it is not lost without a word."""
+    fastgd.Network([64, 10], seed=0).save(tmp_path / "m.st")
+    for args in ("predict m.st digits", "evaluate m.st digits --json", "info m.st"):
+        done = run("-c", f"import os; os.close(1); {EXEC}", *args.split(), cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr == b"fastgd: error: standard output: is closed\n"
+    done = run("-c", f"import os; os.close(1); {EXEC}", "predict", "m.st", "digits", "--out",
+               "answers.csv", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0 and (tmp_path / "answers.csv").exists()
 
 
 def test_signal_of_a_thread():
