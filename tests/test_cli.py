@@ -456,6 +456,21 @@ class TestRefusals:
         assert "lies in the folder" in refusal("train", ".", "--epochs", 1)
         assert images.read_bytes() == before
 
+    def test_a_number_too_large_for_float32(self, folder):
+        rows = [f"{i % 7},{i % 5},{'xy'[i % 2]}\n" for i in range(40)]
+        (folder / "fine.csv").write_text("a,b,kind\n" + "".join(rows))
+        rows[3] = "-1e308,2,y\n"
+        (folder / "large.csv").write_text("a,b,kind\n" + "".join(rows))
+        where = "large.csv, line 5, column 'a': -1e+308 is too large for float32; "
+        train = ["train", "large.csv", "--target", "kind", "--epochs", "1", "-q"]
+        assert where + "--dtype float64 holds it" in refusal(*train)
+        fine = ["train", "fine.csv", "--target", "kind", "--epochs", "1", "-q"]
+        assert where + "--dtype float64 holds it" in refusal(*fine, "--test", "large.csv")
+        run(*fine)
+        for command in ("predict", "evaluate"):
+            said = refusal(command, "fine.safetensors", "large.csv")
+            assert where + "train with --dtype float64" in said
+
     def test_a_log_that_would_destroy_the_data(self, houses, folder):
         before = (folder / houses).read_bytes()
         for log in (houses, "houses.safetensors"):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Part",
+    "all_fit",
     "check_out",
     "class_names",
     "is_file",
@@ -157,6 +158,13 @@ def load_rows(
         max_bytes=max_bytes(),
         **described,
     )
+    if dataset.columns is not None and not all_fit(dataset, network.dtype):
+        from fastgd.tables.loading import check_fits
+        from fastgd.tables.reading import read_frame
+
+        table = read_frame(source, sep, max_bytes())
+        hint = "train with --dtype float64"
+        check_fits(table, table.frame, dataset.columns, network.dtype, hint)
     if output is not None:
         for note in dataset.notes:
             output.note(f"{dataset.name}: {note}")
@@ -166,6 +174,13 @@ def load_rows(
             f"{source}: has {dataset.n_features} columns of inputs; the model takes {expected}"
         )
     return dataset
+
+
+def all_fit(dataset: Dataset, dtype: str) -> bool:
+    """Return whether a dtype can hold each number of the inputs."""
+    most = np.finfo(dtype).max
+    parts = [X for X in (dataset.X, dataset.X_test) if X is not None and len(X)]
+    return not any(X.max() > most or X.min() < -most for X in parts)
 
 
 class Part(NamedTuple):

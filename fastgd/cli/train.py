@@ -167,9 +167,24 @@ class Run:
         self.class_weight = class_weight_of(given["class_weight"], whole)
         self.split = validation_split(given)
         self.callbacks = stoppers(given)
+        self._check_fits()
         architecture = self.network.architecture
         check_examples(self.dataset.X, self.dataset.y, architecture)
         self.score_name = models.score_name(self.network, self.dataset.y)
+
+    def _check_fits(self) -> None:
+        """Refuse numbers of a table that the network's dtype cannot hold, by file and line."""
+        if models.all_fit(self.dataset, self.network.dtype):
+            return
+        from fastgd.tables import Table
+        from fastgd.tables.loading import check_fits
+
+        for table in (self.data, self.test):
+            if isinstance(table, Table):
+                check_fits(
+                    table.source, table.frame, self.dataset.columns, self.network.dtype,
+                    "--dtype float64 holds it",
+                )  # fmt: skip
 
     def _divide(self) -> Dataset:
         """Hold rows out; return what tells how many inputs and classes there are."""
