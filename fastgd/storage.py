@@ -197,7 +197,7 @@ def _opened(path: StrPath) -> Any:
     try:
         return open_regular(path, "name a model file", ModelFileError)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
+        raise FileNotFoundError(f"{visible(path)}: no such file") from None
 
 
 def _read(path: StrPath, file: Any, start: int, buffer: memoryview) -> None:

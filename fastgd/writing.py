@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fastgd.errors import WriteError
+from fastgd.visible import visible
 
 if sys.platform != "win32":
     import fcntl
@@ -141,12 +142,13 @@ def check_target(path: StrPath) -> Path:
         mode = os.stat(target).st_mode
     except FileNotFoundError:
         if not target.parent.is_dir():
-            raise FileNotFoundError(f"the folder {target.parent} does not exist") from None
+            folder = visible(target.parent)
+            raise FileNotFoundError(f"the folder {folder} does not exist") from None
         return target
     except OSError as error:
         raise WriteError(error.errno, error.strerror, str(path)) from error
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(f"{target} is a folder; name a file in it")
+        raise IsADirectoryError(f"{visible(target)} is a folder; name a file in it")
     if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
         raise WriteError(errno.EINVAL, "is not a regular file; name another", str(path))
     if not mode & 0o222 or not os.access(target, os.W_OK):  # root may write all
