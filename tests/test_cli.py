@@ -511,6 +511,11 @@ class TestRefusals:
         }.items():
             assert why in refusal("train", "digits", "--out", path)
 
+    def test_a_checkpoint_made_with_other_callbacks(self):
+        command = ["train", "digits", "--epochs", 1, "-q", "--checkpoint", "c", "--optimizer=sgd"]
+        run(*command, "--log", "log.csv")
+        assert "what callbacks keep is --log there and none here" in refusal(*command)
+
     def test_a_log_in_the_checkpoint(self):
         said = refusal("train", "digits", "--log", "one", "--checkpoint", "one")
         assert "--checkpoint: one is what is being read; name another file" in said

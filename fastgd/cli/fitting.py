@@ -31,6 +31,8 @@ __all__ = [
     "stoppers",
 ]
 
+#: How often a checkpoint is written at least.
+CHECKPOINT_SECONDS = 30.0
 #: The share of the rows trained on that early stopping watches.
 WATCHED = 0.1
 
@@ -75,7 +77,6 @@ STOPPING = [
         "Stopping",
         "--checkpoint-seconds",
         type=float,
-        default=30.0,
         metavar="SECONDS",
         help="How often that is written at least.  [default: 30]",
     ),
@@ -110,6 +111,10 @@ def check_fit(given: dict[str, Any]) -> None:
             raise click.UsageError("--early-stopping needs rows to watch: --validation-split 0.1")
     if given["time_budget"] is not None:
         check_number("time_budget", given["time_budget"], above=0)
+    if given["checkpoint_seconds"] is None:
+        given["checkpoint_seconds"] = CHECKPOINT_SECONDS
+    elif given["checkpoint"] is None:
+        raise click.UsageError("--checkpoint-seconds needs a file to write: --checkpoint FILE")
     check_number("checkpoint_seconds", given["checkpoint_seconds"], minimum=0)
     if given["log"] is not None and not Path(given["log"]).absolute().parent.is_dir():
         raise click.UsageError(f"--log: the folder {Path(given['log']).parent} does not exist")
@@ -129,8 +134,10 @@ def stoppers(given: dict[str, Any]) -> list[Any]:
     made: list[Any] = []
     if given["early_stopping"] is not None:
         made.append(EarlyStopping(patience=given["early_stopping"]))
+        made[-1].called = "--early-stopping"
     if given["time_budget"] is not None:
         made.append(TimeBudget(given["time_budget"]))
+        made[-1].called = "--time-budget"
     if given["log"] is not None:
         made.append(log_to(given["log"]))
     return made
@@ -141,6 +148,7 @@ def log_to(path: str) -> CSVLog:
     from fastgd.engine.callbacks import CSVLog
 
     class Log(CSVLog):
+        called = "--log"
         waiting, begins, told = "", False, False
 
         def write(self, lines: str, begins: bool) -> None:
