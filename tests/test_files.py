@@ -260,7 +260,7 @@ class TestPyTorch:
         """The code of docs/files.md."""
         torch = pytest.importorskip("torch")
         docs = OLD.parent.parent / "docs" / "files.md"
-        (code,) = re.findall(r"```python\n(.*?)```", docs.read_text(), re.DOTALL)
+        code = re.findall(r"```python\n(.*?)```", docs.read_text(), re.DOTALL)[-1]
         net.save(path)
         monkeypatch.chdir(path.parent)
         names: dict = {}
