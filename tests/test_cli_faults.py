@@ -95,6 +95,36 @@ for line in itertools.count(1, step):
 """
 
 
+#: Sends a signal while data are read.
+READING = """
+import os, signal, fastgd.data
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from fastgd.cli import main
+def load(*args, **options):
+    exec("os.kill(os.getpid(), signal.{number})\\nfor i in range(1000): pass", globals())
+fastgd.data.load = load
+main()
+"""
+
+#: Sends a signal in a training that a diagnosis tries.
+EXPLAINING = """
+import os, signal, sys, fastgd
+from fastgd.explain.symptoms import training
+from fastgd.engine import fit
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from fastgd.cli import main
+tried, epochs = training._try, fit.Fit._epochs
+def sending(*args):
+    fit.Fit._epochs = epochs
+    print("tried", file=sys.stderr)
+    os.kill(os.getpid(), signal.{number})
+def trying(*args):
+    fit.Fit._epochs, training._try = sending, tried
+    return tried(*args)
+training._try = trying
+main()
+"""
+
 #: Starts the command line in place of a program.
 EXEC = "import sys; os.execv(sys.executable, [sys.executable, '-m', 'fastgd', *sys.argv[1:]])"
 
@@ -253,6 +283,30 @@ def test_closed_streams_keep_the_model(tmp_path):
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, timeout=120)
     assert done.returncode == 0 and fastgd.load(tmp_path / "m.safetensors").n_parameters
+
+
+@POSIX
+@pytest.mark.parametrize("number", ENDS)
+def test_a_signal_while_data_are_read(number, tmp_path):
+    """Also in what goes through an exec, which Python itself would end by SIGINT for."""
+    fastgd.Network([64, 10], seed=0).save(tmp_path / "m.st")
+    (tmp_path / "reading.py").write_text(READING.format(number=number))
+    done = run("-m", "reading", "predict", "m.st", "digits", cwd=tmp_path)
+    words, rc = ENDS[number]
+    assert (done.returncode, done.stderr) == (rc, b"fastgd: " + words + b"\n")
+
+
+@POSIX
+@pytest.mark.parametrize("number", ENDS)
+def test_a_signal_while_a_failure_is_explained(number, tmp_path):
+    """In a small training that is tried: the command ends in its own words alone."""
+    rows = "".join(f"{i % 7},{i % 5},{'ab'[i % 2]}\n" for i in range(60))  # nothing to be learned
+    (tmp_path / "a.csv").write_text("u,v,y\n" + rows)
+    command = ["train", "a.csv", "--target", "y", "--hidden", "4", "--epochs", "100",
+               "--optimizer", "adam", "-q"]  # fmt: skip
+    done = run("-c", EXPLAINING.format(number=number), *command, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (ENDS[number][1], b"tried\n")
+    assert (tmp_path / "a.safetensors").exists()
 
 
 @POSIX

@@ -45,8 +45,7 @@ def guarded(run: Callable[[], Any], debug: bool) -> NoReturn:
         try:
             _guarded(run, debug, came)
         except KeyboardInterrupt:  # among the last lines of that
-            _complain(f"fastgd: {came.words}")
-            sys.exit(came.code)
+            _ended(came)
 
 
 def _guarded(run: Callable[[], Any], debug: bool, came: Ending) -> NoReturn:
@@ -63,18 +62,22 @@ def _guarded(run: Callable[[], Any], debug: bool, came: Ending) -> NoReturn:
         drop_stdout()
         sys.exit(141)
     except (click.Abort, KeyboardInterrupt):
-        _complain(f"fastgd: {came.words}")
-        sys.exit(came.code)
+        _ended(came)
     except click.ClickException as error:
         _explain(error, error, debug, 2)
     except EXPECTED as error:
         if came.number and isinstance(error, ImportError):  # what a module makes of a signal
-            _complain(f"fastgd: {came.words}")
-            sys.exit(came.code)
+            _ended(came)
         _explain(error, describe(error), debug, 2)
     except Exception as error:
         what = f"{type(error).__name__}: {error} (a bug in fastgd; FASTGD_DEBUG=1 shows where)"
         _explain(error, what, debug, 1)
+
+
+def _ended(came: Ending) -> NoReturn:
+    _complain(f"fastgd: {came.words}")
+    exec("")  # or Python ends itself by SIGINT, where KeyboardInterrupt went through an exec
+    sys.exit(came.code)
 
 
 def describe(error: BaseException) -> str:

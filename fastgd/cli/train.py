@@ -389,10 +389,15 @@ class Run:
             what = f"always saying the commonest class would reach {100 * self.constant:.2f} %"
         data, note = self.dataset, self.output.note
         note(f"it has learned nothing: {what}")
-        found = self.network.diagnose(
-            data.X, data.y, history=history, optimizer=self.optimizer,
-            batch_size=self.settings["batch_size"],
-        ).findings  # fmt: skip
+        if self.ending.number is not None:
+            return
+        with warnings.catch_warnings():
+            # A signal ends one of its trials.
+            warnings.filterwarnings("ignore", message="training interrupted")
+            found = self.network.diagnose(
+                data.X, data.y, history=history, optimizer=self.optimizer,
+                batch_size=self.settings["batch_size"],
+            ).findings  # fmt: skip
         if found:
             note(f"{found[0].name}: {found[0].evidence}; try: {found[0].advice}")
         if self.kept:
