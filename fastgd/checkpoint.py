@@ -24,7 +24,7 @@ from fastgd.engine.fit import Fit
 from fastgd.engine.inputs import Examples
 from fastgd.engine.listeners import Listeners
 from fastgd.engine.sparse import Sparse
-from fastgd.errors import ModelFileError, SettingError, WriteError
+from fastgd.errors import ModelFileError, SettingError, SettingTypeError, WriteError
 from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.rules.optimizers import Optimizer
 from fastgd.storage import Kind, Tensor
@@ -33,7 +33,9 @@ from fastgd.writing import StrPath, check_target
 __all__ = ["Checkpoint", "describe"]
 
 Array = np.ndarray
-KIND = Kind("checkpoint", 1)
+KIND = Kind(
+    "checkpoint", 1, 0, "a file for the checkpoint", "remove it, or name another, to begin anew"
+)
 #: Epochs shorter than this are not all written: a write waits for the disk.
 SHORT = 1.0
 #: Data up to so many bytes are compared whole, larger ones by rows spread over them.
@@ -190,11 +192,28 @@ def _point(fit: Fit, run: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Arr
     for name, values in fit.history.items():
         arrays[f"history.{name}"] = np.array(values, np.float64)
     for i, callback in enumerate(_keeping(fit)):
-        kept = dict(callback.state_dict())
-        for key in [key for key, value in kept.items() if isinstance(value, np.ndarray)]:
-            arrays[f"callback.{i}.{key}"] = kept.pop(key)
-        said["callbacks"].append(json.dumps(kept))
+        text, own = _kept_of(callback)
+        said["callbacks"].append(text)
+        arrays |= {f"callback.{i}.{key}": array for key, array in own.items()}
     return said, arrays
+
+
+def _kept_of(callback: Any) -> tuple[str, dict[str, Array]]:
+    """Return what a callback keeps: its JSON, and its arrays."""
+    given = callback.state_dict()
+    try:
+        kept = dict(given)
+        arrays = {key: value for key, value in kept.items() if isinstance(value, np.ndarray)}
+        for key, array in arrays.items():
+            if array.dtype.name not in storage.NAMES:
+                raise TypeError(f"{key!r} is an array of {array.dtype}")
+            del kept[key]
+        return json.dumps(kept), arrays
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SettingTypeError(
+            "checkpoint", f"cannot keep the callback {_called(callback)}: its state_dict() must "
+            f"return names with JSON and arrays of numbers; {storage.brief(error)}",
+        ) from error  # fmt: skip
 
 
 def _finished(
@@ -323,7 +342,7 @@ def describe(fit: Fit, seeded: bool) -> dict[str, Any]:
     architecture = session.runner.architecture
     start = hashlib.blake2b(state.parameters.tobytes(), digest_size=16)
     start.update(repr((state.step, state.epoch, state.rng.bit_generator.state)).encode())
-    names = [type(callback).__name__ for callback in _keeping(fit)]
+    names = [_called(callback) for callback in _keeping(fit)]
     return {
         "architecture": architecture.spec(),
         "optimizer": repr(session.optimizer),
@@ -335,6 +354,11 @@ def describe(fit: Fit, seeded: bool) -> dict[str, Any]:
         "validation": None if fit.validation is None else _digest(fit.validation),
         "start": start.hexdigest() if seeded else None,
     }
+
+
+def _called(callback: Any) -> str:
+    """Return a callback's name: what it says it is called, or its class."""
+    return str(getattr(callback, "called", type(callback).__name__))
 
 
 #: What is said of what cannot be read from two digests.
@@ -354,6 +378,9 @@ def _difference(name: str, there: Any, here: Any) -> str:
             for key in here
             if there.get(key) != here[key]
         )
+    if name == "callbacks" and isinstance(there, list):
+        there, here = (", ".join(map(str, names)) or "none" for names in (there, here))
+        name = "what callbacks keep"
     return f"{name} is {storage.brief(there)} there and {storage.brief(here)} here"
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastgd.visible import visible
+
 if TYPE_CHECKING:
     from fastgd.engine.history import History
 
@@ -61,7 +63,13 @@ class DivergenceError(ArithmeticError):
 
 
 class DataError(ValueError):
-    """A data file that cannot be read; the message names file, line and column."""
+    """A data file that cannot be read; the message names file, line and column.
+
+    What a terminal would act on in names of strangers is spelled out.
+    """
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 class ModelFileError(DataError):
@@ -80,7 +88,7 @@ class WriteError(OSError):
     """
 
     def __str__(self) -> str:
-        return f"{self.filename}: {self.strerror}"
+        return visible(f"{self.filename}: {self.strerror}")
 
 
 class MissingExtraError(ImportError):

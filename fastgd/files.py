@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from fastgd.writing import StrPath
 
 __all__ = ["check_name", "read", "write"]
 
-KIND = Kind("network", 2, unsigned=1)
+KIND = Kind("network", 2, 1, "a model file", "verify=False reads it all the same")
 #: What a layer's arrays are called in each format, and whether its weights are (n_out, n_in).
 LAYERS = {
     1: ("weights.{}", "biases.{}", False),
@@ -78,6 +79,8 @@ def write(
 
 def check_name(path: StrPath) -> None:
     """Refuse a file name that promises another format than it would have."""
+    if not isinstance(path, str | os.PathLike):
+        raise SettingTypeError("path", f"must be a path; got {storage.brief(repr(path))}")
     ending = Path(path).suffix.lower()
     if ending in OTHERS:
         pickled = ending in (".pkl", ".pickle", ".joblib")

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from fastgd.errors import ModelFileError
+from fastgd.errors import ModelFileError, SettingTypeError
 from fastgd.looks import looks_like
 from fastgd.regular import open_regular
 from fastgd.version import __version__
@@ -56,12 +56,15 @@ NAMES = {name: short for short, name in DTYPES.items()}
 class Kind:
     """What a file holds: its name, and the newest format of it that this version knows.
 
-    Files up to the format ``unsigned`` have no checksum.
+    Files up to the format ``unsigned`` have no checksum. A file of it is called ``file``;
+    ``advice`` is for one whose checksum is another.
     """
 
     name: str
     format: int
     unsigned: int = 0
+    file: str = "a file"
+    advice: str = ""
 
 
 class Tensor(NamedTuple):
@@ -165,7 +168,7 @@ def read(
     FileNotFoundError, PermissionError
         If there is no such file, or it may not be read.
     """
-    with _opened(path) as file:
+    with _opened(path, kind) as file:
         size = os.fstat(file.fileno()).st_size
         header, begin = _read_header(path, file, size)
         metadata = _metadata(path, header, kind)
@@ -185,7 +188,7 @@ def read(
         blobs = {name: array.reshape(-1).view(np.uint8) for name, array in arrays.items()}
         if metadata.get("checksum") != checksum_of(text, tensors, blobs):
             raise ModelFileError(
-                f"{path}: damaged: its checksum is another (verify=False reads it all the same)"
+                f"{path}: damaged: its checksum is another{kind.advice and f' ({kind.advice})'}"
             )
     if np.little_endian:
         return said, arrays
@@ -197,11 +200,15 @@ def read(
 # ------------------------------------------------------------------------------------- the pieces
 
 
-def _opened(path: StrPath) -> Any:
+def _opened(path: StrPath, kind: Kind) -> Any:
+    if not isinstance(path, str | os.PathLike):
+        raise SettingTypeError("path", f"must be a path; got {brief(repr(path))}")
+    if not os.fspath(path):
+        raise FileNotFoundError(f"the path is empty; name {kind.file}")
     try:
-        return open_regular(path, "name a model file", ModelFileError)
+        return open_regular(path, f"name {kind.file}", ModelFileError)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
+        raise FileNotFoundError(f"{visible(path)}: no such file") from None
 
 
 def _read(path: StrPath, file: Any, start: int, buffer: memoryview) -> None:

@@ -21,11 +21,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from fastgd.errors import WriteError
+from fastgd.visible import visible
 
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["StrPath", "append_whole", "check_target", "move_into_place", "write_whole"]
+__all__ = [
+    "StrPath",
+    "append_whole",
+    "check_target",
+    "move_into_place",
+    "stream_of",
+    "write_whole",
+]
 
 StrPath = str | os.PathLike[str]
 Pieces = Iterable[bytes | memoryview]
@@ -59,7 +67,7 @@ def write_whole(path: StrPath, content: bytes | Pieces) -> None:
         If it cannot be written: no permission, a full disk, a file that is read-only.
     """
     pieces = (content,) if isinstance(content, bytes) else content
-    stream = _descriptor(path)
+    stream = stream_of(path)
     if stream is not None:
         for text in (sys.stdout, sys.stderr):  # what was printed before comes before
             with suppress(AttributeError, OSError, ValueError):
@@ -82,6 +90,8 @@ def append_whole(path: StrPath, content: bytes) -> None:
         If that cannot be.
     """
 
+    new = not os.path.exists(path)
+
     def append(job: _Job) -> None:
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _CLOEXEC | _BINARY, 0o666)
         try:
@@ -91,6 +101,8 @@ def append_whole(path: StrPath, content: bytes) -> None:
             except BaseException:
                 with suppress(OSError):  # a pipe cannot be cut
                     os.ftruncate(file, size)
+                    if new:
+                        os.unlink(path)
                 raise
         finally:
             os.close(file)
@@ -123,17 +135,20 @@ def check_target(path: StrPath) -> Path:
     FileNotFoundError, IsADirectoryError, WriteError
         As `write_whole` does.
     """
+    if not os.fspath(path):
+        raise FileNotFoundError("the path is empty; name a file")
     target = Path(os.path.realpath(path))  # a link stays one
     try:
         mode = os.stat(target).st_mode
     except FileNotFoundError:
         if not target.parent.is_dir():
-            raise FileNotFoundError(f"the folder {target.parent} does not exist") from None
+            folder = visible(target.parent)
+            raise FileNotFoundError(f"the folder {folder} does not exist") from None
         return target
     except OSError as error:
         raise WriteError(error.errno, error.strerror, str(path)) from error
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(f"{target} is a folder; name a file in it")
+        raise IsADirectoryError(f"{visible(target)} is a folder; name a file in it")
     if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
         raise WriteError(errno.EINVAL, "is not a regular file; name another", str(path))
     if not mode & 0o222 or not os.access(target, os.W_OK):  # root may write all
@@ -141,7 +156,7 @@ def check_target(path: StrPath) -> Path:
     return target
 
 
-def _descriptor(path: StrPath) -> int | None:
+def stream_of(path: StrPath) -> int | None:
     """Return the stream that a path such as /dev/stdout names, also through links.
 
     Opened by its name, a redirected file would begin anew.
@@ -206,7 +221,9 @@ def _undisturbed(path: StrPath, work: Callable[[_Job], None]) -> None:
         raise
     error = job.error
     if isinstance(error, OSError) and not isinstance(error, WriteError | BrokenPipeError):
-        words = f"{error.strerror or error}; {KEPT}"
+        words = f"{error.strerror or error}"
+        if os.path.isfile(path):
+            words += f"; {KEPT}"
         raise WriteError(error.errno or errno.EIO, words, os.fspath(path)) from error
     if error is not None:
         raise error

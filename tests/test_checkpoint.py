@@ -1,5 +1,6 @@
 """Checkpoints: a run that was stopped and goes on ends in the same bytes as one that was not."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -250,7 +251,7 @@ class TestRefused:
             ({"X": data()[0], "y": data()[1][::-1]}, "the data are others"),
             ({"sample_weight": np.arange(50)}, "the data are others"),
             ({"validation_split": 0.3}, "the data are others; the validation data are others"),
-            ({"callbacks": []}, "callbacks is .* there and .* here"),
+            ({"callbacks": []}, "what callbacks keep is EarlyStopping there and none here"),
             ({"metrics": ["f1"]}, "metrics is"),
         ],
         ids=str,
@@ -292,6 +293,33 @@ class TestRefused:
             run(network("numpy"), checkpoint=tmp_path / "run.ckpt", checkpoint_seconds=-1)
         with pytest.raises(fastgd.ModelFileError):
             fastgd.load(self._made(tmp_path))
+
+    def test_what_is_no_file(self):
+        with pytest.raises(fastgd.ModelFileError, match="is a device; name a file for the check"):
+            run(network("numpy"), checkpoint=os.devnull)
+        with pytest.raises(FileNotFoundError, match="the path is empty; name a file"):
+            run(network("numpy"), checkpoint="")
+
+    @pytest.mark.parametrize(
+        "kept",
+        [{"a": object()}, {"a": np.array([None])}, {"a": np.array(["x"])}, {(1, 2): 3}, 7],
+        ids=str,
+    )
+    def test_a_callback_that_cannot_be_kept(self, tmp_path, kept):
+        class Mine:
+            def on_epoch_end(self, network, epoch, logs):
+                pass
+
+            def state_dict(self):
+                return kept
+
+            def load_state_dict(self, kept):
+                pass
+
+        with pytest.raises(TypeError, match="checkpoint cannot keep the callback Mine: its state_"):
+            network("numpy").fit(
+                *data(), optimizer="sgd", callbacks=Mine(), checkpoint=tmp_path / "run.ckpt"
+            )
 
     def _made(self, tmp_path):
         run(network("numpy"), checkpoint=tmp_path / "whole.ckpt")

@@ -456,6 +456,21 @@ class TestRefusals:
         assert "lies in the folder" in refusal("train", ".", "--epochs", 1)
         assert images.read_bytes() == before
 
+    def test_a_number_too_large_for_float32(self, folder):
+        rows = [f"{i % 7},{i % 5},{'xy'[i % 2]}\n" for i in range(40)]
+        (folder / "fine.csv").write_text("a,b,kind\n" + "".join(rows))
+        rows[3] = "-1e308,2,y\n"
+        (folder / "large.csv").write_text("a,b,kind\n" + "".join(rows))
+        where = "large.csv, line 5, column 'a': -1e+308 is too large for float32; "
+        train = ["train", "large.csv", "--target", "kind", "--epochs", "1", "-q"]
+        assert where + "--dtype float64 holds it" in refusal(*train)
+        fine = ["train", "fine.csv", "--target", "kind", "--epochs", "1", "-q"]
+        assert where + "--dtype float64 holds it" in refusal(*fine, "--test", "large.csv")
+        run(*fine)
+        for command in ("predict", "evaluate"):
+            said = refusal(command, "fine.safetensors", "large.csv")
+            assert where + "train with --dtype float64" in said
+
     def test_a_log_that_would_destroy_the_data(self, houses, folder):
         before = (folder / houses).read_bytes()
         for log in (houses, "houses.safetensors"):
@@ -481,8 +496,29 @@ class TestRefusals:
         assert "must be a list of texts" in refusal("evaluate", "digits.safetensors", "digits")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="no device files")
-    def test_a_device_is_no_place_for_a_model(self):
-        assert "is not a regular file" in refusal("train", "digits", "--out", os.devnull)
+    @pytest.mark.parametrize("option", ["--log", "--checkpoint"])
+    def test_a_device_is_no_place_for_what_grows(self, option):
+        for path in (os.devnull, "/dev/stdout"):
+            assert "is not a regular file" in refusal("train", "digits", option, path)
+
+    @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="no /proc here")
+    def test_why_nothing_can_be_written(self, folder):
+        for path, why in {
+            "/proc/x": "/proc/x cannot be written: no files can be made in /proc",
+            "/dev/fd/77": "/dev/fd/77 cannot be written: it is closed, or only to be read",
+            "nowhere/x": "nowhere/x cannot be written: there is no folder nowhere",
+            "": "must be the name of a file; got ''",
+        }.items():
+            assert why in refusal("train", "digits", "--out", path)
+
+    def test_a_checkpoint_made_with_other_callbacks(self):
+        command = ["train", "digits", "--epochs", 1, "-q", "--checkpoint", "c", "--optimizer=sgd"]
+        run(*command, "--log", "log.csv")
+        assert "what callbacks keep is --log there and none here" in refusal(*command)
+
+    def test_a_log_in_the_checkpoint(self):
+        said = refusal("train", "digits", "--log", "one", "--checkpoint", "one")
+        assert "--checkpoint: one is what is being read; name another file" in said
 
     def test_a_folder_that_cannot_be_written(self, folder, monkeypatch):
         def fails(*args, **kwargs):

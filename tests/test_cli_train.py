@@ -231,6 +231,7 @@ class TestWeights:
         (["digits", "--early-stopping=1", "--validation-split=0"], "needs rows to watch"),
         (["digits", "--validation-split=1"], "--validation-split must be a number at least 0 and"),
         (["digits", "--time-budget=0"], "--time-budget must be a number above 0; got 0"),
+        (["digits", "--checkpoint-seconds=5"], "--checkpoint-seconds needs a file to write"),
         (["digits", "--log=nowhere/log.csv"], "--log: the folder nowhere does not exist"),
         (["digits", "--loss=huber(gamma=1)"], "has no parameter 'gamma'; its parameters are delta"),
         (["digits", "--loss=mse(a=1)"], "it has no parameters"),

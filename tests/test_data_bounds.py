@@ -196,6 +196,12 @@ def test_odd_members(flag, method, said, tmp_path):
         data.load(tmp_path / "a.npz")
 
 
+def test_an_archive_without_members(tmp_path):
+    zipfile.ZipFile(tmp_path / "a.csv.zip", "w").close()
+    with pytest.raises(DataError, match="holds 0 files; expected one table"):
+        data.load(tmp_path / "a.csv.zip")
+
+
 # ------------------------------------------------------------------------------- lines and classes
 
 

@@ -406,3 +406,8 @@ class TestRefused:
         with pytest.raises(FileNotFoundError, match=r"model.safetensors: no such file"):
             fastgd.load(path)
         assert "is a folder; name a model file" in self.refusal(path.parent)
+        for call in (fastgd.load, fastgd.Network([2, 1]).save):
+            with pytest.raises(TypeError, match="path must be a path; got None"):
+                call(None)
+            with pytest.raises(FileNotFoundError, match="the path is empty; name a "):
+                call("")

@@ -151,3 +151,23 @@ def test_history_as_csv(tmp_path):
     log.on_epoch_end(None, 0, {"=1+1": -1.5, "cost": 2.0})
     rows = list(csv.reader(io.StringIO((tmp_path / "log.csv").read_text())))
     assert rows == [["epoch", "'=1+1", "cost"], ["1", "-1.5", "2.0"]]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names")
+def test_a_path_in_what_python_raises(tmp_path):
+    """It is spelled out, as on the command line: an error's text goes to a terminal, too."""
+    path = tmp_path / "esc\x1b[31mname"
+    net = fastgd.Network([2, 1], seed=0)
+    path.write_bytes(b"no model")
+    folder = path.with_name("\x1bfolder")
+    folder.mkdir()
+    for fails in (
+        lambda: fastgd.load(path),
+        lambda: fastgd.load(path.with_name("\x1bgone")),
+        lambda: fastgd.data.load(path),
+        lambda: net.save(folder),
+        lambda: net.save(path.with_name("\x1bgone") / "model"),
+    ):
+        with pytest.raises((fastgd.DataError, OSError)) as caught:
+            fails()
+        assert str(caught.value).isprintable() and "\\x1b" in str(caught.value)

@@ -433,6 +433,16 @@ class TestAppending:
             append_whole(path, b" and more")
         assert path.read_bytes() == OLD
 
+    def test_nothing_is_left_where_nothing_was(self, path, monkeypatch):
+        def full(file, view):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(writing.os, "write", full)
+        for write in (append_whole, write_whole):
+            with pytest.raises(WriteError, match=r"new: No space left on device$"):
+                write(path.with_name("new"), b"first")
+        assert files(path) == ["file"]
+
     def test_moving_into_place(self, path):
         source = path.with_name("part")
         source.write_bytes(NEW)

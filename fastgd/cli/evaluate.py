@@ -41,6 +41,7 @@ def evaluate(
     from fastgd.explain.report import ClassReport, NumberReport, report
 
     output = Output(as_json, quiet)
+    output.needed = not quiet
     network = models.load_model(model, data, backend)
     dataset = models.load_rows(
         network, data, target=target, need_target=True, sep=sep, output=output

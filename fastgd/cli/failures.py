@@ -6,8 +6,10 @@ code    meaning
 0       done
 1       a bug in fastgd
 2       a bad argument or file, divergence, no memory, a full disk
+129     ended by SIGHUP: the terminal was closed
 130     ended by Ctrl-C
 141     nobody reads the output any more (``| head``)
+143     ended by SIGTERM
 ======  ==========================================================
 """
 
@@ -22,7 +24,7 @@ from typing import Any, NoReturn
 
 import click
 
-from fastgd.cli.signals import interrupts
+from fastgd.cli.signals import Ending, ending
 from fastgd.errors import DivergenceError
 from fastgd.visible import visible
 
@@ -39,12 +41,16 @@ class NobodyReadsError(Exception):
 def guarded(run: Callable[[], Any], debug: bool) -> NoReturn:
     """Run the program and exit; a traceback appears only with --debug or FASTGD_DEBUG=1."""
     debug = debug or os.environ.get("FASTGD_DEBUG", "0") not in ("", "0")
-    with interrupts() as came:
-        _guarded(run, debug, came)
+    with ending() as came:
+        try:
+            _guarded(run, debug, came)
+        except KeyboardInterrupt:  # among the last lines of that
+            _ended(came)
 
 
-def _guarded(run: Callable[[], Any], debug: bool, came: list[int]) -> NoReturn:
+def _guarded(run: Callable[[], Any], debug: bool, came: Ending) -> NoReturn:
     try:
+        came.begin()
         with warnings.catch_warnings():
             warnings.showwarning = _each_once()
             warnings.simplefilter("default", UserWarning)  # also under python -W error
@@ -56,18 +62,22 @@ def _guarded(run: Callable[[], Any], debug: bool, came: list[int]) -> NoReturn:
         drop_stdout()
         sys.exit(141)
     except (click.Abort, KeyboardInterrupt):
-        _complain("fastgd: interrupted")
-        sys.exit(130)
+        _ended(came)
     except click.ClickException as error:
         _explain(error, error, debug, 2)
     except EXPECTED as error:
-        if came and isinstance(error, ImportError):  # what a module makes of Ctrl-C in the middle
-            _complain("fastgd: interrupted")
-            sys.exit(130)
+        if came.number and isinstance(error, ImportError):  # what a module makes of a signal
+            _ended(came)
         _explain(error, describe(error), debug, 2)
     except Exception as error:
         what = f"{type(error).__name__}: {error} (a bug in fastgd; FASTGD_DEBUG=1 shows where)"
         _explain(error, what, debug, 1)
+
+
+def _ended(came: Ending) -> NoReturn:
+    _complain(f"fastgd: {came.words}")
+    exec("")  # or Python ends itself by SIGINT, where KeyboardInterrupt went through an exec
+    sys.exit(came.code)
 
 
 def describe(error: BaseException) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +17,22 @@ from fastgd.rules.checks import check_integer, check_number
 
 if TYPE_CHECKING:
     from fastgd.data import Dataset
+    from fastgd.engine.callbacks import CSVLog
+    from fastgd.engine.history import History
+    from fastgd.network import Network
 
-__all__ = ["EARLY_STOPPING", "STOPPING", "WEIGHTS", "check_fit", "class_weight_of", "stoppers"]
+__all__ = [
+    "EARLY_STOPPING",
+    "STOPPING",
+    "WEIGHTS",
+    "Learned",
+    "check_fit",
+    "class_weight_of",
+    "stoppers",
+]
 
+#: How often a checkpoint is written at least.
+CHECKPOINT_SECONDS = 30.0
 #: The share of the rows trained on that early stopping watches.
 WATCHED = 0.1
 
@@ -61,7 +77,6 @@ STOPPING = [
         "Stopping",
         "--checkpoint-seconds",
         type=float,
-        default=30.0,
         metavar="SECONDS",
         help="How often that is written at least.  [default: 30]",
     ),
@@ -96,6 +111,10 @@ def check_fit(given: dict[str, Any]) -> None:
             raise click.UsageError("--early-stopping needs rows to watch: --validation-split 0.1")
     if given["time_budget"] is not None:
         check_number("time_budget", given["time_budget"], above=0)
+    if given["checkpoint_seconds"] is None:
+        given["checkpoint_seconds"] = CHECKPOINT_SECONDS
+    elif given["checkpoint"] is None:
+        raise click.UsageError("--checkpoint-seconds needs a file to write: --checkpoint FILE")
     check_number("checkpoint_seconds", given["checkpoint_seconds"], minimum=0)
     if given["log"] is not None and not Path(given["log"]).absolute().parent.is_dir():
         raise click.UsageError(f"--log: the folder {Path(given['log']).parent} does not exist")
@@ -110,16 +129,96 @@ def validation_split(given: dict[str, Any]) -> float:
 
 def stoppers(given: dict[str, Any]) -> list[Any]:
     """Return the callbacks the options ask for."""
-    from fastgd.engine.callbacks import CSVLog, EarlyStopping, TimeBudget
+    from fastgd.engine.callbacks import EarlyStopping, TimeBudget
 
     made: list[Any] = []
     if given["early_stopping"] is not None:
         made.append(EarlyStopping(patience=given["early_stopping"]))
+        made[-1].called = "--early-stopping"
     if given["time_budget"] is not None:
         made.append(TimeBudget(given["time_budget"]))
+        made[-1].called = "--time-budget"
     if given["log"] is not None:
-        made.append(CSVLog(given["log"]))
+        made.append(log_to(given["log"]))
     return made
+
+
+def log_to(path: str) -> CSVLog:
+    """Return the callback of --log. A full disk ends no training: what is not written waits."""
+    from fastgd.engine.callbacks import CSVLog
+
+    class Log(CSVLog):
+        called = "--log"
+        waiting, begins, told = "", False, False
+
+        def write(self, lines: str, begins: bool) -> None:
+            self.waiting, self.begins = self.waiting + lines, self.begins or begins
+            with self.bearing():
+                super().write(self.waiting, self.begins)
+                self.waiting, self.begins = "", False
+
+        def state_dict(self) -> dict[str, Any]:
+            return {**super().state_dict(), "waiting": self.waiting, "begins": self.begins}
+
+        def load_state_dict(self, kept: Mapping[str, Any]) -> None:
+            self.waiting, self.begins = kept["waiting"], kept["begins"]
+            with self.bearing():
+                super().load_state_dict(kept)
+
+        @contextmanager
+        def bearing(self) -> Iterator[None]:
+            """Tell once of a file that cannot be written."""
+            try:
+                yield
+            except OSError as error:
+                if not self.told:
+                    warnings.warn(f"the log could not be written: {error}", stacklevel=2)
+                self.told = True
+
+    return Log(path)
+
+
+class Learned:
+    """Callbacks, and one after them that knows what was learned where the fit cannot say it.
+
+    Parameters
+    ----------
+    callbacks : list
+
+    Attributes
+    ----------
+    history : History or None
+        None until there is something to keep.
+    """
+
+    def __init__(self, callbacks: list[Any]):
+        self._others, self._ended = callbacks, False
+        self.callbacks = [*callbacks, self]
+        self.history: History | None = None
+
+    def on_train_begin(self, network: Network) -> None:
+        """Begin a history."""
+        from fastgd.engine.history import History
+
+        self.history = History(stop_reason="interrupted")
+
+    def on_epoch_end(self, network: Network, epoch: int, logs: dict[str, float]) -> None:
+        """Add what was measured."""
+        assert self.history is not None
+        self.history.append(logs)
+
+    def on_train_end(self, network: Network, history: History) -> None:
+        """Take the fit's own history."""
+        self.history, self._ended = history, True
+
+    def end(self, network: Network) -> History:
+        """Return the history of a fit that was left; let everybody know of its end."""
+        from fastgd.engine.listeners import Listeners
+
+        assert self.history is not None
+        if not self._ended:
+            Listeners(network, self._others).tell("on_train_end", self.history)
+        return self.history
 
 
 def class_weight_of(given: str | dict[str, float] | None, dataset: Dataset) -> Any:

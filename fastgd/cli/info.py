@@ -26,6 +26,7 @@ Examples:
 def info(model: str | None, as_json: bool, quiet: bool) -> None:
     """Show what is installed and works, or describe a MODEL file."""
     output = Output(as_json, quiet)
+    output.needed = not quiet
     record = installation() if model is None else describe_model(model, output)
     if model is None:
         for name, value in record.items():

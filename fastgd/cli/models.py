@@ -6,6 +6,7 @@ A network saved from Python has no notes; then the network itself says what it c
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,7 +21,7 @@ from fastgd.data.fetch import mnist_folder
 from fastgd.data.notes import checksum, class_names, notes_for
 from fastgd.errors import DataError, ModelFileError, SettingError
 from fastgd.storage import parse
-from fastgd.writing import check_target
+from fastgd.writing import check_target, stream_of
 
 if TYPE_CHECKING:
     from fastgd.cli.output import Output
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Part",
+    "all_fit",
     "check_out",
     "class_names",
+    "is_file",
+    "is_special",
     "load_model",
     "load_rows",
     "notes_for",
@@ -154,6 +158,13 @@ def load_rows(
         max_bytes=max_bytes(),
         **described,
     )
+    if dataset.columns is not None and not all_fit(dataset, network.dtype):
+        from fastgd.tables.loading import check_fits
+        from fastgd.tables.reading import read_frame
+
+        table = read_frame(source, sep, max_bytes())
+        hint = "train with --dtype float64"
+        check_fits(table, table.frame, dataset.columns, network.dtype, hint)
     if output is not None:
         for note in dataset.notes:
             output.note(f"{dataset.name}: {note}")
@@ -163,6 +174,13 @@ def load_rows(
             f"{source}: has {dataset.n_features} columns of inputs; the model takes {expected}"
         )
     return dataset
+
+
+def all_fit(dataset: Dataset, dtype: str) -> bool:
+    """Return whether a dtype can hold each number of the inputs."""
+    most = np.finfo(dtype).max
+    parts = [X for X in (dataset.X, dataset.X_test) if X is not None and len(X)]
+    return not any(X.max() > most or X.min() < -most for X in parts)
 
 
 class Part(NamedTuple):
@@ -209,31 +227,79 @@ def score_name(network: Network, y: np.ndarray | None) -> str:
 
 
 def check_out(
-    path: str | os.PathLike[str], *sources: str | os.PathLike[str] | None, option: str = "--out"
+    path: str | os.PathLike[str],
+    *sources: str | os.PathLike[str] | None,
+    option: str = "--out",
+    regular: bool = False,
 ) -> None:
     """Raise, before any work, if a file cannot be written there or is one that is being read.
+
+    Parameters
+    ----------
+    path : path
+    *sources : path or None
+        What is read.
+    option : str
+        What the path was given with.
+    regular : bool
+        Whether streams, pipes and devices are refused.
 
     Raises
     ------
     click.BadParameter
         In one line that says why not.
     """
-    out, problem = Path(path), None
+    out, stream, problem = Path(path), stream_of(path), None
     try:
-        target = check_target(out)
-        if target.exists() and not target.is_file():
-            problem = "is not a regular file"
+        if stream is not None:
+            problem = _unwritable(stream) or _also_read(Path(os.path.realpath(path)), sources)
+        elif is_special(target := check_target(path)):
+            problem = None
         else:
-            problem = _also_read(target, sources)
-            tempfile.TemporaryFile(dir=target.parent).close()
+            problem = _also_read(target, sources) or _no_room(target.parent)
+        if regular and (stream is not None or is_special(path)):
+            problem = problem or "is not a regular file"
     except IsADirectoryError:
         problem = "is a folder; name a file in it"
     except FileNotFoundError:
         problem = f"cannot be written: there is no folder {out.parent}"
+        problem = problem if os.fspath(path) else "must be the name of a file; got ''"
     except OSError as error:
-        problem = problem or f"cannot be written: {error.strerror or error}"
+        problem = f"cannot be written: {error.strerror or error}"
     if problem:
-        raise click.BadParameter(f"{path} {problem}", param_hint=option)
+        raise click.BadParameter(f"{path} {problem}".lstrip(), param_hint=option)
+
+
+def is_special(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path leads to something that is no regular file: a pipe, a device."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Return whether there is a file that what is written there would take the place of."""
+    return stream_of(path) is None and os.path.isfile(path)
+
+
+def _unwritable(stream: int) -> str | None:
+    """Say so where a stream is closed, or only read."""
+    closed = {1: sys.stdout, 2: sys.stderr}.get(stream, sys) is None
+    try:
+        if not closed:
+            os.write(stream, b"")
+    except OSError:
+        closed = True
+    return "cannot be written: it is closed, or only to be read" if closed else None
+
+
+def _no_room(folder: Path) -> str | None:
+    """Say so where no file can be made in a folder."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except FileNotFoundError:  # /proc
+        return f"cannot be written: no files can be made in {folder}"
+    except OSError as error:
+        return f"cannot be written: {error.strerror or error}"
+    return None
 
 
 def _also_read(target: Path, sources: Iterable[str | os.PathLike[str] | None]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import math
@@ -15,6 +16,7 @@ import numpy as np
 
 from fastgd.cli.failures import drop_stdout, one_line
 from fastgd.visible import visible
+from fastgd.writing import stream_of
 
 __all__ = ["Output", "count", "plain"]
 
@@ -31,13 +33,28 @@ class Output:
         Whether lines are left out and `finish` prints the record.
     quiet : bool
         Whether lines and notes are left out.
+
+    Attributes
+    ----------
+    needed : bool
+        Whether what is printed is what the command is for: then a stream that is closed is an
+        error.
     """
 
     def __init__(self, as_json: bool, quiet: bool):
         self.as_json = as_json
         self.quiet = quiet
         self.talks = not (as_json or quiet)
+        self.needed = as_json
         self._failed: OSError | None = None
+
+    def leave_to(self, path: str) -> None:
+        """Print nothing where a file is written to: lines would be part of it."""
+        if stream_of(path) != 1:
+            return
+        if self.as_json:
+            raise click.UsageError(f"--json prints to where {path} is written; name a file")
+        self.talks = False
 
     @property
     def live(self) -> bool:
@@ -66,6 +83,7 @@ class Output:
         """Print lines for programs: as they are, but on a terminal as `say` does."""
         if is_terminal(sys.stdout):
             text = "\n".join(map(visible, text.split("\n")))
+        self.needed = True
         self.write(text)
 
     def finish(self, record: Mapping[str, Any]) -> None:
@@ -90,6 +108,8 @@ class Output:
         """
         if self._failed is not None:
             return
+        if sys.stdout is None and self.needed:
+            self._failed = OSError(errno.EBADF, "is closed")
         try:
             click.echo(text, nl=False)
         except OSError as error:

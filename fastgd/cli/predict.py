@@ -59,6 +59,7 @@ def predict(
     network = models.load_model(model, data, backend)
     if out is not None:
         models.check_out(out, model, data)
+        output.leave_to(out)
     dataset = models.load_rows(
         network, data, target=target, need_target=False, sep=sep, output=output
     )

@@ -1,67 +1,93 @@
-"""Signals: SIGTERM and SIGHUP end a training as Ctrl-C does, and what was learned is kept."""
+"""Signals: Ctrl-C, SIGTERM and SIGHUP end a command in order, and what was learned is kept."""
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
-from fastgd.starting import end
+from fastgd.starting import SIGNALS, end, words_for
 
-__all__ = ["Ending", "ending", "interrupts"]
+__all__ = ["Ending", "ending"]
+
+#: What comes within so many seconds of the last signal is the same wish, told twice: a terminal
+#: that closes tells of it twice. A second Ctrl-C is somebody who does not want to wait.
+AGAIN = 5.0
 
 
 class Ending:
-    """Which signal has come, and the exit code for it."""
+    """Which signal has come, and whether one raises KeyboardInterrupt or waits.
 
-    number: int = signal.SIGINT
+    Attributes
+    ----------
+    number : int or None
+        The first that came.
+    held : bool
+        Whether signals wait for what is at work.
+    insists : bool
+        Whether Ctrl-C has come twice, which waits for nothing.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.held = self.insists = False
+        self._last = -math.inf
 
     @property
     def code(self) -> int:
-        """The shell's exit code for an end by a signal."""
-        return 128 + self.number
+        """The shell's exit code for an end by the signal."""
+        return 128 + (self.number or signal.SIGINT)
+
+    @property
+    def words(self) -> str:
+        """What is said of the signal."""
+        return words_for(self.number or signal.SIGINT)
+
+    def come(self, number: int, frame: FrameType | None) -> None:
+        """Take note of a signal; raise KeyboardInterrupt where it does not wait."""
+        again = time.monotonic() - self._last < AGAIN
+        self._last = time.monotonic()
+        self.number = self.number or number
+        self.insists |= again and number == signal.SIGINT
+        if self.insists or not (self.held or again):
+            raise KeyboardInterrupt
+
+    def begin(self) -> None:
+        """Let signals raise from now on, also one that has waited."""
+        self.held = False
+        if self.number is not None:
+            raise KeyboardInterrupt
+
+
+_now: list[Ending] = []
 
 
 @contextmanager
 def ending() -> Iterator[Ending]:
-    """Let the signals raise KeyboardInterrupt in the block, where they would end the process."""
+    """Give what takes note of signals, which wait until it begins; within a block, the same.
+
+    Signals that somebody else listens to, or that are ignored (nohup), stay as they are.
+    """
+    if _now:
+        yield _now[-1]
+        return
     came = Ending()
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        came.number = number
-        raise KeyboardInterrupt
-
-    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    try:
-        for number in taken:
-            signal.signal(number, interrupt)
-        yield came
-    finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)
-
-
-@contextmanager
-def interrupts() -> Iterator[list[int]]:
-    """Let Ctrl-C raise KeyboardInterrupt in the block; give a list that it is added to."""
-    came: list[int] = []
-
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        came.append(number)
-        raise KeyboardInterrupt
-
-    before = signal.getsignal(signal.SIGINT)
+    came.held = True
     ours = threading.current_thread() is threading.main_thread()
-    ours = ours and before in (end, signal.default_int_handler)
+    found = {number: signal.getsignal(number) for number in SIGNALS if ours}
+    free = (end, signal.SIG_DFL, signal.default_int_handler)
+    taken = {number: before for number, before in found.items() if before in free}
     try:
-        if ours:
-            signal.signal(signal.SIGINT, interrupt)
+        _now.append(came)
+        for number in taken:
+            signal.signal(number, came.come)
         yield came
     finally:
-        if ours:
-            signal.signal(signal.SIGINT, before)
+        came.held, came._last = True, -math.inf
+        for number, before in taken.items():
+            signal.signal(number, before)
+        _now.remove(came)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shlex
 import time
 import warnings
@@ -14,7 +13,7 @@ import click
 import numpy as np
 
 from fastgd.cli import models
-from fastgd.cli.fitting import class_weight_of, stoppers, validation_split
+from fastgd.cli.fitting import Learned, class_weight_of, stoppers, validation_split
 from fastgd.cli.optimizing import optimizer_of
 from fastgd.cli.options import Command, option, output_options, with_options
 from fastgd.cli.output import Output, count
@@ -79,15 +78,21 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
     Where nothing is said of optimizer, rate and schedule, network and training are chosen by what
     is to be learned and from how many rows, and a line says what was chosen.
     """
+    with ending() as came:
+        came.begin()
+        return _train(data, Output(as_json, quiet), settings, came)
+
+
+def _train(data: str, output: Output, settings: dict[str, Any], came: Ending) -> int:
     from fastgd.backends import backend
     from fastgd.engine.threads import available_threads
     from fastgd.files import check_name
 
-    output = Output(as_json, quiet)
     out, read = settings["out"], (data, settings["test"])
     if out is not None:
         models.check_out(out, *read)
         check_name(out)
+        output.leave_to(out)
     check(settings)
     backend(settings["backend"]), available_threads()  # and what the environment says of them
     source, test = models.open_source(data, settings)
@@ -95,21 +100,27 @@ def train(data: str, as_json: bool, quiet: bool, **settings: Any) -> int:
         out = default_out(source.name)
         models.check_out(out, *read)
     if settings["log"] is not None:
-        models.check_out(settings["log"], *read, out, option="--log")
+        models.check_out(settings["log"], *read, out, option="--log", regular=True)
     if settings["checkpoint"] is not None:
-        models.check_out(settings["checkpoint"], *read, out, option="--checkpoint")
-    run = Run(data, source, test, out, settings, output)
+        written = (out, settings["log"])
+        models.check_out(
+            settings["checkpoint"], *read, *written, option="--checkpoint", regular=True
+        )
+    run = Run(data, source, test, out, settings, output, came)
     run.describe()
-    history = run.fit()
-    run.judge(history)
-    if not run.kept:
-        run.replaced = os.path.exists(out)
-        run.network.save(out)
+    history = run.fit()  # from its end on signals wait, until the model is written
+    try:
+        run.judge(history)
+        if not run.kept:
+            run.replaced = models.is_file(out)
+            run.network.save(out)
+    finally:
+        came.held = False
     report = run.report(history)
     if output.abandoned and not run.kept:
         output.note(f"nobody reads the output any more; wrote the network to {out}")
     output.finish(report)
-    return run.ending.code if history.stop_reason == "interrupted" else int(run.kept)
+    return int(run.kept) if came.number is None else came.code
 
 
 def default_out(name: str) -> str:
@@ -136,8 +147,8 @@ class Run:
     out: str
     settings: dict[str, Any]
     output: Output
+    ending: Ending
     replaced: bool = False
-    ending: Ending = dataclasses.field(default_factory=Ending)
 
     def __post_init__(self) -> None:
         from fastgd.engine.inputs import check_examples
@@ -156,9 +167,24 @@ class Run:
         self.class_weight = class_weight_of(given["class_weight"], whole)
         self.split = validation_split(given)
         self.callbacks = stoppers(given)
+        self._check_fits()
         architecture = self.network.architecture
         check_examples(self.dataset.X, self.dataset.y, architecture)
         self.score_name = models.score_name(self.network, self.dataset.y)
+
+    def _check_fits(self) -> None:
+        """Refuse numbers of a table that the network's dtype cannot hold, by file and line."""
+        if models.all_fit(self.dataset, self.network.dtype):
+            return
+        from fastgd.tables import Table
+        from fastgd.tables.loading import check_fits
+
+        for table in (self.data, self.test):
+            if isinstance(table, Table):
+                check_fits(
+                    table.source, table.frame, self.dataset.columns, self.network.dtype,
+                    "--dtype float64 holds it",
+                )  # fmt: skip
 
     def _divide(self) -> Dataset:
         """Hold rows out; return what tells how many inputs and classes there are."""
@@ -235,14 +261,28 @@ class Run:
             self.output.say(f"training {training} (chosen for {len(data.X):,} rows)")
 
     def fit(self) -> History:
-        """Train; the network finds the scaling of its columns in the rows it learns from."""
+        """Train; a signal ends that, whenever it comes, and the next ones wait."""
         compile_kernels(self.network.dtype, self.network.backend, self.output)
+        learned = Learned([*self.callbacks, *bars(self.output, self.score_name)])
+        self.started = time.perf_counter()
+        try:
+            history = self._fit(learned.callbacks)
+            self.ending.held = True
+        except KeyboardInterrupt:  # where the fit does not expect one: before, or after all
+            self.ending.held = True
+            if self.ending.insists or learned.history is None:
+                raise
+            history = learned.end(self.network)
+        self.seconds = time.perf_counter() - self.started
+        return history
+
+    def _fit(self, callbacks: list[Any]) -> History:
+        """Train; the network finds the scaling of its columns in the rows it learns from."""
         data, given = self.dataset, self.settings
         held_out = data.X_test is not None and data.y_test is not None and not self.split
-        self.started = time.perf_counter()
-        with ending() as self.ending, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="training interrupted")  # said below
-            history = self.network.fit(
+            return self.network.fit(
                 data.X,
                 data.y,
                 epochs=given["epochs"],
@@ -252,13 +292,11 @@ class Run:
                 class_weight=self.class_weight,
                 validation_data=(data.X_test, data.y_test) if held_out else None,
                 validation_split=self.split,
-                callbacks=[*self.callbacks, *bars(self.output, self.score_name)],
+                callbacks=callbacks,
                 standardize=not given["no_standardize"],
                 checkpoint=given["checkpoint"],
                 checkpoint_seconds=given["checkpoint_seconds"],
             )
-        self.seconds = time.perf_counter() - self.started
-        return history
 
     def report(self, history: History) -> dict[str, Any]:
         """Say how it went and what to do next; return it all for --json."""
@@ -280,11 +318,13 @@ class Run:
         if not self.kept:
             instead = ", in place of the file that was there" if self.replaced else ""
             output.say(f"wrote    {self.out}{instead}")
-        if history.stop_reason == "interrupted" and not self.kept:
-            epoch = history.epochs + 1
-            output.note(f"interrupted in epoch {epoch}; wrote the network so far to {self.out}")
+        if self.ending.number is not None and not self.kept:
+            when, so_far = "", ""
+            if history.stop_reason == "interrupted":
+                when, so_far = f" in epoch {history.epochs + 1}", " so far"
+            output.note(f"{self.ending.words}{when}; wrote the network{so_far} to {self.out}")
         self._note_failure(history)
-        if not self.kept:
+        if models.is_file(self.out) and not self.kept:
             self._say_next()
         a = network.architecture
         return {
@@ -338,7 +378,7 @@ class Run:
         if self.failed and data.is_classification:
             # Where one class is most rows, the shares of the others may be learned all the same.
             self.failed = not self.cost < network.diagnose(X, y).baseline
-        self.kept = self.failed and os.path.exists(self.out)
+        self.kept = self.failed and models.is_file(self.out)
 
     def _note_failure(self, history: History) -> None:
         """Say so where the network has learned nothing, with the finding that matters first."""
@@ -349,15 +389,20 @@ class Run:
             what = f"always saying the commonest class would reach {100 * self.constant:.2f} %"
         data, note = self.dataset, self.output.note
         note(f"it has learned nothing: {what}")
-        found = self.network.diagnose(
-            data.X, data.y, history=history, optimizer=self.optimizer,
-            batch_size=self.settings["batch_size"],
-        ).findings  # fmt: skip
+        if self.ending.number is not None:
+            return
+        with warnings.catch_warnings():
+            # A signal ends one of its trials.
+            warnings.filterwarnings("ignore", message="training interrupted")
+            found = self.network.diagnose(
+                data.X, data.y, history=history, optimizer=self.optimizer,
+                batch_size=self.settings["batch_size"],
+            ).findings  # fmt: skip
         if found:
             note(f"{found[0].name}: {found[0].evidence}; try: {found[0].advice}")
         if self.kept:
             note(f"kept the model that was in {self.out}; --out names another file")
-        else:
+        elif models.is_file(self.out):
             note(f"see: fastgd show diagnosis {self.out} {self.source}")
 
     def _say_next(self) -> None:

@@ -72,6 +72,8 @@ def write_predictions(
     lines = prediction_lines(dataset_kind, classes_or_values, class_names, output_names)
     try:
         write_whole(path, (line.encode() for line in lines))
+    except BrokenPipeError:  # who read it has left
+        raise
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
 

@@ -21,7 +21,7 @@ from fastgd.errors import SettingError, SettingTypeError
 from fastgd.regular import open_regular
 from fastgd.rules.checks import check_flag, check_integer, check_number
 from fastgd.visible import as_cell
-from fastgd.writing import append_whole, write_whole
+from fastgd.writing import append_whole, check_target, stream_of, write_whole
 
 __all__ = ["BestParameters", "CSVLog", "EarlyStopping", "TimeBudget"]
 
@@ -229,7 +229,7 @@ class CSVLog:
     Parameters
     ----------
     path : str or path
-        The file; what was there before is replaced. It grows by whole lines.
+        The file; what was there before is replaced by the first line. It grows by whole lines.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -239,17 +239,21 @@ class CSVLog:
         self._names: list[str] | None = None
 
     def on_train_begin(self, network: Any) -> None:
-        """Begin an empty file."""
+        """Begin anew; the first line replaces what is there."""
         self._names = None
-        write_whole(self.path, b"")
+        if stream_of(self.path) is None:
+            check_target(self.path)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: the columns, and how far the file is written."""
-        return {"names": self._names, "size": self.path.stat().st_size}
+        begun = self._names is not None and self.path.is_file()
+        return {"names": self._names, "size": self.path.stat().st_size if begun else 0}
 
     def load_state_dict(self, kept: Mapping[str, Any]) -> None:
         """Go on where the file was: lines of epochs that are made again are taken off."""
         self._names = kept["names"]
+        if self._names is None:
+            return
         there = b""
         if self.path.exists():
             with open_regular(self.path) as file:
@@ -260,11 +264,16 @@ class CSVLog:
         """Add a line."""
         lines = io.StringIO()
         writer = csv.writer(lines, lineterminator="\n")
+        begins = self._names is None
         if self._names is None:
             self._names = list(logs)
             writer.writerow(["epoch", *map(as_cell, self._names)])
         writer.writerow([epoch + 1, *(as_cell(logs.get(name, "")) for name in self._names)])
-        append_whole(self.path, lines.getvalue().encode())
+        self.write(lines.getvalue(), begins)
+
+    def write(self, lines: str, begins: bool) -> None:
+        """Put lines at the end of the file, or in place of it."""
+        (write_whole if begins else append_whole)(self.path, lines.encode())
 
 
 def not_measured(name: str, measured: Collection[str]) -> str:

@@ -8,17 +8,22 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from fastgd.data.dataset import Dataset
 from fastgd.data.reading import plain
 from fastgd.data.targets import check_task
 from fastgd.errors import DataError, SettingError
+from fastgd.tables.cells import BadCell, Cells
+from fastgd.tables.column import numbers_in
 from fastgd.tables.columns import Columns
 from fastgd.tables.digits import is_digits, read_digits
 from fastgd.tables.reading import Header, Source, header_of, read_frame
 from fastgd.tables.table import TARGET_NAMES, Table
 from fastgd.tables.target import Target
 
-__all__ = ["load_table", "open_table"]
+__all__ = ["check_fits", "load_table", "open_table"]
 
 #: Files that are text are looked at before they are read: they may hold images.
 TEXT = (".csv", ".tsv", ".txt", ".gz", ".zip")
@@ -131,6 +136,32 @@ def _plain(source: Source, names: Sequence[str], taken: Sequence[str]) -> Column
         if name in taken:
             raise DataError(f"{source.path}: column {name!r} is input and target")
     return Columns.plain(names)
+
+
+def check_fits(
+    source: Source, frame: pd.DataFrame, columns: Columns | None, dtype: str, hint: str
+) -> None:
+    """Refuse the first number among a table's inputs that a dtype cannot hold.
+
+    Parameters
+    ----------
+    source : Source
+    frame : pandas.DataFrame
+        Its rows that matter.
+    columns : Columns or None
+    dtype : str
+    hint : str
+        What the message advises.
+    """
+    for column in columns.used if columns is not None else ():
+        if column.kind != "number":
+            continue
+        values = numbers_in(Cells(frame[column.name]), column.written)
+        large = np.abs(values) > np.finfo(dtype).max
+        if large.any():
+            at = int(np.argmax(large))
+            problem = f"{values[at]:g} is too large for {dtype}; {hint}"
+            raise source.error(BadCell(int(frame.index[at]), column.name, problem))
 
 
 def peek(path: str | PathLike[str], sep: str | None, max_bytes: int | None) -> Header | Path:

@@ -17,7 +17,7 @@ from fastgd.regular import open_regular
 
 __all__ = ["BINARY", "content_of", "is_packed"]
 
-ZIP = b"PK\x03\x04"
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # the second has no members
 #: The rows of a Parquet file that are unpacked together.
 ROWS = 1 << 14
 
@@ -25,14 +25,14 @@ ROWS = 1 << 14
 def is_packed(path: Path) -> bool:
     """Whether a file is gzip or zip: its first bytes say so, not its name."""
     with open_regular(path) as file:
-        return file.read(4).startswith((ZIP, b"\x1f\x8b"))
+        return file.read(4).startswith((*ZIP, b"\x1f\x8b"))
 
 
 def content_of(path: Path, max_bytes: int | None) -> bytes:
     """Return the bytes of a text file, unpacked."""
     with reading(path):
         with io.BufferedReader(open_regular(path)) as file:
-            if file.peek(4)[:4] == ZIP:
+            if file.peek(4).startswith(ZIP):
                 return _zipped(path, file, max_bytes)
         content = io.BytesIO()
         with open_binary(path, max_bytes) as unpacked:
