@@ -199,12 +199,20 @@ def test_layers_of_one_output(subject, dtype, sizes, optimizer):
 @in_turn(n_inputs=[1, 15, 16, 33, 150], zeros=[0.0, 0.7, 1.0], batch_size=[1, 9, 30])
 def test_rows_are_read_where_they_lie(subject, dtype, n_inputs, zeros, batch_size):
     """Those the network sees as they are: of its dtype, not scaled, nothing dropped."""
-    case = Case(sizes=(n_inputs, 17, 2), dtype=dtype, kind=dtype, zeros=zeros, n=47)
-    case = replace(case, batch_size=batch_size)
+    case = Case((n_inputs, 17, 2), dtype=dtype, kind=dtype, zeros=zeros, batch_size=batch_size)
     check(subject, case)
     case.X[:, ::3] *= np.finfo(dtype).tiny / 64  # too small to be normal numbers
     check_forward(subject, case)
     check_train(subject, case)
+
+
+@in_turn(width=[5, 20, 40, 150], optimizer=["plain", "decay", "momentum"])
+def test_many_rows_that_are_mostly_zeros(subject, dtype, width, optimizer):
+    """Their gradients are summed apart, or by columns, or go to the weights one by one."""
+    case = Case(sizes=(70, width, 2), dtype=dtype, optimizer=OPTIMIZERS[optimizer], n=210)
+    for zeros in (0.8, 0.99):
+        case = replace(case, kind=dtype, batch_size=100, zeros=zeros)
+        check_train(replace(subject, sparse=True), case)
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered")
@@ -584,8 +592,7 @@ def test_any_number_of_threads_gives_the_same_bytes(
 @pytest.mark.parametrize("sizes", [(150, 1), (150, 40, 1)])
 @pytest.mark.parametrize("optimizer", [SGD(0.003), OPTIMIZERS["limits"]], ids=["plain", "limits"])
 def test_threads_give_the_same_bytes_where_there_is_one_output(name, dtype, sizes, optimizer):
-    case = Case(sizes=sizes, n=150, batch_size=70, dtype=dtype, kind=dtype, loss="mse")
-    case = replace(case, optimizer=optimizer)
+    case = Case(sizes, n=150, batch_size=70, dtype=dtype, loss="mse", optimizer=optimizer)
     subjects = [Subject(name, n_threads) for n_threads in (1, 2, 3, 8)]
     first, *others = (
         [array.tobytes() for array in (*train(s, case)[1:], forward(s, case))] for s in subjects

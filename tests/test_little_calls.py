@@ -46,6 +46,22 @@ def test_few_rows_are_predicted_as_in_many(backend, sizes, dtype):
     np.testing.assert_allclose(net.predict(X[:1]), 1 / sizes[-1], rtol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_of_any_kind_one_after_the_other(backend, dtype, kind, scale):
+    """A call reads rows where they lie, or copies them, by their kind and not the last ones'."""
+    nets = [
+        network((20, 5, 2), name, dtype=dtype, input_scale=scale) for name in (backend, "numpy")
+    ]
+    y = np.array([0, 1, 1])
+    for given in (dtype, kind, dtype):
+        X = (np.random.default_rng(0).random((3, 20)) * 9).astype(given)
+        got, expected = ((net.predict(X), net.partial_fit(X, y)) for net in nets)
+        np.testing.assert_allclose(got[0], expected[0], rtol=1e-4)
+        np.testing.assert_allclose(got[1], expected[1], rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     "optimizer",
     [
