@@ -198,7 +198,6 @@ def test_layers_of_one_output(subject, dtype, sizes, optimizer):
 
 @in_turn(n_inputs=[1, 15, 16, 33, 150], zeros=[0.0, 0.7, 1.0], batch_size=[1, 9, 30])
 def test_rows_are_read_where_they_lie(subject, dtype, n_inputs, zeros, batch_size):
-    """Those the network sees as they are: of its dtype, not scaled, nothing dropped."""
     case = Case((n_inputs, 17, 2), dtype=dtype, kind=dtype, zeros=zeros, batch_size=batch_size)
     check(subject, case)
     case.X[:, ::3] *= np.finfo(dtype).tiny / 64  # too small to be normal numbers
