@@ -303,7 +303,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         "kept",
         [{"a": object()}, {"a": np.array([None])}, {"a": np.array(["x"])}, {(1, 2): 3}, 7],
-        ids=str,
+        ids=["object", "objects", "texts", "pair", "number"],
     )
     def test_a_callback_that_cannot_be_kept(self, tmp_path, kept):
         class Mine:
