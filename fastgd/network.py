@@ -313,43 +313,43 @@ class Network(Answers, Numbers, Scaled, Explaining):
                     "the network with a seed, or give validation_data",
                 )  # fmt: skip
             examples, validation = self._hold_out(examples, share, validation)
-        chosen, epochs, batch_size, scaled = said.complete(self.architecture, examples)
-        runner = self.runner
-        if scaled:
-            runner.architecture = standardized(self.architecture, examples)
-        if runner.architecture is not self.architecture and examples is not None:
-            examples = examples.under(runner.architecture)
-            validation = validation and validation.under(runner.architecture)
-        if examples is not None:
-            trained = examples.by_class(class_weight, runner.architecture)
-            batch_size, chunks = min(batch_size, len(trained)), lambda: (trained,)
-        history = History()
-        session = Session(
-            runner, chosen, self.state, batch_size=batch_size, shuffle=shuffle,
-            epochs=self.state.epoch_of(chosen) + epochs, history=history,
-        )  # fmt: skip
-        fit = (WholeFit if chosen.whole else Fit)(
-            session, chunks, examples, validation, listeners, makers, history,
-            on_interrupt=check_on_interrupt(on_interrupt),
-        )  # fmt: skip
-        if checkpoint is not None:
-            fit.checkpoint = Checkpoint(checkpoint, every, fit, self._seeded, self._begun)
-        fit.check()
-        if examples is not None:
-            hint_at_pixels(examples.inputs, runner.architecture)
-            if getattr(runner.backend(), "leaves_out_zeros", True):
-                examples.inputs.leave_out_zeros()
-        self.labels = labels
-        self._become(runner.architecture)
-        if verbose and said.optimizer is None:
-            print(Training(chosen, epochs, batch_size, scaled))
         with turn.lock:
+            chosen, epochs, batch_size, scaled = said.complete(self.architecture, examples)
+            runner = self.runner
+            if scaled:
+                runner.architecture = standardized(self.architecture, examples)
+            if runner.architecture is not self.architecture and examples is not None:
+                examples = examples.under(runner.architecture)
+                validation = validation and validation.under(runner.architecture)
+            if examples is not None:
+                trained = examples.by_class(class_weight, runner.architecture)
+                batch_size, chunks = min(batch_size, len(trained)), lambda: (trained,)
+            history = History()
+            session = Session(
+                runner, chosen, self.state, batch_size=batch_size, shuffle=shuffle,
+                epochs=self.state.epoch_of(chosen) + epochs, history=history,
+            )  # fmt: skip
+            fit = (WholeFit if chosen.whole else Fit)(
+                session, chunks, examples, validation, listeners, makers, history,
+                on_interrupt=check_on_interrupt(on_interrupt),
+            )  # fmt: skip
+            if checkpoint is not None:
+                fit.checkpoint = Checkpoint(checkpoint, every, fit, self._seeded, self._begun)
+            fit.check()
+            if examples is not None:
+                hint_at_pixels(examples.inputs, runner.architecture)
+                if getattr(runner.backend(), "leaves_out_zeros", True):
+                    examples.inputs.leave_out_zeros()
+            self.labels = labels
+            self._become(runner.architecture)
+            if verbose and said.optimizer is None:
+                print(Training(chosen, epochs, batch_size, scaled))
             try:
                 turn.thread = get_ident()
                 fit.run(epochs)
             finally:
                 turn.thread = None
-        self.notes["training"] = history.in_words(str(chosen), batch_size)
+            self.notes["training"] = history.in_words(str(chosen), batch_size)
         return history
 
     def _become(self, architecture: Architecture) -> None:

@@ -128,3 +128,31 @@ def test_a_child_does_not_wait_for_its_parents_threads():
     end.set()
     thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_fit_that_waits_goes_on_from_where_the_other_ends(backend):
+    """Its schedule and the order of its rows, too: as if they had been called in turn."""
+    X, Y = data(20, 3)
+    together, in_turn = (network(backend, (3, 2)) for _ in range(2))
+    began, end = threading.Event(), threading.Event()
+
+    class Waits:
+        def on_epoch_begin(self, network, epoch):
+            began.set()
+            end.wait()
+
+    def fit(net, **given):
+        net.fit(X, Y, epochs=2, batch_size=5, optimizer=fastgd.SGD(fastgd.Cosine(0.5)), **given)
+
+    threads = [threading.Thread(target=fit, args=[together], kwargs={"callbacks": Waits()})]
+    threads[0].start()
+    began.wait()
+    threads.append(threading.Thread(target=fit, args=[together]))
+    threads[1].start()
+    threads[1].join(0.2)  # it has checked what it was given, and waits
+    end.set()
+    for thread in threads:
+        thread.join()
+    for _ in range(2):
+        fit(in_turn)
+    np.testing.assert_array_equal(together.parameters, in_turn.parameters)
