@@ -40,12 +40,15 @@ def outside_the_checkout(tmp_path_factory):
 def pytest_collection_modifyitems(items):
     """Mark one case of every test as quick, another from test to test; not of the slow ones.
 
-    Tests that write a picture in every form are slow.
+    Tests that write a picture in every form are slow; so are Numba's, to compile which takes a
+    minute.
     """
     tests: dict[str, list[pytest.Item]] = {}
     for item in items:
         if isinstance(item, pytest.Function) and "check_picture" in item.function.__code__.co_names:
             item.add_marker(pytest.mark.slow)
+        if "numba" in item.nodeid:
+            continue
         tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for number, cases in enumerate(tests.values()):
         case = cases[number % len(cases)]

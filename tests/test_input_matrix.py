@@ -104,6 +104,18 @@ def answers(net, X, y):
     return [*map(np.asarray, found), np.asarray(history.cost), net.parameters]
 
 
+def check_same(found, expected, name):
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def check_refused(net, X, y):
+    for call in (net.predict, lambda X: net.loss(X, y), lambda X: net.gradient(X, y),
+                 lambda X: net.fit(X, y, epochs=1)):  # fmt: skip
+        with pytest.raises((ValueError, TypeError), match="X"):
+            call(X)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", ACCEPTED)
@@ -117,13 +129,9 @@ def test_accepted_types(dtype, shape, backend, tmp_path):
         X = layout(values_of(dtype, size), tmp_path / name)
         if taken:
             expected = answers(reference, np.array(X, dtype=np.float64, order="C"), y)
-            for ours, theirs in zip(answers(net, X, y), expected, strict=True):
-                np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12, err_msg=name)
+            check_same(answers(net, X, y), expected, name)
             continue
-        for call in (net.predict, lambda X: net.loss(X, y), lambda X: net.gradient(X, y),
-                     lambda X: net.fit(X, y, epochs=1)):  # fmt: skip
-            with pytest.raises((ValueError, TypeError), match="X"):
-                call(X)
+        check_refused(net, X, y)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -133,11 +141,7 @@ def test_refused_types(dtype, backend, tmp_path):
     for name, layout in LAYOUTS.items():
         if name == "swapped" and dtype == "V4":
             continue
-        X = layout(values_of(dtype, (5, 3)), tmp_path / name)
-        for call in (net.predict, lambda X: net.loss(X, y), lambda X: net.gradient(X, y),
-                     lambda X: net.fit(X, y, epochs=1)):  # fmt: skip
-            with pytest.raises((ValueError, TypeError), match="X"):
-                call(X)
+        check_refused(net, layout(values_of(dtype, (5, 3)), tmp_path / name), y)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -148,8 +152,7 @@ def test_targets(dtype, backend, tmp_path):
     for name, layout in LAYOUTS.items():
         y = layout(values_of(dtype, (7, 2)), tmp_path / name)
         expected = answers(reference, X, np.array(y, dtype=np.float64, order="C"))
-        for ours, theirs in zip(answers(net, X, y), expected, strict=True):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12, err_msg=name)
+        check_same(answers(net, X, y), expected, name)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

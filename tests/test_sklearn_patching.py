@@ -316,6 +316,7 @@ def test_a_module_sees_what_python_shows_it(script):
     assert ours == theirs and ours[0] == 7
 
 
+@pytest.mark.slow
 def test_a_folder_and_an_archive_see_what_python_shows_them(script, tmp_path):
     script("name = __name__", "here/beside.py")
     text = "import beside, sys; print(sys.argv, sys.path[:3], __name__, __file__, beside.name)"
