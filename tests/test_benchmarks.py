@@ -167,6 +167,7 @@ def test_rivals_do_so_in_float64(rival, data):
 
 @pytest.mark.parametrize("rival", [n for n, rival in RIVALS.items() if rival.predictor])
 @pytest.mark.parametrize("name", PREDICTED)
+@pytest.mark.slow
 def test_rivals_predict_the_same(rival, name):
     workload = WORKLOADS[name]
     workload = replace(

@@ -367,6 +367,7 @@ def test_the_embedded_digits_in_the_book_s_form(capsys):
     assert net.evaluate(training_data) >= 0.95 * len(training_data)
 
 
+@pytest.mark.slow
 def test_chapter_1_on_mnist(mnist_folder, capsys):
     training_data, validation_data, test_data = book.load_data_wrapper(mnist_folder)
     assert [len(part) for part in (training_data, validation_data, test_data)] == [

@@ -14,6 +14,7 @@ from stress_form import rounds
 
 import fastgd
 
+pytestmark = pytest.mark.slow  # processes
 PACKAGE = Path(fastgd.__file__).resolve().parents[1]
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals and devices of POSIX")
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

@@ -42,6 +42,7 @@ def finish(started, timeout=120):
     return started.returncode, out.decode(), err.decode()
 
 
+@pytest.mark.slow
 def test_digits_from_training_to_predictions(folder):
     code, out, err = finish(process("train", "digits", "--json"))
     assert code == 0 and "Traceback" not in err

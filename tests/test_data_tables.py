@@ -288,6 +288,7 @@ def is_label(text: str) -> bool:
     st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
     st.sampled_from(["\n", "\r\n"]),
 )
+@pytest.mark.slow
 def test_what_the_csv_module_writes_is_read_back(tmp_path, rows, quoting, end):
     rows = [*rows, (0.5, 0.25, "z"), (0.25, 0.5, "z")]  # constant columns would be left out
     text = io.StringIO()

@@ -63,6 +63,7 @@ def refused_or(path: Path, net: fastgd.Network) -> bool:
 
 
 class TestDamage:
+    @pytest.mark.slow
     def test_every_flipped_bit(self, net, path):
         """Is noticed: what is read is what was written."""
         net.save(path)

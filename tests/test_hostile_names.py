@@ -63,6 +63,7 @@ def model(folder, run):
     return "m.safetensors"
 
 
+@pytest.mark.slow
 def test_every_command(model, run, folder):
     for command in ("evaluate", "explain"):
         run(command, model, DATA)

@@ -195,6 +195,7 @@ class TestKernelCache:
         "print(run.stats.cache_path)"
     )
 
+    @pytest.mark.slow
     def test_a_second_process_compiles_nothing(self):
         run("import fastgd; fastgd.set_backend('numba'); fastgd.warmup('float32')")
         output, stats, path = run(self.PREDICT).splitlines()

@@ -145,6 +145,7 @@ def test_as_torch(case):
 
 
 @pytest.mark.parametrize("base", [fastgd.SGD(0.1), fastgd.Adam(0.1)], ids=str)
+@pytest.mark.slow
 def test_clipping_as_torch(base):
     name = base.name.replace("sgd", "SGD").replace("adam", "Adam")
 
@@ -192,6 +193,7 @@ def test_momentum_as_scikit_learn(nesterov):
     ],
     ids=["lion", "adam", "rmsprop"],
 )
+@pytest.mark.slow
 def test_as_optax(optimizer, make):
     optax = pytest.importorskip("optax")
     with pytest.importorskip("jax").enable_x64(True):

@@ -84,6 +84,7 @@ def test_bad_input(network):
         sweep_rates(network, X, Y, validation_data=X)
 
 
+@pytest.mark.slow
 def test_command(tmp_path, capsys):
     out = tmp_path / "rates.png"
     rates(["--out", str(out), "--json", "--epochs", "1"], standalone_mode=False)

@@ -129,6 +129,7 @@ def test_searches_and_scores(iris, model):
     assert make_pipeline(columns, model).fit(*iris).score(*iris) > 0.7
 
 
+@pytest.mark.slow
 def test_threads_and_processes_have_the_same_scores(iris, model):
     from joblib import parallel_backend
 

@@ -104,6 +104,7 @@ def test_others_are_refused(iris, model, says):
         to_network(model)
 
 
+@pytest.mark.slow
 def test_an_estimators_network_on_the_command_line(iris, tmp_path):
     """It is saved, evaluated, and looked at there, in the classes and units of its data."""
     X, names = iris

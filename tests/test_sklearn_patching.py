@@ -297,6 +297,7 @@ def script(tmp_path, monkeypatch):
     return script
 
 
+@pytest.mark.slow
 def test_a_script_sees_what_python_shows_it(script):
     script("name = __name__", "here/beside.py")
     text = (
@@ -309,6 +310,7 @@ def test_a_script_sees_what_python_shows_it(script):
     assert ours == theirs and ours[0] == 1 and ours[2] == "the end\n"
 
 
+@pytest.mark.slow
 def test_a_module_sees_what_python_shows_it(script):
     text = "import sys; print(sys.argv[1:], __name__, __spec__.name); sys.exit(7)"
     script(text, "here/__main__.py")
@@ -330,6 +332,7 @@ def test_a_folder_and_an_archive_see_what_python_shows_them(script, tmp_path):
         assert ours == theirs and ours[0] == code, path
 
 
+@pytest.mark.slow
 def test_tracebacks_are_the_scripts_own(script):
     text = "def f():\n    return 1 / 0\n\ntry:\n    f()\nexcept ZeroDivisionError:\n    {}\n"
     for what in ("raise KeyError('a')", "import nothing_of_that_name + 1"):
@@ -337,6 +340,7 @@ def test_tracebacks_are_the_scripts_own(script):
         assert ours == theirs and ours[0] == 1, what
 
 
+@pytest.mark.slow
 def test_what_is_not_there(script):
     ours, theirs = both("./nowhere.py")
     assert ours == theirs and ours[0] == 2

@@ -28,6 +28,7 @@ from fastgd.sklearn import (
     unpatch_sklearn,
 )
 
+pytestmark = pytest.mark.slow  # what they import
 SMALL = {
     "hidden_layer_sizes": (16,),
     "learning_rate_init": 0.02,

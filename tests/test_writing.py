@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import stat
 import subprocess
@@ -489,11 +490,13 @@ class TestInterrupts:
                     raise KeyboardInterrupt
             return trace
 
+        gc.disable()  # a collection would call back, and be interrupted
         sys.settrace(trace)
         try:
             write_whole(path, NEW)
         finally:
             sys.settrace(None)
+            gc.enable()
         return done
 
     def test_at_any_bytecode(self, path):
