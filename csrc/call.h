@@ -25,6 +25,7 @@ typedef struct {
     const int32_t *columns;
     int32_t *gathered;
     int32_t *lengths;
+    uint64_t *marks;
     integer *places;
     integer in_place;
     integer kind;

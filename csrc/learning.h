@@ -60,73 +60,71 @@ static void scatter_rows(const Thread *t, integer first, integer rows, integer m
     }
 }
 
-/* Whether to sort the block's sparse inputs by columns: that costs each of them as much as some vectors
-   of weights, loaded and stored, and each column a wrong guess; then weights are loaded and stored
-   once a column, and not once a number. Measured over batches, widths and densities. */
-static int sorting_pays(const Thread *t, integer m) {
+/* Whether to sum the block's sparse inputs column by column: that costs each of them as much as some
+   vectors of weights, loaded and stored, and each column a wrong guess; then weights are loaded and
+   stored once a column, and not once a number. Measured over batches, widths and densities. */
+static int columns_pay(const Thread *t, integer m) {
     const integer *l = layer_of(t, 1);
     integer vectors = l[WIDTH] * (integer)sizeof(number) / 64, n = 0;
-    if (m > DIRECT_ROWS && vectors > 4) return 1; /* the other way is for few rows, or narrow ones */
+    if (m > DIRECT_ROWS && l[WIDTH] > PAD) return 1; /* the other way is for few rows, or narrow ones */
     for (integer row = 0; row < m; row++) n += t->call->lengths[row];
-    return (3 * vectors - 6) * n > (4 * vectors + 20) * l[N_IN];
+    return (3 * vectors - 6) * n > (4 * vectors + 30) * l[N_IN];
 }
 
-/* Where the block's inputs that are not zero lie by columns: numbers and their rows, from begins[k]
-   to ends[k] those of column k, the rows ascending. */
+/* The block's inputs in some columns, those of this thread: numbers (m, MARKED_COLUMNS), of which those
+   are set that are marked, a bit for each row. */
 typedef struct {
-    number *values;
-    int32_t *rows, *begins, *ends;
-} ByColumn;
+    number *x;
+    uint64_t *marks;
+    integer words; /* of 64 rows, for each column */
+} Marked;
 
-static ByColumn by_column(const Thread *t) {
-    integer size = t->block[ROWS] * t->block[LD_X];
-    int32_t *rows = t->call->gathered + size;
-    return (ByColumn){.values = t->work + t->block[X] + size, .rows = rows, .begins = rows + size,
-                      .ends = rows + size + layer_of(t, 1)[N_IN]};
+static Marked marked(const Thread *t) {
+    integer words = (t->block[ROWS] + 63) / 64, columns = t->block[MARKED_COLUMNS];
+    return (Marked){.x = t->work + t->block[MARKED] + t->thread * t->block[ROWS] * columns,
+                    .marks = t->call->marks + t->thread * words * columns, .words = words};
 }
 
-/* Write the block's inputs of columns first to last by columns. */
-static void sort_by_column(const Thread *t, integer first, integer last, integer m) {
+/* Mark the block's inputs from column `first` to before `last`, from this thread's cursors on. */
+static void mark_columns(const Thread *t, integer first, integer last, integer m) {
     const Call *call = t->call;
-    ByColumn to = by_column(t);
-    int32_t at = 0;
-    memset(to.ends + first, 0, (size_t)(last - first) * sizeof(int32_t));
-    for (int placing = 0; placing < 2; placing++) {
-        for (integer row = 0; row < m; row++) {
-            const int32_t *columns = t->columns + call->places[row];
-            const number *x = t->x + call->places[row];
-            integer n = call->lengths[row], p = first ? first_from(columns, n, first) : 0;
-            if (last < layer_of(t, 1)[N_IN]) n = first_from(columns, n, last);
-            if (!placing) {
-                at += (int32_t)p; /* what other threads have comes before */
-                for (; p < n; p++) to.ends[columns[p]]++;
-                continue;
-            }
-            for (; p < n; p++) {
-                int32_t place = to.ends[columns[p]]++;
-                to.values[place] = x[p], to.rows[place] = (int32_t)row;
-            }
-        }
-        for (integer k = first; !placing && k < last; k++) {
-            int32_t count = to.ends[k];
-            to.begins[k] = to.ends[k] = at;
-            at += count;
+    Marked to = marked(t);
+    int32_t *cursors = call->lengths + (1 + t->thread) * t->block[ROWS];
+    memset(to.marks, 0, (size_t)((last - first) * to.words) * sizeof(uint64_t));
+    for (integer row = 0; row < m; row++, to.x += t->block[MARKED_COLUMNS]) {
+        const int32_t *columns = t->columns + call->places[row];
+        const number *x = t->x + call->places[row];
+        uint64_t *marks = to.marks + row / 64, bit = (uint64_t)1 << row % 64;
+        integer at = cursors[row], count = call->lengths[row], stop = count;
+        if (last < layer_of(t, 1)[N_IN]) stop = at + first_from(columns + at, count - at, last);
+        cursors[row] = (int32_t)stop;
+        for (; at < stop; at++) {
+            integer column = columns[at] - first;
+            marks[column * to.words] |= bit;
+            to.x[column] = x[at];
         }
     }
 }
 
-/* The same as `scatter_rows`, from inputs sorted by columns: a sum for each of the weights. */
+INLINE int none(integer words, const uint64_t *marks) {
+    uint64_t any = 0;
+    for (integer word = 0; word < words; word++) any |= marks[word];
+    return !any;
+}
+
+/* The same as `scatter_rows`, from inputs that are marked: a sum for each of the weights. */
 static void sum_columns(const Thread *t, integer first, integer rows, const number *start,
                         integer ld_start, number *target, integer ld, number beta, number alpha) {
     const integer *l = layer_of(t, 1);
-    ByColumn from = by_column(t);
+    Marked from = marked(t);
     integer width = t->right - t->left, vectors;
     for (integer column = 0; column < width; column += vectors * LANES) {
         vectors = smaller((width - column) / LANES, MAX_SPARSE_VECTORS);
         for (integer row = 0; row < rows; row++) {
-            integer begin = from.begins[first + row], n = from.ends[first + row] - begin;
-            if (!n && start == target && beta == 1) continue;
-            sparse_row(l[WIDTH] / LANES, vectors, n, from.values + begin, from.rows + begin,
+            integer input = first - t->marked_from + row;
+            const uint64_t *marks = from.marks + input * from.words;
+            if (start == target && beta == 1 && none(from.words, marks)) continue;
+            marked_sum(vectors, from.words, marks, from.x + input, t->block[MARKED_COLUMNS],
                        t->work + l[DELTA] + t->left + column, l[LD],
                        start + row * ld_start + column, target + row * ld + column, beta, alpha);
         }
@@ -169,7 +167,7 @@ static void gradient_rows(const Thread *t, integer i, integer first, integer row
     Right delta = {t->work + l[DELTA] + (i == 1 ? t->left : 0), l[LD]};
     integer n = i == 1 ? t->right - t->left : l[WIDTH];
     if (i == 1 && sparse(t) && first < l[N_IN]) {
-        if (t->by_input) sum_columns(t, first, rows, start, ld_start, target, ld, beta, alpha);
+        if (t->marked_from >= 0) sum_columns(t, first, rows, start, ld_start, target, ld, beta, alpha);
         else scatter_rows(t, first, rows, m, start, ld_start, target, ld, beta, alpha);
         return;
     }
@@ -198,7 +196,7 @@ static void descend(const Thread *t, integer i, integer step, integer start, int
     const number *row = settings(t, step, 0);
     integer ld = i == 1 ? t->ld_first : l[LD_W];
     number *w = (i == 1 ? t->first : t->work + l[WEIGHTS]) + start * ld;
-    int by_row = i == 1 && sparse(t) && !t->by_input, apart = by_row && m > DIRECT_ROWS;
+    int by_row = i == 1 && sparse(t) && t->marked_from < 0, apart = by_row && m > DIRECT_ROWS;
     /* What shrinks first, and then is added to example by example, is in cache meanwhile. */
     integer chunk = apart || (by_row && row[SHRINK] != 1) ? rows_at_once(l) : stop - start;
     number *g = t->work + t->block[CHUNK] + t->thread * t->block[CHUNK_STRIDE];
@@ -220,16 +218,16 @@ static void update_rows(const Thread *t, number *w, integer at, number *g, integ
                  settings(t, step, biases), call->n_columns - N_COMMON, (number)factor);
 }
 
-/* Compute the gradient of rows start to stop of a layer's weights, a few at a time while they are in
-   cache, and use it: with `keep` it is added to the whole gradient (or begins it, with `fresh`); with
-   `update` the parameters are updated. The biases, the row after the last, come on their own. */
+/* Compute the gradient of rows start to stop of a layer's weights, or of its biases, a few at a time
+   while they are in cache, and use it: with `keep` it is added to the whole gradient (or begins it,
+   with `fresh`); with `update` the parameters are updated. */
 static void gradient_and_update(const Thread *t, Block b, integer i, integer start, integer stop,
                                 int fresh, int keep, int update) {
     const integer *l = layer_of(t, i);
     integer panel = i == 1 && t->by_columns, chunk = rows_at_once(l);
     for (integer first = start, rows; first < stop; first += rows) {
         int biases = first == l[N_IN];
-        rows = biases ? 1 : smaller(chunk, smaller(stop, l[N_IN]) - first);
+        rows = smaller(chunk, stop - first);
         integer at = l[WEIGHTS] - t->block[PARAMETERS] + first * l[LD_W], size = rows * l[LD_W];
         number *g = t->work + (keep ? t->block[GRADIENT] + at
                                     : t->block[CHUNK] + t->thread * t->block[CHUNK_STRIDE]);
@@ -385,21 +383,19 @@ __attribute__((noinline)) static void learn(Thread *t, Block b, int fresh, int k
     keep = keep || (call->task == TASK_TRAIN && call->by_norm);
     for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
         const integer *l = layer_of(t, i);
-        integer start, stop, panel = i == 1 && t->by_columns;
+        integer start, stop, panel = i == 1 && t->by_columns, few = i == 1 && sparse(t);
         share(l[N_IN], PAD, t->thread, call->n_threads, &start, &stop);
-        if (i == 1) t->by_input = sparse(t) && sorting_pays(t, b.m);
-        if (i == 1 && t->by_input) sort_by_column(t, start, stop, b.m);
-        if (panel && t->by_input) wait_for_all(call);
         if (panel) start = 0, stop = l[N_IN];
-        if (i == 1 && sparse(t)) find_cursors(t, start, b.m);
-        /* What is left for `gradient_and_update`: nothing, the weights, the biases, or both. */
-        integer first = start, last = stop;
-        if (fused(call, keep)) {
-            first = stop;
-            descend(t, i, b.step, start, stop, b.m);
+        if (few) find_cursors(t, start, b.m);
+        integer by_column = few && columns_pay(t, b.m), biases = panel || t->thread == call->n_threads - 1;
+        integer part = by_column ? t->block[MARKED_COLUMNS] : stop - start;
+        for (integer first = start, last; first < stop + biases; first = last) {
+            last = first == l[N_IN] ? first + 1 : smaller(first + part, stop);
+            t->marked_from = by_column ? first : -1;
+            if (by_column && first < l[N_IN]) mark_columns(t, first, last, b.m);
+            if (fused(call, keep) && first < l[N_IN]) descend(t, i, b.step, first, last, b.m);
+            else gradient_and_update(t, b, i, first, last, fresh, keep, step_now && !late);
         }
-        if (panel || t->thread == call->n_threads - 1) last = l[N_IN] + 1;
-        gradient_and_update(t, b, i, first, last, fresh, keep, step_now && !late);
     }
     if (late) {
         wait_for_all(call);

@@ -22,6 +22,9 @@ INLINE void store_vector(number *p, vector v) { *(vector *)p = v; }
    anywhere, s[places[r] + p], or rows of its transpose, s[places[p] + r]. */
 enum { IN_STEPS, ROWS_PLACED, DEPTHS_PLACED };
 
+/* The depth from which on a tile asks for what it adds its sums to before it makes them. */
+enum { DEEP = 64 };
+
 /* C[r, :] = beta start[r, :] + alpha sum_p S[r, p] W[p, :] for R rows and V vectors; sums run in
    the order of p, whatever the tile, so that results do not depend on how rows are grouped. */
 INLINE void tile_of(const int R, const int V, const int KIND, integer depth, const number *s,
@@ -32,7 +35,10 @@ INLINE void tile_of(const int R, const int V, const int KIND, integer depth, con
     const number *rows[8];
     UNROLL for (int r = 0; r < R; r++) rows[r] = KIND == ROWS_PLACED ? s + places[r] : NULL;
     UNROLL for (int r = 0; r < R; r++)
-        UNROLL for (int v = 0; v < V; v++) sums[r][v] = (vector){0};
+        UNROLL for (int v = 0; v < V; v++) {
+            sums[r][v] = (vector){0};
+            if (depth >= DEEP) __builtin_prefetch(start + r * ld_start + v * LANES, 0, 3);
+        }
     for (integer p = 0; p < depth; p++) {
         vector b[4];
         UNROLL for (int v = 0; v < V; v++) b[v] = load_vector(w + p * ldw + v * LANES);
@@ -146,6 +152,37 @@ static void sparse_row(integer width, integer vectors, integer n, const number *
         SPARSE_ROW(1, 2) SPARSE_ROW(2, 2) SPARSE_ROW(3, 2) SPARSE_ROW(4, 2)
 #if N_REGISTERS == 32
         SPARSE_ROW(5, 2) SPARSE_ROW(6, 2) SPARSE_ROW(7, 2) SPARSE_ROW(8, 2)
+#endif
+    }
+}
+
+/* C[:] = beta start[:] + alpha sum_r x[r ldx] D[r, :] for V vectors, over the rows that are marked: a
+   bit each, 64 a word. */
+INLINE void marked_sum_of(const int V, integer words, const uint64_t *marks, const number *x,
+                          integer ldx, const number *d, integer ldd, const number *start, number *c,
+                          number beta, number alpha) {
+    vector sums[MAX_SPARSE_VECTORS];
+    UNROLL for (int v = 0; v < V; v++) sums[v] = (vector){0};
+    for (integer word = 0; word < words; word++, x += 64 * ldx, d += 64 * ldd)
+        for (uint64_t left = marks[word]; left; left &= left - 1) {
+            integer r = __builtin_ctzll(left);
+            UNROLL for (int v = 0; v < V; v++)
+                sums[v] += x[r * ldx] * load_vector(d + r * ldd + v * LANES);
+        }
+    UNROLL for (int v = 0; v < V; v++)
+        store_vector(c + v * LANES, beta * load_vector(start + v * LANES) + alpha * sums[v]);
+}
+
+#define MARKED_SUM(V) \
+    case V: marked_sum_of(V, words, marks, x, ldx, d, ldd, start, c, beta, alpha); break;
+
+static void marked_sum(integer vectors, integer words, const uint64_t *marks, const number *x,
+                       integer ldx, const number *d, integer ldd, const number *start, number *c,
+                       number beta, number alpha) {
+    switch (vectors) {
+        MARKED_SUM(1) MARKED_SUM(2) MARKED_SUM(3) MARKED_SUM(4)
+#if N_REGISTERS == 32
+        MARKED_SUM(5) MARKED_SUM(6) MARKED_SUM(7) MARKED_SUM(8)
 #endif
     }
 }

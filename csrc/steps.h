@@ -10,7 +10,7 @@ typedef struct {
     integer thread;
     int by_columns;        /* whether it has columns of the first layer, for all rows */
     integer left, right;   /* those columns: else all */
-    int by_input;          /* whether the block's sparse inputs are sorted by columns */
+    integer marked_from;   /* the first of the columns whose inputs are marked; -1: none are */
     number *first;         /* the first layer's weights, from column `left` on; then biases */
     integer ld_first;
     const number *x;       /* where the block's inputs lie: row r from x + places[r] on */
@@ -82,6 +82,19 @@ static void product(integer m, integer n, integer depth, Left s, Right w, const 
             for (integer row = 0; row < m; row += rows) {
                 tiles = (m - row + most - 1) / most;
                 rows = (m - row + tiles - 1) / tiles;
+                if (some >= 64 && column + vectors * LANES < n) { /* the next part */
+                    if (w.panel) {
+                        integer lo = row * vectors * LANES / m, hi = (row + rows) * vectors * LANES / m;
+                        for (integer j = lo; j < hi; j++)
+                            for (integer p = 0; p < some; p += LANES)
+                                __builtin_prefetch(w.at + first + (column + vectors * LANES + j) * w.ld + p, 0, 2);
+                    } else {
+                        integer lo = row * some / m, hi = (row + rows) * some / m;
+                        for (integer j = lo; j < hi; j++)
+                            for (integer v = 0; v < vectors; v++)
+                                __builtin_prefetch(part + j * ld + (vectors + v) * LANES, 0, 2);
+                    }
+                }
 #define PART rows, vectors, some
 #define REST part, ld, start + row * ld_start + column, ld_start, c + row * ldc + column, ldc, beta, alpha
                 if (s.kind == IN_STEPS)

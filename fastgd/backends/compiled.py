@@ -58,9 +58,10 @@ class Call(NamedTuple):
     inputs: Array  # bytes of (any, n_in) of `kind`; or, sparse, of the values
     pointers: Array  # int64; sparse: where each row begins and the last ends
     columns: Array  # int32; sparse: the column of each value, ascending in a row
-    gathered: Array  # int32; sparse: columns of the block's rows (ROWS * LD_X), by columns the rows
-    # (ROWS * LD_X), and where each column's begin (n_in) and end (n_in)
+    gathered: Array  # (ROWS * LD_X,) int32; sparse: columns of the block's rows
     lengths: Array  # ((1 + n_threads) * ROWS,) int32; sparse: their lengths, then cursors
+    marks: Array  # (n_threads * MARKED_COLUMNS * words,) int64; sparse: for each of some columns
+    # which rows, 64 a word, have a number in it
     places: Array  # (ROWS,) int64: where each row of the block begins: among the inputs, or copied
     in_place: int  # whether the block's inputs are read where they lie, and not copied
     kind: int  # of the inputs: 0 float32, 1 float64, 2 uint8
@@ -265,6 +266,7 @@ def call_for(
         columns=columns,
         gathered=memory.gathered,
         lengths=memory.lengths,
+        marks=memory.marks,
         places=memory.places,
         in_place=int(_is_as_seen(rows.X, architecture, plan)),
         kind=kind,

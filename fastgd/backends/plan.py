@@ -32,6 +32,8 @@ CHUNK_SIZE = 2048
 #: The depth of a product computed at once, and how wide a part of transposed weights is:
 #: 128 rows of 4 vectors are 32 KiB, a small L1 cache.
 DEPTH, PANEL_WIDTH = 128, 64
+#: What inputs summed by columns may take at once: half of a small L2 cache.
+MARKED_BYTES = 512 << 10
 #: The working memory a batch may take; larger batches are computed in blocks of rows.
 BLOCK_BYTES = 16 << 20
 MAX_ROWS = 1024
@@ -61,7 +63,9 @@ KEPT_BYTES = 48 << 20
     INPUT_GAIN,  # what the inputs it keeps are multiplied by
     PARTIALS,  # norms of the gradient, one for each `CHUNK_SIZE` padded parameters
     PACKED,  # part of a layer's weights, transposed, for each thread: (DEPTH, PANEL_WIDTH)
-) = range(21)
+    MARKED,  # inputs of some columns, for each thread: (ROWS, MARKED_COLUMNS)
+    MARKED_COLUMNS,  # how many columns are summed at once, where inputs are sparse
+) = range(23)
 
 # Row l: layer l.
 (
@@ -84,7 +88,7 @@ KEPT_BYTES = 48 << 20
     GAIN,  # what the outputs it keeps are multiplied by
     DROPPED,  # a after dropout: (ROWS, LD); `A` where all are kept
 ) = range(18)
-N_COLUMNS = 21
+N_COLUMNS = 23
 
 
 def padded(n: int) -> int:
@@ -107,8 +111,9 @@ class Memory:
     work: Array  # numbers, as the plan lays them out
     costs: Array  # (ROWS,) float64: each row's cost
     barrier: Array  # two counters, each on a cache line of its own
-    gathered: Array  # int32: columns of the block's sparse rows, and the rows of its columns
+    gathered: Array  # (ROWS * LD_X,) int32: columns of the block's sparse rows
     lengths: Array  # ((1 + n_threads) * ROWS,) int32: their lengths, then each thread's cursors
+    marks: Array  # (n_threads * MARKED_COLUMNS * words,) int64: rows of each of some columns
     places: Array  # (ROWS,) int64: where each row of the block begins
 
 
@@ -173,8 +178,7 @@ class Plan:
         block[ONE] = self._reserve_numbers(1)
         block[CHUNK_STRIDE] = max(CHUNK_SIZE, *widths)
         block[CHUNK] = self._reserve(block[CHUNK_STRIDE] * self.n_threads)
-        # Sparse inputs are sorted by columns as well, after the rows.
-        block[X] = self._reserve(block[ROWS] * block[LD_X] * (1 + self.sparse))
+        block[X] = self._reserve(block[ROWS] * block[LD_X])
         block[Y] = self._reserve(block[ROWS] * widths[-1])
         block[N_PADDED] = n_padded
         block[PARAMETERS] = self._reserve(n_padded)
@@ -184,6 +188,9 @@ class Plan:
         deep = len(architecture.rules) > 1  # what goes back goes through weights transposed
         block[PACKED] = self._reserve(DEPTH * PANEL_WIDTH * self.n_threads if deep else 0)
         n_in, n_out = shapes[0]
+        most = max(PAD, MARKED_BYTES // (self.dtype.itemsize * int(block[ROWS])))
+        block[MARKED_COLUMNS] = spaced(min(n_in, most)) if self.sparse else 0
+        block[MARKED] = self._reserve(block[ROWS] * block[MARKED_COLUMNS] * self.n_threads)
         block[PANELS] = self._reserve((n_in + 1) * padded(n_out) if self.n_threads > 1 else 0)
 
     def _lay_out_layers(self, architecture: Architecture, rows: int) -> None:
@@ -218,7 +225,7 @@ class Plan:
 
     def allocate(self) -> Memory:
         """Return new memory, zeroed."""
-        rows, ld_x, n_in = (int(n) for n in (*self.table[0, [ROWS, LD_X]], self.table[1, N_IN]))
+        rows, ld_x, columns = (int(n) for n in self.table[0, [ROWS, LD_X, MARKED_COLUMNS]])
         widest = int(self.table[1:, LD_IN].max())
         work = aligned(self.size, self.dtype)
         for start, numbers in self.numbers.items():
@@ -228,8 +235,9 @@ class Plan:
             costs=np.zeros(rows),
             barrier=aligned(16, np.dtype(np.int64)),
             # Of dense rows, those of one that is predicted: `small_predict`.
-            gathered=np.zeros(2 * (rows * ld_x + n_in) if self.sparse else widest, dtype=np.int32),
+            gathered=np.zeros(rows * ld_x if self.sparse else widest, dtype=np.int32),
             lengths=np.zeros(rows * (1 + self.n_threads) if self.sparse else 0, dtype=np.int32),
+            marks=np.zeros(self.n_threads * columns * -(-rows // 64), dtype=np.int64),
             places=np.zeros(rows, dtype=np.int64),
         )
 
@@ -264,7 +272,8 @@ class Pool:
     @property
     def nbytes(self) -> int:
         """How much is kept."""
-        return sum(memory.work.nbytes + memory.gathered.nbytes for _, memory in self._kept)
+        kept = (memory for _, memory in self._kept)
+        return sum(m.work.nbytes + m.gathered.nbytes + m.marks.nbytes for m in kept)
 
 
 _pool = Pool()

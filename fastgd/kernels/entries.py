@@ -125,7 +125,7 @@ def run(call, thread):
     if call.in_place:
         x, columns = viewed(call.inputs, work), viewed(call.columns, columns)
     mine = share_first_layer(call, plan, thread)
-    t = Thread(call, plan, work, thread, sparse, mine, x, columns, False)
+    t = Thread(call, plan, work, thread, sparse, mine, x, columns, -1)
     if thread == 0:
         load(t)
     wait_for_all(call.barrier, call.n_threads)

@@ -18,10 +18,10 @@ from fastgd.kernels.simd import (
     MAX_SPARSE_VECTORS,
     MAX_VECTORS,
     VECTOR_BYTES,
+    marked_sum,
     never_inline,
     part,
     scatter,
-    sparse_row,
     sum_rows,
 )
 from fastgd.kernels.steps import (
@@ -113,79 +113,80 @@ def scatter_rows(
 
 
 @compiled
-def sorting_pays(plan, work, lengths, m):
-    """Return whether to sort the block's sparse inputs by columns.
+def columns_pay(plan, work, lengths, m):
+    """Return whether to sum the block's sparse inputs column by column.
 
     That costs each of them as much as some vectors of weights, loaded and stored, and each column
     a wrong guess; then weights are loaded and stored once a column, and not once a number.
     Measured over batches, widths and densities.
     """
     vectors, n = plan[1, P.WIDTH] * work.itemsize // 64, 0
-    if m > DIRECT_ROWS and vectors > 4:  # the other way is for few rows, or narrow ones
+    if m > DIRECT_ROWS and plan[1, P.WIDTH] > P.PAD:  # the other way is for few or narrow rows
         return True
     for row in range(m):
         n += lengths[row]
-    return (3 * vectors - 6) * n > (4 * vectors + 20) * plan[1, P.N_IN]
+    return (3 * vectors - 6) * n > (4 * vectors + 30) * plan[1, P.N_IN]
 
 
 @compiled
-def by_column(plan):
-    """Return where a block's inputs lie by columns: numbers, rows, begins and ends.
+def marked(plan, thread):
+    """Return where a thread's inputs of some columns lie, their marks, and the words of each.
 
-    Those of column k, from begins[k] to ends[k], have their rows in ascending order.
+    Of the numbers (m, MARKED_COLUMNS) those are set that are marked, a bit for each row.
     """
-    size, n_in = plan[0, P.ROWS] * plan[0, P.LD_X], plan[1, P.N_IN]
-    return plan[0, P.X] + size, size, 2 * size, 2 * size + n_in
+    words, columns = (plan[0, P.ROWS] + 63) // 64, plan[0, P.MARKED_COLUMNS]
+    x = plan[0, P.MARKED] + thread * plan[0, P.ROWS] * columns
+    return x, thread * words * columns, words
 
 
 @compiled
-def sort_by_column(plan, work, gathered, x, columns, places, lengths, first, last, m):
-    """Write the block's inputs of columns first to last by columns."""
+def mark_columns(plan, work, marks, x, columns, places, lengths, thread, first, last, m):
+    """Mark the block's inputs from column ``first`` to before ``last``, from the cursors on."""
     never_inline()
-    values, rows, begins, ends = by_column(plan)
-    at, n_in = 0, plan[1, P.N_IN]
-    for k in range(first, last):
-        gathered[ends + k] = 0
-    for placing in range(2):
-        for row in range(m):
-            begin, end = places[row], places[row] + lengths[row]
-            low = first_from(columns, begin, end, first) if first else begin
-            if last < n_in:
-                end = first_from(columns, begin, end, last)
-            if not placing:
-                at += low - begin  # what other threads have comes before
-                for p in range(low, end):
-                    gathered[ends + columns[p]] += 1
-                continue
-            for p in range(low, end):
-                column = ends + columns[p]
-                place = gathered[column]
-                gathered[column] = place + 1
-                work[values + place] = x[p]
-                gathered[rows + place] = row
-        if not placing:
-            for k in range(first, last):
-                count = gathered[ends + k]
-                gathered[begins + k] = gathered[ends + k] = at
-                at += count
+    numbers, begin, words = marked(plan, thread)
+    for i in range(begin, begin + (last - first) * words):
+        marks[i] = 0
+    for row in range(m):
+        cursor, at, count = (1 + thread) * plan[0, P.ROWS] + row, places[row], lengths[row]
+        word, bit, begun = begin + row // 64, np.int64(1) << (row % 64), lengths[cursor]
+        stop = count
+        if last < plan[1, P.N_IN]:
+            stop = first_from(columns, at + begun, at + count, last) - at
+        lengths[cursor] = stop
+        for p in range(at + begun, at + stop):
+            column = columns[p] - first
+            marks[word + column * words] |= bit
+            work[numbers + column] = x[p]
+        numbers += plan[0, P.MARKED_COLUMNS]
 
 
 @compiled
-def sum_columns(plan, work, gathered, mine, first, rows, start, ld_start, target, ld, beta, alpha):
-    """Do what `scatter_rows` does from inputs sorted by columns: a sum for each of the weights."""
+def none(words, marks, at):
+    """Return whether no row is marked."""
+    found = marks[at]
+    for word in range(1, words):
+        found |= marks[at + word]
+    return found == 0
+
+
+@compiled
+def sum_columns(
+    plan, work, marks, thread, marked_from, mine, first, rows, start, ld_start, target, ld, beta,
+    alpha,
+):  # fmt: skip
+    """Do what `scatter_rows` does from inputs that are marked: a sum for each of the weights."""
     never_inline()
-    values, places, begins, ends = by_column(plan)
+    x, begin, words = marked(plan, thread)
     lanes, width = VECTOR_BYTES // work.itemsize, mine.right - mine.left
     for column in range(0, width, MAX_SPARSE_VECTORS * lanes):
         vectors = min((width - column) // lanes, MAX_SPARSE_VECTORS)
         for row in range(rows):
-            begin = gathered[begins + first + row]
-            n = gathered[ends + first + row] - begin
-            if n == 0 and start == target and beta == 1:
+            at = first - marked_from + row
+            if start == target and beta == 1 and none(words, marks, begin + at * words):
                 continue
-            sparse_row(
-                work, work, gathered, plan[1, P.WIDTH] // lanes, vectors, n, values + begin,
-                places + begin, plan[1, P.DELTA] + mine.left + column, plan[1, P.LD],
+            marked_sum(
+                work, marks, vectors, words, begin + at * words, x + at, plan[0, P.MARKED_COLUMNS],
+                plan[1, P.DELTA] + mine.left + column, plan[1, P.LD],
                 start + row * ld_start + column, target + row * ld + column, beta, alpha,
             )  # fmt: skip
 
@@ -230,11 +231,12 @@ def gradient_rows(t, layer, first, rows, m, start, ld_start, target, ld, beta, a
     if layer == 1:
         delta, n = delta + t.first_layer.left, t.first_layer.right - t.first_layer.left
     if layer == 1 and t.sparse and not biases:
-        gathered, lengths, mine = t.call.gathered, t.call.lengths, t.first_layer
-        if t.by_input:
+        lengths, mine = t.call.lengths, t.first_layer
+        if t.marked_from >= 0:
             sum_columns(
-                plan, work, gathered, mine, first, rows, start, ld_start, target, ld, beta, alpha
-            )
+                plan, work, t.call.marks, t.thread, t.marked_from, mine, first, rows, start,
+                ld_start, target, ld, beta, alpha,
+            )  # fmt: skip
         else:
             scatter_rows(
                 plan, work, t.x, t.columns, places, lengths, t.thread, mine, first, rows, m, start,
@@ -285,7 +287,7 @@ def descend(t, layer, step, start, stop, m):
         w, ld = t.first_layer.at, t.first_layer.ld
     w += start * ld
     shrink, rate, one = table[at + SHRINK], table[at + RATE], t.work.dtype.type(1)
-    by_row = layer == 1 and t.sparse and not t.by_input
+    by_row = layer == 1 and t.sparse and t.marked_from < 0
     apart = by_row and m > DIRECT_ROWS
     # What shrinks first, and then is added to example by example, is in cache meanwhile.
     chunk = rows_at_once(plan, layer) if apart or (by_row and shrink != 1) else stop - start
@@ -318,10 +320,10 @@ def update_rows(t, w, at, g, size, step, biases, factor):
 
 @inlined
 def gradient_and_update(t, b, layer, start, stop, fresh, keep, update):
-    """Compute the gradient of rows of a layer, a few at a time while they are in cache, and use it.
+    """Compute the gradient of rows of a layer, or of its biases, and use it.
 
-    With ``keep`` it is added to the whole gradient (or begins it, with ``fresh``); with ``update``
-    the parameters are updated. The biases, the row after the last, come on their own.
+    A few rows at a time, while they are in cache. With ``keep`` it is added to the whole gradient
+    (or begins it, with ``fresh``); with ``update`` the parameters are updated.
     """
     plan, work, mine = t.plan, t.work, t.first_layer
     one = work.dtype.type(1)
@@ -330,7 +332,7 @@ def gradient_and_update(t, b, layer, start, stop, fresh, keep, update):
     first = start
     while first < stop:
         biases = first == n_in
-        rows = 1 if biases else min(chunk, min(stop, n_in) - first)
+        rows = min(chunk, stop - first)
         at, size = plan[layer, P.WEIGHTS] - plan[0, P.PARAMETERS] + first * ld, rows * ld
         g, w = plan[0, P.CHUNK] + t.thread * plan[0, P.CHUNK_STRIDE], plan[0, P.PARAMETERS] + at
         if keep:
@@ -493,31 +495,34 @@ def learn(t, b, fresh, keep, step_now):
     call, plan, mine = t.call, t.plan, t.first_layer
     late = step_now and call.by_norm
     keep = keep or (call.task == TRAIN and call.by_norm)
-    by_input = t.sparse and sorting_pays(plan, t.work, call.lengths, b.m)
-    t = Thread(call, plan, t.work, t.thread, t.sparse, mine, t.x, t.columns, by_input)
     for layer in range(1, len(plan)):
         n_in = plan[layer, P.N_IN]
         few, panel = layer == 1 and t.sparse, layer == 1 and mine.by_columns
         start, stop = share(n_in, P.PAD, t.thread, call.n_threads)
-        if few and by_input:
-            sort_by_column(
-                plan, t.work, call.gathered, t.x, t.columns, call.places, call.lengths, start,
-                stop, b.m,
-            )  # fmt: skip
-            if panel:
-                wait_for_all(call.barrier, call.n_threads)
         if panel:
             start, stop = 0, n_in
         if few:
             find_cursors(plan, t.columns, call.places, call.lengths, t.thread, start, b.m)
-        # What is left for `gradient_and_update`: nothing, the weights, the biases, or both.
-        first, last = start, stop
-        if fused(call.task, call.linear, keep):
-            first = stop
-            descend(t, layer, b.step, start, stop, b.m)
-        if panel or t.thread == call.n_threads - 1:
-            last = n_in + 1
-        gradient_and_update(t, b, layer, first, last, fresh, keep, step_now and not late)
+        by_column = few and columns_pay(plan, t.work, call.lengths, b.m)
+        some = plan[0, P.MARKED_COLUMNS] if by_column else stop - start
+        end = stop + 1 if panel or t.thread == call.n_threads - 1 else stop  # the biases
+        first = start
+        while first < end:
+            last = end if first == n_in else min(first + some, stop)
+            if by_column and first < n_in:
+                mark_columns(
+                    plan, t.work, call.marks, t.x, t.columns, call.places, call.lengths, t.thread,
+                    first, last, b.m,
+                )  # fmt: skip
+            t = Thread(
+                call, plan, t.work, t.thread, t.sparse, mine, t.x, t.columns,
+                first if by_column else -1,
+            )  # fmt: skip
+            if fused(call.task, call.linear, keep) and first < n_in:
+                descend(t, layer, b.step, first, last, b.m)
+            else:
+                gradient_and_update(t, b, layer, first, last, fresh, keep, step_now and not late)
+            first = last
     if late:
         wait_for_all(call.barrier, call.n_threads)
         update_all(t, b.step)

@@ -21,7 +21,7 @@ from fastgd.backends.plan import DEPTH
 
 __all__ = [
     "DOT_LANES", "MAX_ROWS", "MAX_SPARSE_VECTORS", "MAX_VECTORS", "VECTOR_BYTES", "borrowed",
-    "compress", "dot", "flush_subnormals", "multiples", "never_inline", "part", "prefetch",
+    "compress", "dot", "flush_subnormals", "marked_sum", "multiples", "never_inline", "part", "prefetch",
     "restore_subnormals", "scatter", "sparse_row", "sum_rows", "tile", "transpose_block", "viewed",
 ]  # fmt: skip
 
@@ -47,6 +47,8 @@ MAX_ROWS = (8, 8, 6, 6) if _N_REGISTERS == 32 else (8, 5, 4, 3)
 MAX_VECTORS = 4
 #: The most vectors of a sparse row, two sums side by side.
 MAX_SPARSE_VECTORS = _N_REGISTERS // 4
+#: The depth from which on a tile asks for what it adds its sums to before it makes them.
+DEEP = 64
 #: How many sums of a dot product run side by side: the same for any vector.
 DOT_LANES = 64
 
@@ -94,6 +96,10 @@ class _Vectors:
 
     def store(self, value, index):
         self.builder.store(value, self._pointer(index), align=self.itemsize)
+
+    def ask_for(self, index):
+        """Ask for the cache line of a number ahead of its use."""
+        _prefetch(self.builder, self.builder.gep(self.data, [index]), 3)
 
     def keep(self, vector, kept):
         """Return the lanes that are kept, moved to the front, then zeros."""
@@ -148,6 +154,9 @@ def _emit_tile(
     b = e.builder
     cells = [(r, v) for r in range(rows) for v in range(vectors)]
     sums = dict(zip(cells, e.sums(len(cells)), strict=True))
+    with b.if_then(b.icmp_signed(">=", depth, INT(DEEP))):  # they are there when they are needed
+        for r, v in cells:
+            e.ask_for(e.at(start, (ld_start, r), v * e.lanes))
     scalars = [b.gep(s, [place(rows_at, INT(r))]) for r in range(rows)]
     with cgutils.for_range(b, depth) as loop:
         row = e.at(w, (loop.index, ldw))
@@ -259,6 +268,56 @@ def sparse_row(
             for i, (v, side) in enumerate(sides, start=1)
         }
         _choose(builder, key, cases)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _emit_marked_sum(e, vectors, words, word, x, ldx, d, ldd, start, c, *scale):
+    b, sums, (beta, alpha) = e.builder, e.sums(vectors), map(e.splat, scale)
+    left = cgutils.alloca_once(b, INT)
+    with cgutils.for_range(b, words) as loop:
+        b.store(word(loop.index), left)
+        first = b.mul(loop.index, INT(64))
+        more, add, done = (b.append_basic_block(name) for name in ("more", "add", "done"))
+        b.branch(more)
+        b.position_at_end(more)
+        b.cbranch(b.icmp_signed("!=", b.load(left), INT(0)), add, done)
+        b.position_at_end(add)
+        row = b.add(first, b.cttz(b.load(left), ir.Constant(ir.IntType(1), 1)))
+        value, delta = e.number(e.at(x, (row, ldx))), e.at(d, (row, ldd))
+        for v in range(vectors):
+            e.add_to(sums[v], value, e.load(e.at(delta, v * e.lanes)))
+        b.store(b.and_(b.load(left), b.sub(b.load(left), INT(1))), left)
+        b.branch(more)
+        b.position_at_end(done)
+    for v in range(vectors):
+        old = b.fmul(beta, e.load(e.at(start, v * e.lanes)))
+        e.store(e.fma(alpha, b.load(sums[v]), old), e.at(c, v * e.lanes))
+
+
+@intrinsic
+def marked_sum(
+    typing, work, marks, vectors, words, first, x, ldx, d, ldd, start, c, beta, alpha
+):  # fmt: skip
+    """C[:] = beta start[:] + alpha sum_r x[r ldx] D[r, :] over the rows that are marked.
+
+    A bit each, 64 a word, from marks[first] on.
+    """
+    signature = types.void(work, marks, *[types.int64] * 9, work.dtype, work.dtype)
+
+    def codegen(context, builder, signature, args):
+        e = _Vectors(context, builder, signature.args[0], args[0])
+        data, (vectors, words, first, *rest) = _data(context, builder, signature, args, 1), args[2:]
+
+        def word(i):
+            return builder.load(builder.gep(data, [builder.add(first, i)]))
+
+        cases = {
+            v: lambda v=v: _emit_marked_sum(e, v, words, word, *rest)
+            for v in range(1, MAX_SPARSE_VECTORS + 1)
+        }
+        _choose(builder, vectors, cases)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -512,21 +571,21 @@ def borrowed(typing, call):
     return call(call), codegen
 
 
+def _prefetch(builder, pointer, nearness):
+    byte = ir.IntType(8).as_pointer()
+    function = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
+    function = cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0")
+    builder.call(function, [builder.bitcast(pointer, byte), I32(0), I32(nearness), I32(1)])
+
+
 @intrinsic
 def prefetch(typing, array, index):
     """Ask for the cache line of array[index] ahead of its use."""
     signature = types.void(array, types.int64)
 
     def codegen(context, builder, signature, args):
-        whole = context.make_array(signature.args[0])(context, builder, args[0])
-        byte = ir.IntType(8).as_pointer()
-        pointer = builder.bitcast(builder.gep(whole.data, [args[1]]), byte)
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32]),
-            "llvm.prefetch.p0",
-        )
-        builder.call(function, [pointer, I32(0), I32(2), I32(1)])
+        data = _data(context, builder, signature, args, 0)
+        _prefetch(builder, builder.gep(data, [args[1]]), 2)
         return context.get_dummy_value()
 
     return signature, codegen

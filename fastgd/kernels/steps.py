@@ -44,8 +44,8 @@ __all__ = [
 
 #: One thread's part in a call: the `Call`, the plan and memory of it, and what part is its own.
 #: Row r of the block's inputs begins at x[places[r]]; of sparse ones, its columns likewise.
-#: ``by_input``: the block's sparse inputs are sorted by columns.
-Thread = namedtuple("Thread", "call plan work thread sparse first_layer x columns by_input")
+#: ``marked_from``: the first of the columns whose inputs are marked; -1 where none are.
+Thread = namedtuple("Thread", "call plan work thread sparse first_layer x columns marked_from")
 #: A thread's part of the first layer's weights and biases: columns left to right, which lie from
 #: ``at`` on, rows ``ld`` apart. ``by_columns``: it computes them for all rows of a block.
 FirstLayer = namedtuple("FirstLayer", "by_columns left right at ld")
