@@ -178,3 +178,25 @@ def test_rows_of_sparse():
     assert np.array_equal(rows[1:].dense(), X[1:])
     assert np.array_equal(rows.dense(np.array([2, 0])), X[[2, 0]])
     assert np.array_equal(rows.take(np.array([2, 2, 1])).dense(), X[[2, 2, 1]])
+
+
+@pytest.mark.parametrize("optimizer", [fastgd.SGD(0.01), fastgd.Adam(0.01)], ids=["sgd", "adam"])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("rows", "columns", "density"),
+    [(70, 2100, 0.02), (130, 1500, 0.02), (600, 400, 0.02), (40, 4_000, 0.2)],
+)
+def test_columns_are_summed_a_part_at_a_time(backend, rows, columns, density, threads, optimizer):
+    """More of them than are marked at once, more rows than a word of marks has bits."""
+    rng = np.random.default_rng(rows)
+    X = scipy_sparse.random_array((2 * rows + 5, columns), density=density, rng=rng, format="csr")
+    Y = rng.standard_normal((X.shape[0], 1))
+    trained = []
+    for name, count in ((backend, threads), ("numpy", 1)):
+        net = fastgd.Network(
+            [columns, 33, 1], output="identity", loss="mse", seed=2, dtype="float64", backend=name,
+            threads=count,
+        )  # fmt: skip
+        net.fit(X, Y, epochs=1, batch_size=rows, optimizer=optimizer)
+        trained.append(net.parameters)
+    np.testing.assert_allclose(*trained, rtol=1e-9, atol=1e-12)
