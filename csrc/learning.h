@@ -381,7 +381,7 @@ __attribute__((noinline)) static void learn(Thread *t, Block b, int fresh, int k
     Call *call = (Call *)t->call;
     int late = step_now && call->by_norm;
     keep = keep || (call->task == TASK_TRAIN && call->by_norm);
-    for (integer i = 1; i <= t->block[N_LAYERS]; i++) {
+    for (integer i = t->block[N_LAYERS]; i; i--) { /* the first is in cache for the next batch then */
         const integer *l = layer_of(t, i);
         integer start, stop, panel = i == 1 && t->by_columns, few = i == 1 && sparse(t);
         share(l[N_IN], PAD, t->thread, call->n_threads, &start, &stop);

@@ -495,7 +495,7 @@ def learn(t, b, fresh, keep, step_now):
     call, plan, mine = t.call, t.plan, t.first_layer
     late = step_now and call.by_norm
     keep = keep or (call.task == TRAIN and call.by_norm)
-    for layer in range(1, len(plan)):
+    for layer in range(len(plan) - 1, 0, -1):  # the first is in cache for the next batch then
         n_in = plan[layer, P.N_IN]
         few, panel = layer == 1 and t.sparse, layer == 1 and mine.by_columns
         start, stop = share(n_in, P.PAD, t.thread, call.n_threads)

@@ -22,7 +22,8 @@ from fastgd.backends.plan import DEPTH
 __all__ = [
     "DOT_LANES", "MAX_ROWS", "MAX_SPARSE_VECTORS", "MAX_VECTORS", "VECTOR_BYTES", "borrowed",
     "compress", "dot", "flush_subnormals", "marked_sum", "multiples", "never_inline", "part",
-    "prefetch", "restore_subnormals", "scatter", "sparse_row", "sum_rows", "tile", "transpose_block", "viewed",
+    "prefetch", "restore_subnormals", "scatter", "sparse_row", "sum_rows", "tile",
+    "transpose_block", "viewed",
 ]  # fmt: skip
 
 X86 = llvm.get_process_triple().split("-")[0] in ("x86_64", "amd64")
