@@ -390,12 +390,20 @@ def narrow(plan, layer):
     return plan[layer, P.LD_W] == 1
 
 
+#: How many rows before it is read a row is asked for, where rows lie anywhere.
+ROWS_AHEAD = 2
+
+
 @compiled
 def narrow_forward(plan, work, x, places, layer, start, stop):
     """Compute a narrow layer's z."""
     never_inline()
     n_in, ld, w = plan[layer, P.N_IN], plan[layer, P.LD], plan[layer, P.WEIGHTS]
     for row in range(start, stop):
+        if layer == 1:
+            ahead = places[min(row + ROWS_AHEAD, stop - 1)]
+            for k in range(0, n_in, 64 // work.itemsize):
+                prefetch(x, ahead + k)
         z = part(work, plan[layer, P.Z] + row * ld, ld)
         for j in range(1, ld):
             z[j] = 0
