@@ -96,7 +96,7 @@ class Quick:
         if type(X) is not ndarray or type(y) is not ndarray:
             return None
         if self._columns is not None:
-            y = self._as_seen(y)
+            y = self._as_seen(y, *self._columns)
         try:
             fields = self._free.pop()
         except IndexError:
@@ -110,12 +110,11 @@ class Quick:
             return None
         return total if steps else math.nan  # neither parameters nor slots were written
 
-    def _as_seen(self, y: np.ndarray) -> np.ndarray:
+    def _as_seen(self, y: ndarray, shifts: ndarray, scales: ndarray) -> ndarray:
         """Return targets as the network sees them; of what it does not take, nothing."""
         flat = self._n_out == 1 and y.ndim == 1
         if y.dtype.kind != "f" or not (flat or y.shape[1:] == (self._n_out,)):
             return empty(0)
-        shifts, scales = self._columns
         with np.errstate(over="ignore"):
             return ((y.reshape(-1, self._n_out) - shifts) / scales).astype(self._number)
 

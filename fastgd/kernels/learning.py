@@ -350,7 +350,7 @@ def fused(task, linear, keep):
     return task == TRAIN and linear and not keep
 
 
-@compiled
+@inlined
 def share_first_layer(call, plan, thread):
     """Choose how threads share the first layer.
 

@@ -20,9 +20,10 @@ from numba.np.arrayobj import populate_array
 from fastgd.backends.plan import DEPTH
 
 __all__ = [
-    "DOT_LANES", "MAX_ROWS", "MAX_SPARSE_VECTORS", "MAX_VECTORS", "VECTOR_BYTES", "borrowed",
-    "compress", "dot", "flush_subnormals", "multiples", "never_inline", "part", "prefetch",
-    "restore_subnormals", "scatter", "sparse_row", "sum_rows", "tile", "transpose_block", "viewed",
+    "DOT_LANES", "MAX_ROWS", "MAX_SPARSE_VECTORS", "MAX_VECTORS", "VECTOR_BYTES", "compress",
+    "copy_vector", "dot", "flush_subnormals", "multiples", "never_inline", "part", "prefetch",
+    "restore_subnormals", "scatter", "sparse_row", "sum_rows", "tile", "transpose_block",
+    "viewed",
 ]  # fmt: skip
 
 X86 = llvm.get_process_triple().split("-")[0] in ("x86_64", "amd64")
@@ -374,6 +375,19 @@ def dot(typing, x, w):
 
 
 @intrinsic
+def copy_vector(typing, source, start, target, place):
+    """Copy one vector of numbers, from source[start] on, to target[place] on."""
+    signature = types.void(source, types.int64, target, types.int64)
+
+    def codegen(context, builder, signature, args):
+        a, b = (_Vectors(context, builder, signature.args[i], args[i]) for i in (0, 2))
+        b.store(a.load(args[1]), args[3])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@intrinsic
 def compress(typing, work, columns, n, x, first):
     """Move the numbers of work[x : x + n] that are not zero to its front; return how many.
 
@@ -494,22 +508,6 @@ def multiples(typing, n, step):
         return view._getvalue()
 
     return signature, codegen
-
-
-@intrinsic
-def borrowed(typing, call):
-    """Return a named tuple whose arrays do not count references: the caller keeps them alive."""
-
-    def codegen(context, builder, signature, args):
-        fields = args[0]
-        for i, kind in enumerate(signature.args[0].types):
-            if isinstance(kind, types.Array):
-                array = context.make_array(kind)(context, builder, builder.extract_value(fields, i))
-                array.meminfo = ir.Constant(array.meminfo.type, None)
-                fields = builder.insert_value(fields, array._getvalue(), i)
-        return fields
-
-    return call(call), codegen
 
 
 @intrinsic

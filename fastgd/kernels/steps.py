@@ -24,6 +24,7 @@ from fastgd.kernels.simd import (
     MAX_VECTORS,
     VECTOR_BYTES,
     compress,
+    copy_vector,
     dot,
     multiples,
     never_inline,
@@ -135,10 +136,17 @@ def product(work, m, n, depth, s, w, start, ld_start, c, ldc, beta, alpha):
 @compiled
 def copy_rows(source, first, stride, target, start, ld, rows, n):
     """Copy rows of n numbers from source[first + row * stride] to target[start + row * ld]."""
+    lanes = VECTOR_BYTES // source.itemsize
     for row in range(rows):
         a, b = part(source, first + row * stride, n), part(target, start + row * ld, n)
-        for i in range(n):
-            b[i] = a[i]
+        if n < lanes:
+            for i in range(n):
+                b[i] = a[i]
+            continue
+        # The last vector overlaps the one before: rows are short, and this has no remainder.
+        for i in range(0, n - lanes, lanes):
+            copy_vector(a, i, b, i)
+        copy_vector(a, n - lanes, b, n - lanes)
 
 
 @compiled
