@@ -1,7 +1,7 @@
 """What the compiled backends share: from the arrays of a call to the arguments of a kernel.
 
 A compiled backend is one function that runs a `Call`, made into the three of `fastgd.backends` by
-`Compiled`. Numba's kernels take the `Call` whole; csrc/call.h has its fields in the same order.
+`Compiled`. csrc/call.h has its fields in the same order; Numba's kernel makes it of integers again.
 """
 
 from __future__ import annotations

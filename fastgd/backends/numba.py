@@ -71,13 +71,13 @@ class Quick:
 
     def predict(self, X: Any) -> np.ndarray | None:
         """Return the outputs, or None."""
-        if type(X) is not ndarray or X.ndim != 2 or len(X) > self._most_rows:
+        if type(X) is not ndarray or X.ndim != 2 or (n := len(X)) > self._most_rows:
             return None
         try:
             fields = self._free.pop()
         except IndexError:
             return None
-        outputs = empty((len(X), self._n_out), self._number)
+        outputs = empty((n, self._n_out), self._number)
         total = self._kernel(fields, self._work, 0, id(X), id(outputs))
         self._free.append(fields)
         if total != total:

@@ -20,8 +20,8 @@ from numba.np.arrayobj import populate_array
 from fastgd.backends.compiled import Call
 
 __all__ = [
-    "AT", "DATA", "FLAGS", "HALF", "HEAD", "N_DIM", "SHAPE", "STEPS", "TYPE", "described", "memory",
-    "packed",
+    "AT", "DATA", "FLAGS", "HALF", "HEAD", "KIND", "KIND_MASK", "N_DIM", "SHAPE", "STEPS", "TYPE",
+    "described", "kind_of_type", "memory", "packed",
 ]  # fmt: skip
 
 INT = ir.IntType(64)
@@ -30,6 +30,9 @@ INT = ir.IntType(64)
 DATA = object.__basicsize__ // 8
 N_DIM, SHAPE, _, _, TYPE, FLAGS, HEAD = range(DATA + 1, DATA + 8)
 HALF = 0xFFFFFFFF
+#: Where a type of numbers has what it is (PyArray_Descr): kind, order of bytes, flags and number.
+#: Types that arrays were unpickled with are not NumPy's own objects, but have the same there.
+KIND, KIND_MASK = DATA + 1, ~(0xFF << 24)
 
 #: The place of each field; after them a kernel writes how many steps it made.
 AT = {name: i for i, name in enumerate(Call._fields)}
@@ -56,13 +59,20 @@ def packed(call: Call, *more: int) -> np.ndarray:
     return block
 
 
+def kind_of_type(number: np.dtype) -> int:
+    """Return what two types of numbers have in common only if they are the same."""
+    return (ctypes.c_int64 * (KIND + 1)).from_address(id(number))[KIND] & KIND_MASK
+
+
 def _check_abi() -> None:
     """Raise ImportError where arrays are not laid out as they have been since NumPy 1."""
     array = np.zeros((3, 5), dtype=np.float32)
     words = (ctypes.c_int64 * HEAD).from_address(id(array))
     shape = (ctypes.c_int64 * 2).from_address(words[SHAPE])
     found = words[DATA], words[N_DIM] & HALF, *shape, words[TYPE], words[FLAGS] & HALF
-    if found != (array.ctypes.data, 2, 3, 5, id(array.dtype), array.flags.num):
+    expected = array.ctypes.data, 2, 3, 5, id(array.dtype), array.flags.num
+    kind, number = kind_of_type(array.dtype), array.dtype
+    if found != expected or (kind & 0xFF, kind >> 32) != (ord(number.kind), number.num):
         raise ImportError(f"NumPy {np.__version__} lays arrays out in another way")
 
 

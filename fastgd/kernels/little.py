@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastgd.backends.compiled import PREDICT, Call
+from fastgd.backends.compiled import KINDS, PREDICT, Call
 from fastgd.kernels.compiling import compiled
 from fastgd.kernels.fields import (
     AT,
@@ -15,26 +15,28 @@ from fastgd.kernels.fields import (
     FLAGS,
     HALF,
     HEAD,
+    KIND,
+    KIND_MASK,
     N_DIM,
     SHAPE,
     STEPS,
     TYPE,
     described,
+    kind_of_type,
     memory,
     packed,
-)  # fmt: skip
+)
 from fastgd.kernels.steps import all_finite
 
 __all__ = ["packed_little", "take"]
 
-#: What follows a `Call` that takes little ones: the objects of NumPy's types of numbers;
-#: the most rows; inputs and outputs of the network; whether targets are held to be probabilities;
-#: whether numbers of the network's type need no change; what stands for absent classes and targets.
-(
-    FLOAT32, FLOAT64, UINT8, INT64, MOST_ROWS, N_IN, N_OUT, PROBABILITIES, AS_SEEN, NO_CLASSES,
-    NO_TARGETS,
-) = range(STEPS + 1, STEPS + 12)  # fmt: skip
-TYPES = [np.dtype(name) for name in ("float32", "float64", "uint8", "int64")]
+#: What follows a `Call` that takes little ones: the most rows; inputs and outputs of the network;
+#: whether targets are held to be probabilities; whether numbers of the network's type need no
+#: change; what stands for absent classes and targets.
+MOST_ROWS, N_IN, N_OUT, PROBABILITIES, AS_SEEN, NO_CLASSES, NO_TARGETS = range(STEPS + 1, STEPS + 8)
+#: The types of numbers that are plain: those that inputs may be of, by their codes, and of classes.
+TYPES = tuple(map(kind_of_type, (*KINDS, np.dtype("int64"))))
+CLASSES = len(KINDS)
 #: NumPy's flags of an array that lies in its order, each number at a multiple of its size.
 PLAIN = 0x0101
 
@@ -51,18 +53,19 @@ def packed_little(
 ) -> np.ndarray:
     """Return the fields of a `Call` that takes little ones."""
     return packed(
-        call, *map(id, TYPES), most_rows, n_in, n_out, probabilities, call.in_place,
-        id(call.classes), id(call.targets),
+        call, most_rows, n_in, n_out, probabilities, call.in_place, id(call.classes),
+        id(call.targets),
     )  # fmt: skip
 
 
 @compiled
-def kind_of(fields, array):
-    """Return the code of a kind of number that kernels read as it is, or -1."""
+def kind_of(array):
+    """Return the code of the kind of number a plain array holds, `CLASSES` for int64, or -1."""
     if array[FLAGS] & PLAIN != PLAIN:
         return -1
-    for kind in range(3):
-        if array[TYPE] == fields[FLOAT32 + kind]:
+    given = memory(array[TYPE], KIND + 1, np.int64)[KIND] & KIND_MASK
+    for kind in range(len(TYPES)):
+        if given == TYPES[kind]:
             return kind
     return -1
 
@@ -85,9 +88,9 @@ def take_inputs(fields, array, own):
     """
     if array[N_DIM] & HALF != 2:
         return False
-    shape, kind = memory(array[SHAPE], 2, np.int64), kind_of(fields, array)
+    shape, kind = memory(array[SHAPE], 2, np.int64), kind_of(array)
     n = shape[0]
-    if kind < 0 or (kind == 1 and own == 0) or shape[1] != fields[N_IN]:
+    if not 0 <= kind < CLASSES or (kind == 1 and own == 0) or shape[1] != fields[N_IN]:
         return False
     if n < 1 or n > fields[MOST_ROWS]:
         return False
@@ -100,9 +103,9 @@ def take_inputs(fields, array, own):
 def take_classes(fields, array):
     """Return whether an array holds one class for each row."""
     n, n_out = fields[_N], fields[N_OUT]
-    if array[N_DIM] & HALF != 1 or array[TYPE] != fields[INT64] or n_out < 2:
+    if array[N_DIM] & HALF != 1 or kind_of(array) != CLASSES or n_out < 2:
         return False
-    if array[FLAGS] & PLAIN != PLAIN or memory(array[SHAPE], 1, np.int64)[0] != n:
+    if memory(array[SHAPE], 1, np.int64)[0] != n:
         return False
     classes, within = memory(array[DATA], n, np.int64), True
     for i in range(n):
@@ -114,7 +117,7 @@ def take_classes(fields, array):
 def take_targets(fields, array, own):
     """Return whether an array holds targets (n, n_out), or (n,) for one output."""
     n, n_out, n_dim = fields[_N], fields[N_OUT], array[N_DIM] & HALF
-    if fields[PROBABILITIES] or kind_of(fields, array) != own or n_dim not in (1, 2):
+    if fields[PROBABILITIES] or kind_of(array) != own or n_dim not in (1, 2):
         return False
     shape = memory(array[SHAPE], 2, np.int64)
     if shape[0] != n or (shape[1] if n_dim == 2 else 1) != n_out:

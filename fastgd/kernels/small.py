@@ -33,8 +33,9 @@ from fastgd.kernels.steps import all_finite, read_inputs, softmax
 
 __all__ = ["small_predict"]
 
-#: How many sums of some vectors hide the multiplication's latency; 0 vectors: a part of one.
-SIDES = {0: 4, 1: 4, 2: 4, 4: 2}
+#: How many sums of some vectors hide the multiplication's latency. 0 vectors are a part of one: few
+#: columns have no need of it, and are added in the order of all predictions.
+SIDES = {0: 1, 1: 4, 2: 4, 4: 2}
 
 
 def _load_part(e, index, n):
