@@ -12,6 +12,9 @@ from fastgd.kernels import fields as F  # noqa: E402
 from fastgd.kernels.compiling import compiled  # noqa: E402
 
 
+KINDS = ("int", "float", "Array")
+
+
 @compiled
 def again(block, work):
     return F.described(block, work)
@@ -48,6 +51,14 @@ def test_every_field_arrives(number, kind):
             given = given.view(np.uint8)
         assert np.array_equal(given, found), name
         assert getattr(given, "ndim", 0) == 0 or given.dtype == found.dtype, name
+
+
+def test_fields_are_of_the_kind_that_is_written_beside_them():
+    written = {name: kind.__forward_arg__ for name, kind in Call.__annotations__.items()}
+    found = {kind: {name for name in written if written[name] == kind} for kind in KINDS}
+    assert found["Array"] == {*F.HOLD, *F.NUMBERS}
+    assert found["float"] == set(F.FLOATS)
+    assert set(Call._fields) == set.union(*found.values())
 
 
 def test_arrays_of_two_dimensions_are_taken_flat():
