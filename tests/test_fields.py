@@ -11,7 +11,6 @@ from fastgd.backends.compiled import Call  # noqa: E402
 from fastgd.kernels import fields as F  # noqa: E402
 from fastgd.kernels.compiling import compiled  # noqa: E402
 
-
 KINDS = ("int", "float", "Array")
 
 
