@@ -62,6 +62,75 @@ def test_rows_of_any_kind_one_after_the_other(backend, dtype, kind, scale):
         np.testing.assert_allclose(got[1], expected[1], rtol=1e-4)
 
 
+def unaligned(array):
+    memory = np.zeros(array.nbytes + 1, np.uint8)[1:]
+    memory[:] = np.frombuffer(array.tobytes(), np.uint8)
+    return memory.view(array.dtype).reshape(array.shape)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda a: np.repeat(a, 2, axis=0)[::2],
+        lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
+        lambda a: a.astype(a.dtype.newbyteorder()),
+        lambda a: a.view(type("Subclass", (np.ndarray,), {})),
+        np.ndarray.tolist,
+        np.asfortranarray,
+        unaligned,
+    ],
+    ids=["rows", "columns", "swapped", "subclass", "list", "fortran", "unaligned"],
+)
+def test_arrays_of_any_form(backend, form):
+    net, other = (
+        network((7, 5, 3), backend, output="identity", loss="mse", dtype="float64") for _ in "ab"
+    )
+    X, _ = examples((7, 5, 3), 4, "float64")
+    Y = np.random.default_rng(1).random((4, 3))
+    for x, y in ((form(X), Y), (X, form(Y)), (form(X), form(Y))):
+        np.testing.assert_allclose(net.predict(x), other.predict(X), rtol=1e-12)
+        assert net.partial_fit(x, y) == pytest.approx(other.partial_fit(X, Y), rel=1e-12)
+    np.testing.assert_allclose(net.parameters, other.parameters, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["native", "numba"])
+def test_plain_arrays_take_the_short_way(name):
+    if why_not(name):
+        pytest.skip(why_not(name))
+    net = network((7, 5, 3), name)
+    X, y = examples((7, 5, 3), 4)
+    for _ in range(2):
+        net.partial_fit(X, y)
+        net.predict(X)
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    for plain in (X, frozen, X.astype("uint8"), pickle.loads(pickle.dumps(X)), X[1:2]):
+        assert net._quick[1].predict(plain) is not None
+        settings = net._stepper._settings()
+        assert net._stepper._quick[1].step(plain, y[: len(plain)], *settings) is not None
+    strange = (X[::2], X[:, ::-1], X.astype("float64"), X.astype("int64"), X[0], X[:0], X[0, 0])
+    for other in (*strange, X[:, :6], np.zeros((100, 7), "float32"), unaligned(X), X.tolist()):
+        assert net._quick[1].predict(other) is None
+        assert net._stepper._quick[1].step(other, y, *settings) is None
+    for classes in (y + 3, y - 3, y[:3], y.astype("int32"), y[:, None], y[::-1], y.astype("<f8")):
+        assert net._stepper._quick[1].step(X, classes, *settings) is None
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_targets_in_units_of_their_own(backend, n_out, dtype):
+    X, _ = examples((7, n_out), 12, dtype)
+    Y = (50 + 20 * np.random.default_rng(1).random((12, n_out))).astype(dtype)
+    settings = {"output": "identity", "loss": "mse", "output_shift": 60.0, "output_scale": 0.1}
+    nets = [network((7, 5, n_out), name, dtype=dtype, **settings) for name in (backend, "numpy")]
+    tolerance = 1e-4 if dtype == "float32" else 1e-10
+    for y in (Y[:, 0], Y) if n_out == 1 else (Y, Y.astype("float64")):
+        got, expected = ((net.partial_fit(X, y), net.predict(X[:2])) for net in nets)
+        np.testing.assert_allclose(got[0], expected[0], rtol=tolerance)
+        np.testing.assert_allclose(got[1], expected[1], rtol=tolerance)
+        assert got[1].dtype == expected[1].dtype
+
+
 @pytest.mark.parametrize(
     "optimizer",
     [

@@ -13,8 +13,8 @@ import pytest
 
 import fastgd
 from fastgd.backends import plan, why_not
-from fastgd.backends.compiled import Call
-from fastgd.kernels import learning, steps
+from fastgd.backends.compiled import SMALL_ROWS, Call
+from fastgd.kernels import learning, small, steps
 from fastgd.kernels.simd import DOT_LANES
 from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.losses import LOSSES
@@ -66,10 +66,12 @@ def test_a_call_has_the_same_fields_in_c():
 
 #: Functions that one language has no need of.
 C_ALONE = {"layer_of", "smaller", "row_visited", "sparse", "dot"}  # that is in kernels/simd.py
-PYTHON_ALONE = {"_convert", "_convert_by_column", "_convert_at", "sparse_rows", "add_gradient"}
+PYTHON_ALONE = {"_convert", "_convert_by_column", "_convert_at", "sparse_rows", "add_gradient"} | {
+    "_load_part", "_emit_small_columns",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("module", [steps, learning], ids=["steps", "learning"])
+@pytest.mark.parametrize("module", [steps, learning, small], ids=["steps", "learning", "small"])
 def test_steps_have_the_same_names_in_the_same_order(module):
     file = CSRC / f"{module.__name__.split('.')[-1]}.h"
     text = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.S)
@@ -90,6 +92,7 @@ def test_settings_begin_with_the_same_columns():
 
 def test_limits_are_the_same():
     assert enums("steps.h")["DOT_LANES"] == DOT_LANES
+    assert enums("small.h")["SMALL_ROWS"] == SMALL_ROWS
     for name in ("DIRECT_ROWS", "NORM_LANES"):
         assert enums("learning.h")[name] == getattr(learning, name)
 

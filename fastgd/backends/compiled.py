@@ -1,7 +1,7 @@
 """What the compiled backends share: from the arrays of a call to the arguments of a kernel.
 
 A compiled backend is one function that runs a `Call`, made into the three of `fastgd.backends` by
-`Compiled`. Numba's kernels take the `Call` whole; csrc/call.h has its fields in the same order.
+`Compiled`. csrc/call.h has its fields in the same order; Numba's kernel makes it of integers again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from fastgd.rules.dropout import Draw
 from fastgd.rules.optimizers import UPDATES, GradientDescent
 from fastgd.rules.update import CLIP_NORM, CLIP_VALUE, COLUMNS, MAX_NORM, Update
 
-__all__ = ["COST", "GRADIENT", "NOTHING", "PREDICT", "TRAIN", "Call", "Compiled", "call_for"]
+__all__ = [
+    "COST", "GRADIENT", "NOTHING", "PREDICT", "SMALL_ROWS", "TRAIN", "Call", "Compiled", "call_for",
+    "little",
+]  # fmt: skip
 
 Array = np.ndarray
 
@@ -38,6 +41,8 @@ NO_LIMITS = [1.0, 0.0, 0.0, math.inf, math.inf, math.inf]
 SMALL_EPSILON = 1e-18
 #: Fewer rows are not worth looking at for zeros to leave out.
 LOOK_ROWS = 256
+#: Little calls: predictions of up to so many rows, and mini-batches of up to so many.
+SMALL_ROWS, QUICK_ROWS = 4, 64
 #: Rows computed at once where there is no mini-batch: they fill the tiles and stay in cache.
 BLOCK = 64
 
@@ -55,7 +60,7 @@ class Call(NamedTuple):
     n_parameters: int
     slots: Array  # (n_slots * n_parameters,) number: the optimizer's state
     n_slots: int
-    inputs: Array  # bytes of (any, n_in) of `kind`; or, sparse, of the values
+    inputs: Array  # (any * n_in,) of `kind`; or, sparse, the values
     pointers: Array  # int64; sparse: where each row begins and the last ends
     columns: Array  # int32; sparse: the column of each value, ascending in a row
     gathered: Array  # (ROWS * LD_X,) int32; sparse: columns of the block's rows
@@ -228,6 +233,35 @@ def _plan_to_train(
     )  # fmt: skip
 
 
+def little(
+    make: Callable[..., Any],
+    architecture: Architecture,
+    parameters: Array,
+    slots: Array | None,
+    update: type[Update],
+    table: Array | None,
+) -> Any:
+    """Return what makes little calls on these parameters: predictions, or with slots steps.
+
+    ``table`` is a row of settings like those of the steps: which limits there are. ``make`` gets
+    the call to make again and again, and what it may be made with.
+    """
+    stepping = slots is not None
+    rows, n_in = QUICK_ROWS if stepping else SMALL_ROWS, architecture.n_inputs
+    dropout = stepping and architecture.has_dropout
+    table = NO_STEPS if table is None else table
+    n_slots = 0 if slots is None else len(slots)
+    plan = plan_for(architecture, rows, n_slots, bool(by_norm(table)), dropout=dropout)
+    call = call_for(
+        TRAIN if stepping else PREDICT, architecture, plan, plan.allocate(), parameters,
+        Rows(np.zeros((rows, n_in), dtype=parameters.dtype), NOTHING), slots=slots, update=update,
+        table=table,
+    )  # fmt: skip
+    loss = architecture.loss
+    free = loss.minimum is None and loss.maximum is None and not architecture.output.row_wise
+    return make(call, rows, n_in, architecture.n_outputs, not free, architecture.output_columns)
+
+
 def call_for(
     task: int,
     architecture: Architecture,
@@ -248,7 +282,7 @@ def call_for(
     """Return the arguments of one call, to work in that memory."""
     nothing = parameters[:0]
     classes, targets = (rows.Y, nothing) if rows.Y.ndim == 1 else (NOTHING, rows.Y.reshape(-1))
-    bytes_, pointers, columns, kind = _inputs(rows.X, memory)
+    inputs, pointers, columns, kind = _inputs(rows.X, memory)
     columns_scaled = architecture.input_columns
     shifts, scales = columns_scaled or (NO_NUMBERS, NO_NUMBERS)
     seed, first_step, first_row = draw or NO_DRAW
@@ -261,7 +295,7 @@ def call_for(
         n_parameters=len(parameters),
         slots=nothing if slots is None else slots.reshape(-1),
         n_slots=0 if slots is None else len(slots),
-        inputs=bytes_,
+        inputs=inputs,
         pointers=pointers,
         columns=columns,
         gathered=memory.gathered,
@@ -349,7 +383,7 @@ def _width(X: Array | Sparse) -> int:
 
 
 def _inputs(X: Array | Sparse, memory: Memory) -> tuple[Array, Array, Array, int]:
-    """Return the bytes of the numbers, where rows begin, their columns, and the kind of number."""
+    """Return the numbers, where rows begin, their columns, and the kind of number."""
     if isinstance(X, Sparse):
-        return X.values.view(np.uint8), X.pointers, X.columns, KINDS[X.values.dtype]
-    return X.reshape(-1).view(np.uint8), NOTHING, memory.gathered, KINDS[X.dtype]
+        return X.values, X.pointers, X.columns, KINDS[X.values.dtype]
+    return X.reshape(-1), NOTHING, memory.gathered, KINDS[X.dtype]

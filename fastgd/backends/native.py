@@ -14,17 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastgd.backends import _native, backend  # type: ignore[attr-defined]
-from fastgd.backends.compiled import (
-    NO_STEPS,
-    NOTHING,
-    PREDICT,
-    TRAIN,
-    Call,
-    Compiled,
-    by_norm,
-    call_for,
-)
-from fastgd.backends.plan import plan_for
+from fastgd.backends.compiled import Call, Compiled, little
 from fastgd.backends.team import run_team
 from fastgd.engine import sparse
 from fastgd.engine.architecture import Architecture
@@ -36,8 +26,6 @@ __all__ = ["forward", "loss_and_gradient", "train"]
 
 #: The instruction tier in use, and all this processor runs.
 TIER, TIERS = _native.TIER, _native.TIERS
-#: Little calls: predictions of up to so many rows, and mini-batches of up to so many.
-SMALL_ROWS, QUICK_ROWS = 4, 64
 
 sparse.fill = _native.compress
 
@@ -130,20 +118,7 @@ def quick(
     """
     if not covers(architecture, update):
         return None
-    stepping = slots is not None
-    rows, n_in = QUICK_ROWS if stepping else SMALL_ROWS, architecture.n_inputs
-    dropout = stepping and architecture.has_dropout
-    table = NO_STEPS if table is None else table
-    n_slots = 0 if slots is None else len(slots)
-    plan = plan_for(architecture, rows, n_slots, bool(by_norm(table)), dropout=dropout)
-    call = call_for(
-        TRAIN if stepping else PREDICT, architecture, plan, plan.allocate(), parameters,
-        Rows(np.zeros((rows, n_in), dtype=parameters.dtype), NOTHING), slots=slots, update=update,
-        table=table,
-    )  # fmt: skip
-    loss = architecture.loss
-    free = loss.minimum is None and loss.maximum is None and not architecture.output.row_wise
-    return _native.Quick(
-        _native.Call(call), rows, n_in, architecture.n_outputs, not free,
-        architecture.output_columns,
+    return little(
+        lambda call, *limits: _native.Quick(_native.Call(call), *limits),
+        architecture, parameters, slots, update, table,
     )  # fmt: skip

@@ -190,7 +190,7 @@ def write(path: Path, content: bytes) -> None:
             old.with_suffix(".lock").unlink(missing_ok=True)
 
 
-def cached(function: Callable, made_of: str) -> Callable:
+def cached(function: Callable, made_of: str) -> Any:
     """Compile a function, once for each type of arguments on this machine."""
     kernel = njit(**OPTIONS)(function)
     if not hasattr(kernel, "overloads"):  # NUMBA_DISABLE_JIT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastgd.kernels.compiling import compiled
-from fastgd.kernels.simd import never_inline
+from fastgd.kernels.machine import never_inline
 from fastgd.rules import dropout
 
 __all__ = ["drop", "drop_columns", "layer_key", "row_key"]

@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import hashlib
 import math
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import llvmlite
 import numba
+import numpy as np
+from numba import types
 
 from fastgd.backends import plan as P
-from fastgd.backends.compiled import COST, PREDICT, TRAIN
+from fastgd.backends.compiled import COST, PREDICT, SMALL_ROWS, TRAIN
 from fastgd.kernels.barrier import wait_for_all
 from fastgd.kernels.cache import cached
 from fastgd.kernels.compiling import compiled, inlined
+from fastgd.kernels.fields import STEPS, described
 from fastgd.kernels.learning import copy_panel, learn, share_first_layer, squared_weights
-from fastgd.kernels.simd import borrowed, flush_subnormals, part, restore_subnormals, viewed
+from fastgd.kernels.little import take
+from fastgd.kernels.machine import flush_subnormals, part, restore_subnormals, viewed
+from fastgd.kernels.small import small_predict
 from fastgd.kernels.steps import (
     Block,
     Thread,
+    all_finite,
     backward,
     copy_outputs,
     cost_and_delta,
@@ -36,7 +43,7 @@ from fastgd.kernels.steps import (
 )
 from fastgd.rules import scalar
 
-__all__ = ["run"]
+__all__ = ["kernel_for", "run"]
 
 add = compiled(scalar.add)
 
@@ -110,17 +117,27 @@ def batch_factor(call, begin, end):
 
 
 @partial(cached, made_of=_fingerprint())
-def run(call, thread):
-    """Do a `Call`, in batches; return the steps made and the sum of costs, added to `sums`.
+def run(fields, work, thread, X, Y):
+    """Do a `Call`, in batches; return the sum of costs, added to `sums`.
 
+    ``fields`` describe it; the steps made are written to them. X and Y are 0, or where two arrays
+    lie that it is to take: if they are not plain, NaN is returned, and nothing, -1 steps, done.
     PREDICT writes into ``outputs``, GRADIENT adds to ``outputs``; TRAIN steps once a batch
     and ends before a batch whose cost is not finite. Every thread of a team runs it whole: a
     thread has its own rows of the block in the forward and backward pass, and its own rows of
     each layer's weights in the gradient, so that no sum is shared and results are the same to
     the last bit for any number of threads.
     """
-    call = borrowed(call)
-    plan, work, sparse = call.plan, call.work, len(call.lengths) > 0
+    if X != 0 and not take(fields, work, X, Y):
+        fields[STEPS] = -1
+        return math.nan
+    call = described(fields, work)
+    plan, sparse = call.plan, len(call.lengths) > 0
+    # However many threads there are: they must not change how a sum is made.
+    if call.task == PREDICT and call.n <= SMALL_ROWS and not len(call.pointers):
+        if thread == 0:
+            small_predict(call, work)
+        return call.costs[0]
     x, columns = part(work, plan[0, P.X], plan[0, P.ROWS] * plan[0, P.LD_X]), call.gathered
     if call.in_place:
         x, columns = viewed(call.inputs, work), viewed(call.columns, columns)
@@ -146,9 +163,22 @@ def run(call, thread):
         copy_panel(plan, t.work, t.first_layer, True)
     wait_for_all(call.barrier, call.n_threads)
     if thread == 0:
-        store(t)
+        # The caller's parameters are still those before: they stay where the only step spoils them.
+        parameters = part(work, plan[0, P.PARAMETERS], plan[0, P.N_PADDED])
+        if call.task == TRAIN and steps <= 1 and not all_finite(parameters):
+            steps = 0
+        else:
+            store(t)
         if call.task == PREDICT:
             for row in range(plan[0, P.ROWS]):
                 total += call.costs[row]
         call.sums[0], call.sums[1] = total, rest
-    return steps, total + rest if math.isfinite(total) else total
+        fields[STEPS] = steps
+    return total + rest if math.isfinite(total) else total
+
+
+@cache
+def kernel_for(number: np.dtype) -> Callable[[np.ndarray, np.ndarray, int, int, int], float]:
+    """Return `run` for a type of numbers: itself, not what looks at its arguments' types first."""
+    fields, work = types.int64[::1], numba.from_dtype(number)[::1]
+    return run.compile((fields, work, types.int64, types.int64, types.int64))

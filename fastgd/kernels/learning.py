@@ -13,14 +13,13 @@ from fastgd.backends import plan as P
 from fastgd.backends.compiled import TRAIN
 from fastgd.kernels.barrier import wait_for_all
 from fastgd.kernels.compiling import compiled, inlined
+from fastgd.kernels.machine import never_inline, part
 from fastgd.kernels.rules import apply_update
 from fastgd.kernels.simd import (
     MAX_SPARSE_VECTORS,
     MAX_VECTORS,
     VECTOR_BYTES,
     marked_sum,
-    never_inline,
-    part,
     scatter,
     sum_rows,
 )
@@ -352,7 +351,7 @@ def fused(task, linear, keep):
     return task == TRAIN and linear and not keep
 
 
-@compiled
+@inlined
 def share_first_layer(call, plan, thread):
     """Choose how threads share the first layer.
 

@@ -10,7 +10,7 @@ import math
 
 import fastgd.kernels.functions  # noqa: F401  (compiled forms of fastgd.rules.scalar)
 from fastgd.kernels.compiling import compiled, inlined
-from fastgd.kernels.simd import never_inline, part
+from fastgd.kernels.machine import never_inline, part
 from fastgd.rules.activations import ACTIVATIONS
 from fastgd.rules.losses import LOSSES
 from fastgd.rules.optimizers import UPDATES

@@ -17,6 +17,7 @@ from fastgd.backends import plan as P
 from fastgd.backends.compiled import GRADIENT, PREDICT, TRAIN
 from fastgd.kernels.compiling import compiled, inlined
 from fastgd.kernels.dropout import drop, drop_columns, layer_key, row_key
+from fastgd.kernels.machine import multiples, never_inline, part, prefetch, restore_subnormals
 from fastgd.kernels.rules import activate, multiply_by_slope, numbers, output_delta
 from fastgd.kernels.simd import (
     MAX_ROWS,
@@ -24,12 +25,8 @@ from fastgd.kernels.simd import (
     MAX_VECTORS,
     VECTOR_BYTES,
     compress,
+    copy_vector,
     dot,
-    multiples,
-    never_inline,
-    part,
-    prefetch,
-    restore_subnormals,
     sparse_row,
     tile,
     transpose_block,
@@ -135,10 +132,17 @@ def product(work, m, n, depth, s, w, start, ld_start, c, ldc, beta, alpha):
 @compiled
 def copy_rows(source, first, stride, target, start, ld, rows, n):
     """Copy rows of n numbers from source[first + row * stride] to target[start + row * ld]."""
+    lanes = VECTOR_BYTES // source.itemsize
     for row in range(rows):
         a, b = part(source, first + row * stride, n), part(target, start + row * ld, n)
-        for i in range(n):
-            b[i] = a[i]
+        if n < lanes:
+            for i in range(n):
+                b[i] = a[i]
+            continue
+        # The last vector overlaps the one before: rows are short, and this has no remainder.
+        for i in range(0, n - lanes, lanes):
+            copy_vector(a, i, b, i)
+        copy_vector(a, n - lanes, b, n - lanes)
 
 
 @compiled
