@@ -107,7 +107,6 @@ def test_parameters_that_a_callback_spoiled(backend):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # 3.12 on: threads
-@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # JAX's, where another test has it
 def test_a_child_does_not_wait_for_its_parents_threads():
     net = network("numpy", (2, 2))
     began, end = threading.Event(), threading.Event()
