@@ -197,14 +197,17 @@ cdef class Quick:
         self.busy, self.probabilities = False, probabilities
         self.as_seen = call.fields.in_place  # numbers of the network's type need no change
 
-    cdef int64_t _take(self, X) except -2:
-        """Point the call at the rows of X; return their number, or 0 where they are not plain."""
+    cdef int64_t _take(self, X, bint stepping) except -2:
+        """Point the call at the rows of X; return their number, or 0 where they are not plain.
+
+        What is too large is seen in predictions, which are given up then.
+        """
         if self.busy or type(X) is not cnp.ndarray or cnp.PyArray_NDIM(X) != 2:
             return 0
         cdef int64_t n = cnp.PyArray_DIM(X, 0), kind = _kind(X)
         if kind < 0 or n < 1 or n > self.most_rows or cnp.PyArray_DIM(X, 1) != self.n_in:
             return 0
-        if kind == 1 and self.number == cnp.NPY_FLOAT32:  # may be too large for float32
+        if kind == 1 and self.number == cnp.NPY_FLOAT32 and stepping:  # may be too large for float32
             return 0
         self.call.fields.inputs = cnp.PyArray_DATA(X)
         self.call.fields.kind = kind
@@ -214,7 +217,7 @@ cdef class Quick:
 
     def predict(self, X):
         """Return the outputs, or None."""
-        cdef int64_t n = self._take(X)
+        cdef int64_t n = self._take(X, False)
         if n == 0:
             return None
         cdef cnp.npy_intp[2] shape
@@ -304,7 +307,7 @@ cdef class Quick:
 
         ``table`` is the step's row of settings, in the network's dtype; seed and step are dropout's.
         """
-        cdef int64_t n = self._take(X)
+        cdef int64_t n = self._take(X, True)
         if n == 0 or type(y) is not cnp.ndarray or not _finite(X, self.call.fields.kind):
             return None
         if not self._take_classes(y, n) and not self._take_targets(y, n):

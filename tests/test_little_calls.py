@@ -108,7 +108,11 @@ def test_plain_arrays_take_the_short_way(name):
         assert net._quick[1].predict(plain) is not None
         settings = net._stepper._settings()
         assert net._stepper._quick[1].step(plain, y[: len(plain)], *settings) is not None
-    strange = (X[::2], X[:, ::-1], X.astype("float64"), X.astype("int64"), X[0], X[:0], X[0, 0])
+    wide = X.astype("float64")
+    assert np.array_equal(net._quick[1].predict(wide), net._quick[1].predict(X))
+    assert net._stepper._quick[1].step(wide, y, *settings) is None  # it may be too large
+    assert net._quick[1].predict(wide * 1e300) is None
+    strange = (X[::2], X[:, ::-1], X.astype("int64"), X[0], X[:0], X[0, 0])
     for other in (*strange, X[:, :6], np.zeros((100, 7), "float32"), unaligned(X), X.tolist()):
         assert net._quick[1].predict(other) is None
         assert net._stepper._quick[1].step(other, y, *settings) is None

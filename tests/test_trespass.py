@@ -291,8 +291,22 @@ def test_out_of_memory_leaves_a_network_that_works(name, monkeypatch):
     assert net.state.position == 0
     assert net.state.order is None
     net.fit(X, y, epochs=1, optimizer="adam")
-    for raises in (net.predict, lambda X: net.gradient(X, y)):
+    many = np.tile(X, (100 // len(X) + 1, 1))  # no little call
+    for raises in (lambda X: net.predict(many), lambda X: net.gradient(X, y)):
         calls[:] = [None, None]
         with pytest.raises(MemoryError):
             raises(X)
     assert np.isfinite(net.predict(X)).all()
+
+
+@pytest.mark.parametrize("kind", ["csc", "coo"])
+def test_indices_of_other_forms_are_looked_at_before_scipy_follows_them(kind):
+    """Its way to CSR would write there."""
+    net = fastgd.Network([12, 2], seed=1)
+    X = scipy_sparse.coo_array(np.eye(6, 12)).asformat(kind)
+    assert net.predict(X).shape == (6, 2)
+    indices = X.indices if kind == "csc" else X.col
+    for wrong in (10**6, -1):
+        indices[3] = wrong
+        with pytest.raises(ValueError, match="X must have whole indices"):
+            net.predict(X)

@@ -41,8 +41,8 @@ NO_LIMITS = [1.0, 0.0, 0.0, math.inf, math.inf, math.inf]
 SMALL_EPSILON = 1e-18
 #: Fewer rows are not worth looking at for zeros to leave out.
 LOOK_ROWS = 256
-#: Little calls: predictions of up to so many rows, and mini-batches of up to so many.
-SMALL_ROWS, QUICK_ROWS = 4, 64
+#: Little calls have up to so many rows; predictions of so many need no weights in padded rows.
+QUICK_ROWS, SMALL_ROWS = 64, 4
 #: Rows computed at once where there is no mini-batch: they fill the tiles and stay in cache.
 BLOCK = 64
 
@@ -247,7 +247,7 @@ def little(
     the call to make again and again, and what it may be made with.
     """
     stepping = slots is not None
-    rows, n_in = QUICK_ROWS if stepping else SMALL_ROWS, architecture.n_inputs
+    rows, n_in = QUICK_ROWS, architecture.n_inputs
     dropout = stepping and architecture.has_dropout
     table = NO_STEPS if table is None else table
     n_slots = 0 if slots is None else len(slots)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -403,6 +404,18 @@ def _numeric(given: Any, name: str) -> Array:
     return array
 
 
+def _check_indices(X: Any, name: str) -> None:
+    """Raise where scipy's way to CSR would write outside its arrays."""
+    try:
+        if X.format in ("csc", "bsr"):
+            copy(X).check_format(full_check=True)  # which may cut what is given
+        for at, n in zip((X.row, X.col), X.shape, strict=True) if X.format == "coo" else ():
+            if len(at) and not 0 <= at.min() <= at.max() < n:
+                raise ValueError(f"from {at.min()} to {at.max()}, of {n}")
+    except ValueError as error:
+        raise SettingError(name, f"must have whole indices ({X.format}): {error}") from None
+
+
 def _check_sparse(X: Any, architecture: Architecture, name: str) -> Sparse:
     """Return a scipy.sparse matrix or array as `Sparse`; the given one is never changed."""
     if X.ndim != 2 or X.shape[1] != architecture.n_inputs:
@@ -414,6 +427,7 @@ def _check_sparse(X: Any, architecture: Architecture, name: str) -> Sparse:
         raise SettingError(name, f"must hold at least one example; got shape {X.shape}")
     if X.dtype.kind not in "biuf":
         raise SettingTypeError(name, f"must hold real numbers; got dtype {X.dtype}")
+    _check_indices(X, name)
     csr = X.tocsr()
     # Copies: kernels go where these say, and whoever gave them may change them meanwhile.
     pointers, columns = csr.indptr.astype(np.int64), csr.indices.copy()

@@ -84,13 +84,15 @@ def are_finite(data, n, kind):
 def take_inputs(fields, array, own):
     """Point the call at the rows of an array; return whether they are plain.
 
-    ``own`` is the network's kind: float64 may be too large for float32.
+    ``own`` is the network's kind: float64 may be too large for float32. What is seen in
+    predictions, which are given up then.
     """
     if array[N_DIM] & HALF != 2:
         return False
     shape, kind = memory(array[SHAPE], 2, np.int64), kind_of(array)
     n = shape[0]
-    if not 0 <= kind < CLASSES or (kind == 1 and own == 0) or shape[1] != fields[N_IN]:
+    too_large = kind == 1 and own == 0 and fields[_TASK] != PREDICT  # predictions show it
+    if not 0 <= kind < CLASSES or too_large or shape[1] != fields[N_IN]:
         return False
     if n < 1 or n > fields[MOST_ROWS]:
         return False
