@@ -150,6 +150,10 @@ class TestBench:
         (tmp_path / "own.csv").write_text("a,b,c,d,e,price\n" + "\n".join(rows) + "\n")
         args = ("--seconds", "0.01", "--repeats", "1", "--rival", "numpy", "--rival", "sklearn-csr")
         told = ("--data", tmp_path / "own.csv", "--target", "price")
+        if kind == "classes":
+            out = run("bench", *args, *told, "--workload", "30", "--workload", "row")
+            about = "30 (5-30-2, batch 10, relu, 1,024 rows, the 60 again and again)"
+            assert f"{about}, row (5-100-2, 1 at once): on own.csv" in " ".join(out.split())
         record = json.loads(run("bench", *args, *told, "--workload", "30", "--json"))
         own = record["workloads"]["30"]
         assert own["sizes"] == [5, 30, 2 if kind == "classes" else 1] and own["data"] == "own.csv"

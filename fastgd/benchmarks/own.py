@@ -97,7 +97,8 @@ def own_workloads(own: Own) -> list[Workload]:
 
     def network(name: str, hidden: tuple[int, ...], batch_size: int) -> Workload:
         sizes = (n_in, *hidden, n_out)
-        text = f"{'-'.join(map(str, sizes))}, batch {batch_size}"
+        again = f", the {len(own.X)} again and again" if len(own.X) < rows else ""
+        text = f"{'-'.join(map(str, sizes))}, batch {batch_size}, relu, {rows:,} rows{again}"
         return Workload(name, sizes, "relu", *rules, min(batch_size, rows), 0.01, "own", rows, text)
 
     steps = [
@@ -109,9 +110,12 @@ def own_workloads(own: Own) -> list[Workload]:
     hundred, wide = steps[1], steps[3]
     adam = replace(hundred, name="100-adam", optimizer="adam", learning_rate=0.001)
     two = replace(wide, name="512-512-2", threads=2)
-    many = min(10_000, rows)
+    shape, many = "-".join(map(str, hundred.sizes)), min(10_000, rows)
     predictions = [
-        replace(hundred, name=name, task="predict", batch_size=n, n_rows=n)
+        replace(
+            hundred, name=name, task="predict", batch_size=n, n_rows=n,
+            description=f"{shape}, {n:,} at once",
+        )
         for name, n in (("predict", many), ("row", 1))
-    ]
+    ]  # fmt: skip
     return [*steps, adam, two, *predictions]

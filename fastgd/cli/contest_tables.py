@@ -11,6 +11,7 @@ from fastgd.cli.output import Output, is_terminal
 
 if TYPE_CHECKING:
     from fastgd.benchmarks.contest import Result
+    from fastgd.benchmarks.workloads import Workload
 
 __all__ = ["held_lines", "show_about", "show_crowds", "show_origins", "show_threads", "show_times"]
 
@@ -164,12 +165,18 @@ def show_crowds(output: Output, results: Sequence[Result]) -> None:
         )
 
 
+def named(workload: Workload) -> str:
+    """Return a workload's name; of a data set of one's own, with what it is: no document says it."""
+    about = f" ({workload.description})" if workload.source == "own" else ""
+    return workload.name + about
+
+
 def show_origins(output: Output, results: Sequence[Result]) -> None:
     """Say which workloads ran on which data."""
     origins: dict[str, list[str]] = {}
     for result in results:
         words = ORIGINS.get(result.origin, f"on {result.origin}")
-        origins.setdefault(words, []).append(result.workload.name)
+        origins.setdefault(words, []).append(named(result.workload))
     for words, names in origins.items():
         output.say(f"{', '.join(names)}: {words}")
 
