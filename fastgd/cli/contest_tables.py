@@ -166,7 +166,7 @@ def show_crowds(output: Output, results: Sequence[Result]) -> None:
 
 
 def named(workload: Workload) -> str:
-    """Return a workload's name; of a data set of one's own, with what it is: no document says it."""
+    """Return a workload's name; of a data set of one's own, with what it is."""
     about = f" ({workload.description})" if workload.source == "own" else ""
     return workload.name + about
 
