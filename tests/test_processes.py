@@ -266,7 +266,7 @@ def test_interrupted_calls_leave_no_thread_waiting(run):
     run("""
 import os, signal, time
 net = network(backend)
-expected = net.predict(X[:64])
+expected = net.predict(X[:200])
 def threads():
     return len(os.listdir("/proc/self/task")) if os.path.exists("/proc/self/task") else 0
 before = threads()
@@ -277,11 +277,11 @@ for _ in range(200):
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.003)
         while True:
-            net.predict(X[:64])
+            net.predict(X[:200])
     except KeyboardInterrupt:
         pass
 while threads() > before:
     time.sleep(0.01)
-assert np.array_equal(net.predict(X[:64]), expected)
+assert np.array_equal(net.predict(X[:200]), expected)
 print("fine")
 """)

@@ -77,9 +77,11 @@ class Quick:
             fields = self._free.pop()
         except IndexError:
             return None
-        outputs = empty((n, self._n_out), self._number)
-        total = self._kernel(fields, self._work, 0, id(X), id(outputs))
-        self._free.append(fields)
+        try:
+            outputs = empty((n, self._n_out), self._number)
+            total = self._kernel(fields, self._work, 0, id(X), id(outputs))
+        finally:  # also after Ctrl-C
+            self._free.append(fields)
         if total != total:
             return None
         if self._columns is None:
@@ -101,11 +103,13 @@ class Quick:
             fields = self._free.pop()
         except IndexError:
             return None
-        fields[AT["table"]], fields[AT["first_step"]] = id(table), first
-        fields[AT["seed_low"]], fields[AT["seed_high"]] = seed & 0xFFFFFFFF, seed >> 32
-        total = self._kernel(fields, self._work, 0, id(X), id(y))
-        steps = fields.item(STEPS)
-        self._free.append(fields)
+        try:
+            fields[AT["table"]], fields[AT["first_step"]] = id(table), first
+            fields[AT["seed_low"]], fields[AT["seed_high"]] = seed & 0xFFFFFFFF, seed >> 32
+            total = self._kernel(fields, self._work, 0, id(X), id(y))
+            steps = fields.item(STEPS)
+        finally:
+            self._free.append(fields)
         if steps < 0:
             return None
         return total if steps else math.nan  # neither parameters nor slots were written
