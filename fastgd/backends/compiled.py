@@ -23,7 +23,6 @@ from fastgd.rules.update import CLIP_NORM, CLIP_VALUE, COLUMNS, MAX_NORM, Update
 
 __all__ = [
     "COST", "GRADIENT", "NOTHING", "PREDICT", "SMALL_ROWS", "TRAIN", "Call", "Compiled", "call_for",
-    "little",
 ]  # fmt: skip
 
 Array = np.ndarray
@@ -103,11 +102,15 @@ class Call(NamedTuple):
 class Compiled:
     """The functions of a backend, from what makes of a `Call` a function that runs it.
 
-    That function returns (steps, total), and may be called again.
+    That function returns (steps, total), and may be called again. ``little`` makes of a `Call` what
+    makes little ones, again and again: it gets the most rows, the numbers of inputs and outputs,
+    whether targets are held to be probabilities, and the columns that outputs are scaled by.
     """
 
-    def __init__(self, bind: Callable[[Call], Callable[[], tuple[int, float]]]):
-        self._bind = bind
+    def __init__(
+        self, bind: Callable[[Call], Callable[[], tuple[int, float]]], little: Callable[..., Any]
+    ):
+        self._bind, self._little = bind, little
 
     def forward(
         self,
@@ -192,6 +195,34 @@ class Compiled:
 
         return train
 
+    def quick(
+        self,
+        architecture: Architecture,
+        parameters: Array,
+        slots: Array | None = None,
+        update: type[Update] = GradientDescent,
+        table: Array = NO_STEPS,
+    ) -> Any:
+        """Return what makes little calls on these parameters: predictions, or with slots steps.
+
+        ``table`` is a row of settings like those of the steps: which limits there are.
+        """
+        stepping, n_in = slots is not None, architecture.n_inputs
+        plan = plan_for(
+            architecture, QUICK_ROWS, 0 if slots is None else len(slots), bool(by_norm(table)),
+            dropout=stepping and architecture.has_dropout,
+        )  # fmt: skip
+        X = np.zeros((QUICK_ROWS, n_in), dtype=parameters.dtype)
+        call = call_for(
+            TRAIN if stepping else PREDICT, architecture, plan, plan.allocate(), parameters,
+            Rows(X, NOTHING), slots=slots, update=update, table=table,
+        )  # fmt: skip
+        loss = architecture.loss
+        free = loss.minimum is None and loss.maximum is None and not architecture.output.row_wise
+        return self._little(
+            call, QUICK_ROWS, n_in, architecture.n_outputs, not free, architecture.output_columns
+        )
+
     def _plan_for_all(
         self,
         architecture: Architecture,
@@ -231,35 +262,6 @@ def _plan_to_train(
         architecture, batch_size, len(slots), bool(by_norm(table)), _width(rows.X), n_threads,
         draw is not None,
     )  # fmt: skip
-
-
-def little(
-    make: Callable[..., Any],
-    architecture: Architecture,
-    parameters: Array,
-    slots: Array | None,
-    update: type[Update],
-    table: Array | None,
-) -> Any:
-    """Return what makes little calls on these parameters: predictions, or with slots steps.
-
-    ``table`` is a row of settings like those of the steps: which limits there are. ``make`` gets
-    the call to make again and again, and what it may be made with.
-    """
-    stepping = slots is not None
-    rows, n_in = QUICK_ROWS, architecture.n_inputs
-    dropout = stepping and architecture.has_dropout
-    table = NO_STEPS if table is None else table
-    n_slots = 0 if slots is None else len(slots)
-    plan = plan_for(architecture, rows, n_slots, bool(by_norm(table)), dropout=dropout)
-    call = call_for(
-        TRAIN if stepping else PREDICT, architecture, plan, plan.allocate(), parameters,
-        Rows(np.zeros((rows, n_in), dtype=parameters.dtype), NOTHING), slots=slots, update=update,
-        table=table,
-    )  # fmt: skip
-    loss = architecture.loss
-    free = loss.minimum is None and loss.maximum is None and not architecture.output.row_wise
-    return make(call, rows, n_in, architecture.n_outputs, not free, architecture.output_columns)
 
 
 def call_for(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastgd.backends import _native, backend  # type: ignore[attr-defined]
-from fastgd.backends.compiled import Call, Compiled, little
+from fastgd.backends.compiled import Call, Compiled
 from fastgd.backends.team import run_team
 from fastgd.engine import sparse
 from fastgd.engine.architecture import Architecture
@@ -39,7 +39,11 @@ def _bind(call: Call) -> Callable[[], tuple[int, float]]:
     return lambda: run_team(run, call.n_threads, call.barrier, alone)
 
 
-_backend = Compiled(_bind)
+def _little(call: Call, *limits: Any) -> _native.Quick:
+    return _native.Quick(_native.Call(call), *limits)
+
+
+_backend = Compiled(_bind, _little)
 
 
 def covers(architecture: Architecture, update: type[Update] = GradientDescent) -> bool:
@@ -110,15 +114,9 @@ def quick(
     parameters: np.ndarray,
     slots: np.ndarray | None = None,
     update: type[Update] = GradientDescent,
-    table: np.ndarray | None = None,
+    *args: Any,
 ) -> _native.Quick | None:
-    """Return what makes little calls on these parameters: predictions, or with slots steps.
-
-    ``table`` is a row of settings like those of the steps: which limits there are.
-    """
+    """Return what makes little calls on these parameters: see `Compiled.quick`."""
     if not covers(architecture, update):
         return None
-    return little(
-        lambda call, *limits: _native.Quick(_native.Call(call), *limits),
-        architecture, parameters, slots, update, table,
-    )  # fmt: skip
+    return _backend.quick(architecture, parameters, slots, update, *args)

@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 from numpy import empty, ndarray
 
-from fastgd.backends.compiled import Call, Compiled, little
+from fastgd.backends.compiled import Call, Compiled
 from fastgd.backends.team import run_team
-from fastgd.engine.architecture import Architecture
 from fastgd.kernels.entries import kernel_for
 from fastgd.kernels.fields import AT, STEPS, packed
 from fastgd.kernels.little import packed_little
-from fastgd.rules.update import Update
-from fastgd.rules.updates import GradientDescent
 
 __all__ = ["forward", "loss_and_gradient", "train"]
 
@@ -41,15 +38,6 @@ def _bind(call: Call) -> Callable[[], tuple[int, float]]:
         return Packed(call._replace(n_threads=1)).run(0)
 
     return lambda: run_team(run, call.n_threads, call.barrier, alone)
-
-
-_backend = Compiled(_bind)
-forward, loss_and_gradient, train = (
-    _backend.forward,
-    _backend.loss_and_gradient,
-    _backend.train,
-)
-repeated = _backend.repeated  # not of the three: for speed alone
 
 
 class Quick:
@@ -123,12 +111,10 @@ class Quick:
             return ((y.reshape(-1, self._n_out) - shifts) / scales).astype(self._number)
 
 
-def quick(
-    architecture: Architecture,
-    parameters: np.ndarray,
-    slots: np.ndarray | None = None,
-    update: type[Update] = GradientDescent,
-    table: np.ndarray | None = None,
-) -> Quick:
-    """Return what makes little calls on these parameters: predictions, or with slots steps."""
-    return little(Quick, architecture, parameters, slots, update, table)
+_backend = Compiled(_bind, Quick)
+forward, loss_and_gradient, train = (
+    _backend.forward,
+    _backend.loss_and_gradient,
+    _backend.train,
+)
+repeated, quick = _backend.repeated, _backend.quick  # not of the three: for speed alone

@@ -18,13 +18,13 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 from fastgd.backends.compiled import Call
+from fastgd.kernels.machine import INT
 
 __all__ = [
     "AT", "DATA", "FLAGS", "HALF", "HEAD", "KIND", "KIND_MASK", "N_DIM", "SHAPE", "STEPS", "TYPE",
     "described", "kind_of_type", "memory", "packed",
 ]  # fmt: skip
 
-INT = ir.IntType(64)
 #: Where NumPy's ABI has what an array is (PyArrayObject), in words of 8 bytes. How many dimensions
 #: there are, and the flags, are the lower halves of theirs.
 DATA = object.__basicsize__ // 8
